@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A loop pumps completions on one thread. It owns an engine (how bytes of files
+ * move), the tasks and the timers. One per thread; nothing here may be called from
+ * another thread except sonde_loop_wake.
+ */
+#ifndef SONDE_LOOP_H
+#define SONDE_LOOP_H
+
+#include <sonde/error.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct sonde_loop; /* handle */
+
+enum sonde_engine {
+	SONDE_ENGINE_AUTO = 0,    /* direct where a source maps, else io_uring, else threads */
+	SONDE_ENGINE_SYNC = 1,    /* pread/pwrite in the loop: the reference                 */
+	SONDE_ENGINE_DIRECT = 2,  /* memory maps; what cannot be mapped goes through sync    */
+	SONDE_ENGINE_URING = 3,   /* io_uring                                                */
+	SONDE_ENGINE_THREADS = 4, /* a pool of threads                                       */
+};
+
+struct sonde_loop_options {
+	uint32_t size;      /* sizeof(struct sonde_loop_options)                        */
+	uint32_t engine;    /* enum sonde_engine                                        */
+	uint32_t depth;     /* operations in flight; 0: 128. Clamped to 1..4096         */
+	uint32_t n_threads; /* of the threads engine; 0: 2 per processor. Clamped 1..64 */
+};
+
+/*
+ * Make a loop. options may be NULL: all defaults.
+ *
+ * Returns   0; SONDE_E_NO_MEMORY; SONDE_E_UNSUPPORTED or _NO_ACCESS when the engine asked
+ *           for by name is refused by the kernel or a sandbox (err says which setting).
+ *           AUTO never fails for that: it falls back, and sonde_loop_engine says why.
+ * Owns      *ret: sonde_loop_destroy, after every target of it is closed.
+ */
+int sonde_loop_create(const struct sonde_loop_options *options, struct sonde_loop **ret,
+		      struct sonde_error *err);
+void sonde_loop_destroy(struct sonde_loop *loop); /* NULL is allowed */
+
+/*
+ * The engine that moves file bytes ("io_uring"). ret_why, where not NULL, is set to why it
+ * was chosen ("io_uring refused: Operation not permitted (…)"). Both live as long as loop.
+ */
+const char *sonde_loop_engine(const struct sonde_loop *loop, const char **ret_why);
+
+/* "auto", "sync", "direct", "io_uring", "threads" to enum sonde_engine; SONDE_E_NOT_FOUND. */
+int sonde_engine_parse(const char *name, uint32_t *ret);
+
+/*
+ * Do everything that can be done now, without waiting: run ready tasks and callbacks,
+ * send off what was submitted, reap what has completed.
+ *
+ * Returns   how many tasks and callbacks ran; SONDE_E_BUSY from inside the loop.
+ */
+int sonde_loop_turn(struct sonde_loop *loop);
+
+/* As sonde_loop_turn, but wait up to timeout_ns (UINT64_MAX: no limit) for the first of them. */
+int sonde_loop_wait(struct sonde_loop *loop, uint64_t timeout_ns);
+
+/* Turn until no request, task or timer is left. Returns 0; SONDE_E_BUSY from inside the loop. */
+int sonde_loop_run(struct sonde_loop *loop);
+
+/* A descriptor that polls readable when sonde_loop_turn has work; for foreign event loops. */
+int sonde_loop_fd(struct sonde_loop *loop);
+
+/* Make a waiting loop return. Any thread; async-signal-safe. */
+void sonde_loop_wake(struct sonde_loop *loop);
+
+/* Monotonic clock in ns, the one deadlines and timers are given in. */
+uint64_t sonde_now_ns(void);
+
+/* A timer lives in its caller until it has fired or was stopped. Zero it before first use. */
+struct sonde_timer {
+	uint64_t at_ns; /* when it fires                      */
+	void (*fire)(struct sonde_timer *timer);
+	void *user;     /* the caller's                       */
+	void *core[4];  /* the library's while it is running  */
+};
+
+/* Start at at_ns (past times fire in the next turn). Returns 0; SONDE_E_BAD_ARG if running. */
+int sonde_timer_start(struct sonde_loop *loop, struct sonde_timer *timer);
+/* Returns 1 when it was running and will not fire, else 0. */
+int sonde_timer_stop(struct sonde_loop *loop, struct sonde_timer *timer);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

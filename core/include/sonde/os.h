@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the bytes mean: the kernel, its processes, modules, mappings and log.
+ * OS-neutral. An OS layer finds all it needs in the target's memory; no profile.
+ *
+ * Lists are handles that own everything in them: one destroy, and every pointer got from
+ * them is gone. An item that could not be read whole is still listed, and says what is missing.
+ */
+#ifndef SONDE_OS_H
+#define SONDE_OS_H
+
+#include <sonde/error.h>
+#include <sonde/sym.h>
+#include <sonde/target.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct sonde_os; /* handle */
+
+struct sonde_os_options {
+	uint32_t size;       /* sizeof(struct sonde_os_options)                              */
+	uint32_t pad;
+	const char *symbols; /* NULL, or a vmlinux (BTF or DWARF) for kernels without own types */
+};
+
+/*
+ * Find the operating system in a target's memory and attach to it. options may be NULL.
+ *
+ * Returns   0; SONDE_E_NOT_FOUND (no kernel passed validation; err lists what was seen),
+ *           SONDE_E_NO_TYPES (found, but without BTF: err says which option supplies types),
+ *           SONDE_E_UNSUPPORTED (no physical memory, or an architecture not yet known), SONDE_E_GONE.
+ * Context   may block; suspends a task.
+ * Owns      *ret: sonde_os_detach before the target is closed.
+ */
+int sonde_os_attach(struct sonde_target *target, const struct sonde_os_options *options,
+		    struct sonde_os **ret, struct sonde_error *err);
+void sonde_os_detach(struct sonde_os *os); /* NULL is allowed */
+
+/* The kernel and its boot. Strings live until detach. */
+struct sonde_kernel {
+	const char *family;     /* "linux"                                                   */
+	const char *release;    /* "6.1.0-50-cloud-amd64"                                    */
+	const char *version;    /* the banner, one line                                      */
+	const char *command_line;
+	const char *hostname;
+	const char *found_by;   /* how this kernel was chosen, for a person                  */
+	const char *types_from; /* where its types came from                                 */
+	uint32_t arch;          /* enum sonde_arch                                           */
+	uint32_t page_levels;   /* 4 or 5 on x86-64                                          */
+	uint32_t n_cpus;        /* online                                                    */
+	uint32_t candidates;    /* kernels looked at before one passed, this one included    */
+	uint64_t page_table;    /* physical address of the kernel's root table               */
+	uint64_t kaslr_offset;  /* of the kernel image's virtual address                     */
+	uint64_t phys_base;     /* physical address of the start of the kernel map, may wrap */
+	uint64_t text_start, text_end; /* virtual                                            */
+	uint64_t boot_time_ns;  /* Unix time; 0 unknown                                      */
+	uint64_t uptime_ns;     /* 0 unknown                                                 */
+	uint64_t n_symbols;
+};
+void sonde_os_kernel(const struct sonde_os *os, struct sonde_kernel *ret);
+
+const struct sonde_symbols *sonde_os_symbols(const struct sonde_os *os);
+const struct sonde_types *sonde_os_types(const struct sonde_os *os);
+
+/* The kernel's virtual memory as a space; borrowed until detach. */
+struct sonde_space *sonde_os_kernel_memory(const struct sonde_os *os);
+
+/*
+ * Anything that could not be read of an item sets its bit in missing, and err to the first
+ * reason. The field then is 0 or NULL.
+ */
+enum sonde_process_field {
+	SONDE_PROCESS_IDENTITY = 1u << 0, /* pid tgid ppid name state kernel_thread: always asked */
+	SONDE_PROCESS_CRED = 1u << 1,     /* uid gid euid egid                                 */
+	SONDE_PROCESS_TIMES = 1u << 2,    /* start_ns                                          */
+	SONDE_PROCESS_MEMORY = 1u << 3,   /* rss vsize                                         */
+	SONDE_PROCESS_CMDLINE = 1u << 4,  /* cmdline                                           */
+	SONDE_PROCESS_EXE = 1u << 5,      /* exe                                               */
+	SONDE_PROCESS_ALL = (1u << 6) - 1,
+};
+
+struct sonde_process {
+	uint64_t addr;          /* of the OS's own record (task_struct)                      */
+	uint64_t parent_addr;
+	int32_t pid;            /* in the initial pid namespace                              */
+	int32_t tgid, ppid;
+	uint32_t uid, gid;      /* real                                                      */
+	uint32_t euid, egid;
+	char state;             /* as ps: R S D T t Z X I; '?' not known                     */
+	uint8_t kernel_thread;  /* 0 or 1                                                    */
+	uint16_t pad;
+	uint32_t n_threads;
+	uint64_t start_ns;      /* since boot (CLOCK_BOOTTIME)                               */
+	uint64_t rss;           /* bytes                                                     */
+	uint64_t vsize;         /* bytes                                                     */
+	uint64_t page_table;    /* physical address of the root; 0: borrows the kernel's     */
+	const char *name;       /* comm; bytes as they are, terminated                       */
+	const char *cmdline;    /* arguments as in memory, each ended by NUL; NULL unknown   */
+	uint64_t cmdline_len;   /* bytes, all NULs included                                  */
+	const char *exe;        /* path; NULL for none; deleted files end in " (deleted)"    */
+	uint32_t missing;       /* enum sonde_process_field that could not be read           */
+	int32_t err;            /* the first reason, 0 none                                  */
+};
+
+struct sonde_processes; /* handle */
+
+/*
+ * All processes (thread-group leaders), by rising pid. fields: what to fetch.
+ *
+ * Returns   0; SONDE_E_CORRUPT or _NOT_MAPPED when the list itself cannot be read at all; SONDE_E_NO_MEMORY,
+ *           SONDE_E_GONE. A damaged list gives what could be reached, and sonde_processes_damage tells.
+ */
+int sonde_os_processes(struct sonde_os *os, uint32_t fields, struct sonde_processes **ret,
+		       struct sonde_error *err);
+size_t sonde_processes_count(const struct sonde_processes *list);
+const struct sonde_process *sonde_processes_at(const struct sonde_processes *list, size_t index);
+/* NULL, or one line on what could not be followed. */
+const char *sonde_processes_damage(const struct sonde_processes *list);
+void sonde_processes_destroy(struct sonde_processes *list); /* NULL is allowed */
+
+/* One process by pid: a list of one. SONDE_E_NOT_FOUND. */
+int sonde_os_process(struct sonde_os *os, int32_t pid, uint32_t fields,
+		     struct sonde_processes **ret, struct sonde_error *err);
+
+/* All threads, or those of one process (pid > 0): each a struct sonde_process whose pid is the thread's. */
+int sonde_os_threads(struct sonde_os *os, int32_t pid, uint32_t fields,
+		     struct sonde_processes **ret, struct sonde_error *err);
+
+/*
+ * The virtual memory of a process as a space.
+ *
+ * Returns   0; SONDE_E_NOT_FOUND (no such pid), SONDE_E_NOT_MAPPED (a kernel thread or zombie has none).
+ * Owns      *ret: sonde_space_close before detach.
+ */
+int sonde_os_process_memory(struct sonde_os *os, int32_t pid, struct sonde_space **ret,
+			    struct sonde_error *err);
+
+struct sonde_module {
+	uint64_t addr;      /* of the OS's own record                     */
+	uint64_t base;      /* first byte                                 */
+	uint64_t size;      /* bytes, all parts                           */
+	const char *name;
+	const char *state;  /* "live" "coming" "going" "unformed"         */
+	uint32_t refs;      /* users                                      */
+	int32_t err;        /* the first field that failed, 0 none        */
+};
+struct sonde_modules; /* handle */
+int sonde_os_modules(struct sonde_os *os, struct sonde_modules **ret, struct sonde_error *err);
+size_t sonde_modules_count(const struct sonde_modules *list);
+const struct sonde_module *sonde_modules_at(const struct sonde_modules *list, size_t index);
+const char *sonde_modules_damage(const struct sonde_modules *list);
+void sonde_modules_destroy(struct sonde_modules *list);
+
+struct sonde_mapping {
+	uint64_t start, end; /* end is exclusive                                       */
+	uint64_t offset;     /* bytes into the file                                    */
+	uint64_t inode;
+	uint32_t dev_major, dev_minor;
+	uint32_t flags;      /* enum sonde_region_flag: READ WRITE EXEC SHARED         */
+	int32_t err;
+	const char *path;    /* file, "[heap]" "[stack]" "[vdso]" ..., "" for none     */
+};
+struct sonde_mappings; /* handle */
+/* By rising address. As sonde_os_process_memory for errors. */
+int sonde_os_mappings(struct sonde_os *os, int32_t pid, struct sonde_mappings **ret,
+		      struct sonde_error *err);
+size_t sonde_mappings_count(const struct sonde_mappings *list);
+const struct sonde_mapping *sonde_mappings_at(const struct sonde_mappings *list, size_t index);
+const char *sonde_mappings_damage(const struct sonde_mappings *list);
+void sonde_mappings_destroy(struct sonde_mappings *list);
+
+struct sonde_log_record {
+	uint64_t seq;
+	uint64_t time_ns;   /* since boot, the kernel's local clock             */
+	uint32_t level;     /* 0 emergency .. 7 debug                           */
+	uint32_t facility;
+	uint32_t caller;    /* thread id, or 0x80000000 | cpu; 0 unknown        */
+	uint32_t text_len;  /* bytes                                            */
+	const char *text;   /* as written, may hold newlines; terminated        */
+};
+struct sonde_log; /* handle */
+/* The kernel's log, oldest first. */
+int sonde_os_log(struct sonde_os *os, struct sonde_log **ret, struct sonde_error *err);
+size_t sonde_log_count(const struct sonde_log *log);
+const struct sonde_log_record *sonde_log_at(const struct sonde_log *log, size_t index);
+const char *sonde_log_damage(const struct sonde_log *log);
+void sonde_log_destroy(struct sonde_log *log);
+
+/*
+ * Where a virtual address lies. pid 0: the kernel's own map.
+ *
+ * Returns   0; SONDE_E_NOT_MAPPED, _PAGED_OUT, _NOT_FOUND (no such pid) or what reading the tables said.
+ */
+struct sonde_translation {
+	uint64_t pa;        /* physical address of the byte                          */
+	uint64_t page_size; /* 4 KiB, 2 MiB or 1 GiB                                 */
+	uint32_t flags;     /* enum sonde_region_flag: READ WRITE EXEC               */
+	uint32_t levels;    /* entries read, 1..5                                    */
+	uint64_t entry[5];  /* the entries, from the root down                       */
+	uint64_t entry_pa[5];
+};
+int sonde_os_translate(struct sonde_os *os, int32_t pid, uint64_t va,
+		       struct sonde_translation *ret, struct sonde_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * For IMPLEMENTORS of connectors and layers only. docs/plugin-abi.md is normative;
+ * HACKING.md says how to add one ("copy connectors/flat, then ...").
+ *
+ * A plugin is a shared object with one exported symbol, sonde_plugin, made by
+ * SONDE_PLUGIN(). It links to nothing of ours: what it needs is inline here or a
+ * slot of the host table. State lives in the connection, never in file-scope variables.
+ * Loading it runs no I/O and starts no thread.
+ */
+#ifndef SONDE_PLUGIN_H
+#define SONDE_PLUGIN_H
+
+#include <sonde/error.h>
+#include <sonde/io.h>
+#include <sonde/loop.h>
+#include <sonde/space.h>
+#include <sonde/target.h>
+#include <sonde/types.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Compared for equality; raised only when old binaries cannot work. */
+#define SONDE_PLUGIN_ABI 1u
+
+struct sonde_args; /* "key=value,..." of this opening; read through the host table */
+
+/*
+ * One stretch of a target's memory and where its bytes live. A connector that can say
+ * so leaves the moving of bytes to the engines. Extents may come in any order; where
+ * two overlap, the one told first wins.
+ */
+enum sonde_extent_kind {
+	SONDE_EXTENT_FILE = 1,   /* fd at off                                                  */
+	SONDE_EXTENT_MEMORY = 2, /* host memory at ptr, which stays until close                */
+	SONDE_EXTENT_ZERO = 3,   /* reads as zeros                                             */
+	SONDE_EXTENT_ABSENT = 4, /* known to be missing: pieces here fail with err             */
+};
+
+struct sonde_extent {
+	uint64_t addr;  /* first byte in the space                                            */
+	uint64_t len;   /* bytes, > 0; addr + len - 1 does not wrap                           */
+	uint32_t kind;  /* enum sonde_extent_kind                                             */
+	uint32_t flags; /* enum sonde_region_flag                                             */
+	uint64_t off;   /* FILE: where in fd                                                  */
+	void *ptr;      /* MEMORY: [len]                                                      */
+	int32_t fd;     /* FILE: stays open until close                                       */
+	int32_t err;    /* ABSENT: enum sonde_err                                             */
+};
+typedef int sonde_extent_fn(void *user, const struct sonde_extent *extent);
+
+/*
+ * What the core lends to a plugin. Slots are appended; check size before using one that
+ * is newer than the plugin's oldest core.
+ */
+struct sonde_host {
+	uint32_t size; /* sizeof of the core's table */
+	uint32_t abi;
+
+	/* Arguments. get: NULL where absent. A value is borrowed until close. */
+	const char *(*arg)(const struct sonde_args *args, const char *key);
+	/* As arg, parsed: decimal, 0x hex, with suffix k M G T (1024). Returns 1 given, 0 absent, < 0 malformed
+	 * (err is filled). */
+	int (*arg_u64)(const struct sonde_args *args, const char *key, uint64_t *ret,
+		       struct sonde_error *err);
+	/* Not 0: the user asked for a target that can be written. */
+	int (*arg_write)(const struct sonde_args *args);
+
+	/* As error.h. */
+	int (*error_set)(struct sonde_error *err, int code, const char *fmt, ...)
+		__attribute__((format(printf, 3, 4)));
+	int (*error_os)(struct sonde_error *err, int os_code, const char *fmt, ...)
+		__attribute__((format(printf, 3, 4)));
+
+	/* Any thread, once a request that submit took: every piece is final. */
+	void (*io_done)(struct sonde_io *io);
+	/*
+	 * Any thread, before io_done: len bytes at off of piece i are final: err 0 transferred, < 0 not.
+	 * Parts of a piece that are never told count as SONDE_E_IO when the request is done.
+	 * Use the inline sonde_progress below, which skips the call where nobody watches.
+	 */
+	void (*fragment)(struct sonde_io *io, uint32_t i, uint32_t off, uint32_t len, int32_t err);
+
+	/* Layers: send requests on, unchanged, to the space below; they complete to their owners. */
+	void (*forward)(void *below, struct sonde_io *const *ios, size_t n);
+	/* Layers: the loop they run in, for its timers. */
+	struct sonde_loop *(*loop)(void *below);
+	int (*timer_start)(struct sonde_loop *loop, struct sonde_timer *timer);
+	int (*timer_stop)(struct sonde_loop *loop, struct sonde_timer *timer);
+	uint64_t (*now_ns)(void);
+};
+
+/* What a connector does. NULL in an optional slot means the core's default. */
+struct sonde_connector_ops {
+	uint32_t size;  /* sizeof(this) when the plugin was compiled */
+	uint32_t flags; /* 0                                         */
+
+	/*
+	 * Required. *ret_conn is written only on success. May block.
+	 * args stay valid until close.
+	 */
+	int (*open)(const struct sonde_host *host, const struct sonde_args *args, void **ret_conn,
+		    struct sonde_error *err);
+	/* Required. No request is in flight when this is called. */
+	void (*close)(void *conn);
+	/* Required. Fill *ret (name and connector are the core's business); strings live until close. */
+	void (*info)(void *conn, struct sonde_target_info *ret);
+
+	/*
+	 * Where the bytes live; one of extents, transfer and submit is required. The first of them
+	 * that is there is used. Called once, after open; any result of fn but 0 is handed back.
+	 */
+	int (*extents)(void *conn, sonde_extent_fn *fn, void *user, struct sonde_error *err);
+	/*
+	 * Move the bytes of n requests now; each piece is told through sonde_progress, whole or in
+	 * parts. May block. Called from one thread at a time, not always the same one. Does not call io_done.
+	 */
+	void (*transfer)(void *conn, struct sonde_io *const *ios, size_t n);
+	/*
+	 * Start n requests and return how many were taken, from the front of ios; the core
+	 * offers the rest again when one of them is done, and fails them with SONDE_E_IO when none is in
+	 * flight. Must not block. Each taken request gets io_done exactly once, from any thread.
+	 */
+	size_t (*submit)(void *conn, struct sonde_io *const *ios, size_t n);
+
+	/* Optional: regions, lowest first. Default: the extents; UNSUPPORTED where there are none. */
+	int (*regions)(void *conn, sonde_region_fn *fn, void *user);
+	/* Optional: registers of processor index. Default SONDE_E_UNSUPPORTED. */
+	int (*cpu)(void *conn, uint32_t index, struct sonde_cpu *ret);
+	/* Optional: a named blob, as sonde_target_note. Default SONDE_E_NOT_FOUND. */
+	int64_t (*note)(void *conn, const char *name, void *buf, size_t cap);
+	/* Optional: stop and continue. Default SONDE_E_UNSUPPORTED. */
+	int (*pause)(void *conn, struct sonde_error *err);
+	int (*resume)(void *conn, struct sonde_error *err);
+	/*
+	 * Optional: is this file one of ours? head holds its first head_len bytes (all of them or
+	 * 64 KiB). Returns 0 no, 1..100 how sure. Default 0: opened by name only. No I/O.
+	 */
+	int (*probe)(const uint8_t *head, size_t head_len, uint64_t file_size);
+};
+
+/* What a layer does: a space in front of a space. */
+struct sonde_layer_ops {
+	uint32_t size;  /* sizeof(this) when the plugin was compiled */
+	uint32_t flags; /* 0                                         */
+	/* Required. below is for host->forward and host->loop, valid until close. */
+	int (*open)(const struct sonde_host *host, const struct sonde_args *args, void *below,
+		    void **ret_conn, struct sonde_error *err);
+	/* Required. No request is in flight when this is called. */
+	void (*close)(void *conn);
+	/* Required. One call a batch; every request is forwarded or ended by io_done, on the loop's thread. */
+	void (*submit)(void *conn, struct sonde_io *const *ios, size_t n);
+};
+
+/* The exported descriptor. */
+struct sonde_plugin {
+	uint32_t abi;           /* SONDE_PLUGIN_ABI; always the first field         */
+	uint32_t size;          /* sizeof(this) when the plugin was compiled        */
+	const char *name;       /* [a-z][a-z0-9-]*, 31 at most; the CONNECTOR or LAYER word */
+	const char *summary;    /* one line                                         */
+	const char *main_arg;   /* key of the argument behind "name:"; NULL none    */
+	const char *args_help;  /* lines "key=VALUE  what it means"                 */
+	const struct sonde_connector_ops *connector; /* one of the two is NULL      */
+	const struct sonde_layer_ops *layer;
+};
+
+#if defined(_WIN32)
+#define SONDE_PLUGIN_EXPORT __declspec(dllexport)
+#else
+#define SONDE_PLUGIN_EXPORT __attribute__((visibility("default")))
+#endif
+
+/* SONDE_PLUGIN(.name = "flat", .connector = &flat_ops, ...) at file scope, once a plugin. */
+#define SONDE_PLUGIN(...)                                                                  \
+	extern SONDE_PLUGIN_EXPORT const struct sonde_plugin sonde_plugin;                 \
+	SONDE_PLUGIN_EXPORT const struct sonde_plugin sonde_plugin = {                     \
+		.abi = SONDE_PLUGIN_ABI, .size = sizeof(struct sonde_plugin), __VA_ARGS__  \
+	}
+
+/*
+ * Account for len bytes at off of one piece. A read that failed is zeroed here. The
+ * stretches of a piece may come in any order, each exactly once.
+ */
+static inline void sonde_xfer_account(struct sonde_xfer *x, uint32_t op, uint32_t off, uint32_t len,
+				      int32_t err)
+{
+	if (err == 0) {
+		x->done += len;
+		return;
+	}
+	if (op == SONDE_IO_READ)
+		memset((char *)x->buf + off, 0, len);
+	if (x->err == 0 || off < x->err_off) {
+		x->err = err;
+		x->err_off = off;
+	}
+}
+
+/* Tell the core that len bytes at off of piece i are final. From transfer, submit or after it. */
+static inline void sonde_progress(const struct sonde_host *host, struct sonde_io *io, uint32_t i,
+				  uint32_t off, uint32_t len, int32_t err)
+{
+	if (io->fragment)
+		host->fragment(io, i, off, len, err);
+	else
+		sonde_xfer_account(&io->xfers[i], io->op, off, len, err);
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

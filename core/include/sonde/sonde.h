@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SONDE_H
+#define SONDE_H
+
+#include <sonde/batch.h>
+#include <sonde/error.h>
+#include <sonde/io.h>
+#include <sonde/loop.h>
+#include <sonde/os.h>
+#include <sonde/space.h>
+#include <sonde/sym.h>
+#include <sonde/target.h>
+#include <sonde/task.h>
+#include <sonde/types.h>
+
+#endif

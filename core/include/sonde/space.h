@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A space is anything addressable by a 64-bit byte address: physical memory, the
+ * virtual memory of a process, a file. It is sparse: it has regions, the rest are
+ * holes. A batch of scattered pieces goes down, an outcome per piece comes up.
+ *
+ * This header is the blocking door; io.h has the completion door, task.h the task door.
+ */
+#ifndef SONDE_SPACE_H
+#define SONDE_SPACE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct sonde_space; /* handle; belongs to the thread of its loop */
+
+/* One piece of a scattered transfer. The caller owns the array and every buf. */
+struct sonde_xfer {
+	uint64_t addr;    /* in:  first byte, in the space's own addresses           */
+	void *buf;        /* in:  len bytes; zero-filled where nothing could be read */
+	uint32_t len;     /* in:  1 .. 2^31-1 bytes; may cross pages and holes       */
+	uint32_t done;    /* out: bytes transferred; holes not counted               */
+	int32_t err;      /* out: 0, or the error of the lowest failing byte         */
+	uint32_t err_off; /* out: offset of that byte; len when err is 0             */
+};
+
+/*
+ * Read n pieces in one trip to the target.
+ *
+ * Pieces may overlap and come in any order. Each has its own outcome: a hole
+ * hides neither the bytes behind it nor the other pieces. An address range that
+ * wraps past 2^64 ends there: the rest is a hole.
+ *
+ * Returns   how many pieces were read in full, 0..n;
+ *           SONDE_E_BAD_ARG  a len of 0 or above 2^31-1, a NULL buf, or n above 2^31-1:
+ *                            nothing was tried, no out field set;
+ *           SONDE_E_BUSY     called from a completion callback: it would block the loop.
+ * Per piece SONDE_E_NOT_MAPPED, _PAGED_OUT, _NOT_SAVED, _TRUNCATED, _IO, _NO_ACCESS, _GONE.
+ * Context   plain code: blocks the thread and pumps the space's loop meanwhile.
+ *           A task: parks it. Only on the thread of the space's loop. Allocates nothing
+ *           once the loop has warmed up.
+ */
+int sonde_space_read(struct sonde_space *space, struct sonde_xfer *xfers, size_t n);
+
+/* Write n pieces; as sonde_space_read, and per piece also SONDE_E_READ_ONLY. */
+int sonde_space_write(struct sonde_space *space, struct sonde_xfer *xfers, size_t n);
+
+/*
+ * One contiguous read: all len bytes or an error.
+ *
+ * Returns   0, or the error of the lowest byte that failed (buf is then zero there and
+ *           whatever could be read stands in the rest); SONDE_E_BAD_ARG as above.
+ */
+int sonde_space_get(struct sonde_space *space, uint64_t addr, void *buf, size_t len);
+int sonde_space_put(struct sonde_space *space, uint64_t addr, const void *buf, size_t len);
+
+/* One little-endian integer; *ret is written only on success. */
+int sonde_space_u8(struct sonde_space *space, uint64_t addr, uint8_t *ret);
+int sonde_space_u16(struct sonde_space *space, uint64_t addr, uint16_t *ret);
+int sonde_space_u32(struct sonde_space *space, uint64_t addr, uint32_t *ret);
+int sonde_space_u64(struct sonde_space *space, uint64_t addr, uint64_t *ret);
+
+/*
+ * A C string of at most cap-1 bytes into buf, always terminated.
+ *
+ * Returns   its length; SONDE_E_LIMIT when no terminator lies within cap bytes (buf then
+ *           holds the first cap-1); the error of the first unreadable byte before one
+ *           (buf then holds what came in front of it).
+ */
+int sonde_space_string(struct sonde_space *space, uint64_t addr, char *buf, size_t cap);
+
+/* What a region is; flags of struct sonde_region. */
+enum sonde_region_flag {
+	SONDE_REGION_READ = 1u << 0,
+	SONDE_REGION_WRITE = 1u << 1,
+	SONDE_REGION_EXEC = 1u << 2,
+	SONDE_REGION_SHARED = 1u << 3,
+	SONDE_REGION_RAM = 1u << 4,    /* main memory, worth searching             */
+	SONDE_REGION_DEVICE = 1u << 5, /* firmware, video memory: readable, not RAM */
+};
+
+struct sonde_region {
+	uint64_t addr;    /* first byte                                            */
+	uint64_t len;     /* bytes, > 0; addr + len - 1 never wraps                */
+	uint32_t flags;   /* enum sonde_region_flag                                */
+	uint32_t pad;     /* 0                                                     */
+	const char *name; /* path or label, "" for none; borrowed for the callback */
+};
+
+/* Called once a region, in rising order; any result but 0 stops and is handed back. */
+typedef int sonde_region_fn(void *user, const struct sonde_region *region);
+
+/*
+ * Visit the regions of a space, lowest first, not overlapping.
+ *
+ * Returns   0, what fn returned to stop, SONDE_E_UNSUPPORTED where the space cannot
+ *           tell, or SONDE_E_IO/_GONE/_NO_ACCESS when asking the target failed.
+ * Context   may block; never suspends a task.
+ */
+int sonde_space_regions(struct sonde_space *space, sonde_region_fn *fn, void *user);
+
+/*
+ * Borrow the host's own pointer to len bytes of a memory-mapped space, without a copy.
+ *
+ * Returns   the pointer, valid until the space is closed and readable only; NULL where
+ *           the range is not mapped in one stretch. A file that is truncated under the
+ *           map makes a borrowed pointer fault: read instead where that can happen.
+ */
+const void *sonde_space_borrow(struct sonde_space *space, uint64_t addr, size_t len);
+
+/* Let go of a space got from a call that says "close it"; NULL is allowed. No request in flight. */
+void sonde_space_close(struct sonde_space *space);
+
+/* Counts since the space was opened; for --stats and tests. */
+struct sonde_space_stats {
+	uint64_t trips;  /* batches sent to what lies below          */
+	uint64_t pieces; /* pieces in them                           */
+	uint64_t bytes;  /* bytes asked for                          */
+	uint64_t failed; /* pieces that came back with an error      */
+};
+void sonde_space_stats(const struct sonde_space *space, struct sonde_space_stats *ret);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A target: an opened machine, process or file, by name.
+ *
+ *	./memory.dump                    sniffed; an unknown format is refused, never taken for raw
+ *	flat:FILE[,offset=N]             a raw image, because you say so
+ *	process:PID    qemu:NAME         something live
+ *	qemu:NAME|delay,ms=2             with layers in front of its memory
+ *
+ * CONNECTOR:FIRST[,key=value...] {| LAYER[,key=value...]}. A backslash in front of ',' '|' or
+ * '\' takes the character as it is. The part behind CONNECTOR: up to the first comma is the
+ * connector's main argument (its file, name or pid). A name without a known CONNECTOR: is a file.
+ */
+#ifndef SONDE_TARGET_H
+#define SONDE_TARGET_H
+
+#include <sonde/loop.h>
+#include <sonde/space.h>
+#include <sonde/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct sonde_target; /* handle */
+
+enum sonde_target_flag {
+	SONDE_TARGET_LIVE = 1u << 0,     /* changes between two reads                    */
+	SONDE_TARGET_PHYSICAL = 1u << 1, /* memory is guest-physical: an OS layer may attach */
+	SONDE_TARGET_PROCESS = 1u << 2,  /* memory is the virtual memory of one process  */
+	SONDE_TARGET_WRITABLE = 1u << 3, /* opened for writing                           */
+};
+
+struct sonde_target_options {
+	uint32_t size;  /* sizeof(struct sonde_target_options)              */
+	uint32_t write; /* not 0: open for writing where the connector can  */
+};
+
+/*
+ * Open a target by name, with its layers. options may be NULL.
+ *
+ * Returns   0; SONDE_E_NOT_FOUND (no such file, guest, process or connector), _BAD_FORMAT (unknown
+ *           or broken format), _NO_ACCESS, _ABI, _AMBIGUOUS, _BAD_ARG (the name itself), _GONE.
+ * Context   may block. Plain code on loop's thread.
+ * Owns      *ret: sonde_target_close, before its loop is destroyed.
+ */
+int sonde_target_open(struct sonde_loop *loop, const char *name,
+		      const struct sonde_target_options *options, struct sonde_target **ret,
+		      struct sonde_error *err);
+void sonde_target_close(struct sonde_target *target); /* NULL is allowed */
+
+struct sonde_loop *sonde_target_loop(const struct sonde_target *target);
+
+/* The memory, behind all layers. Borrowed until the target is closed. */
+struct sonde_space *sonde_target_memory(const struct sonde_target *target);
+
+struct sonde_target_info {
+	const char *name;      /* as given to open; borrowed like the rest     */
+	const char *connector; /* "elfcore"                                    */
+	const char *detail;    /* one line for a person: "ELF64 core, QEMU"    */
+	uint32_t arch;         /* enum sonde_arch; NONE where not known        */
+	uint32_t flags;        /* enum sonde_target_flag                       */
+	uint32_t n_cpus;       /* whose registers sonde_target_cpu can give    */
+	uint32_t pad;
+};
+void sonde_target_info(const struct sonde_target *target, struct sonde_target_info *ret);
+
+/* Registers of one processor. A field the source does not tell is 0 and its bit in valid is clear. */
+enum sonde_cpu_valid {
+	SONDE_CPU_GENERAL = 1u << 0, /* pc, sp, flags, general[]            */
+	SONDE_CPU_CONTROL = 1u << 1, /* cr[]                                */
+	SONDE_CPU_TABLES = 1u << 2,  /* gdt_base, idt_base                  */
+	SONDE_CPU_GS = 1u << 3,      /* gs_base                             */
+	SONDE_CPU_KERNEL_GS = 1u << 4,
+	SONDE_CPU_EFER = 1u << 5,
+};
+
+struct sonde_cpu {
+	uint32_t arch;  /* enum sonde_arch                                                */
+	uint32_t valid; /* enum sonde_cpu_valid                                           */
+	uint64_t pc, sp, flags;
+	uint64_t general[16]; /* x86-64: rax rbx rcx rdx rsi rdi rsp rbp r8 … r15          */
+	uint64_t cr[5];       /* x86-64: cr0 cr1 cr2 cr3 cr4                              */
+	uint64_t gdt_base, idt_base, gs_base, kernel_gs_base, efer;
+};
+
+/*
+ * Registers of processor index.
+ *
+ * Returns   0; SONDE_E_NOT_FOUND (no such processor), SONDE_E_UNSUPPORTED (the source has none),
+ *           SONDE_E_GONE. Context: may block.
+ */
+int sonde_target_cpu(struct sonde_target *target, uint32_t index, struct sonde_cpu *ret);
+
+/*
+ * A named blob that came with the target ("VMCOREINFO"). Copies at most cap bytes.
+ *
+ * Returns   its length in bytes, which may be above cap; SONDE_E_NOT_FOUND.
+ */
+int64_t sonde_target_note(struct sonde_target *target, const char *name, void *buf, size_t cap);
+
+/* Stop and continue a live target. Returns 0; SONDE_E_UNSUPPORTED, _GONE, _NO_ACCESS. May block. */
+int sonde_target_pause(struct sonde_target *target, struct sonde_error *err);
+int sonde_target_resume(struct sonde_target *target, struct sonde_error *err);
+
+/* One line a plugin file that was seen: kind, name, summary, or why it was refused. */
+enum sonde_plugin_kind { SONDE_PLUGIN_NONE = 0, SONDE_PLUGIN_CONNECTOR = 1, SONDE_PLUGIN_LAYER = 2 };
+
+struct sonde_plugin_info {
+	const char *path;      /* file; borrowed for the callback, like the rest   */
+	const char *name;      /* "" when refused before it could be asked         */
+	const char *summary;   /* one line                                         */
+	const char *args_help; /* lines "key=VALUE  what"                          */
+	const char *refused;   /* NULL: usable; else why not, for a person         */
+	uint32_t kind;         /* enum sonde_plugin_kind                           */
+	uint32_t abi;          /* the number the plugin was built with, 0 unknown  */
+};
+typedef int sonde_plugin_fn(void *user, const struct sonde_plugin_info *info);
+
+/* Visit every plugin file of the search path, in its order. Returns 0 or what fn returned to stop. */
+int sonde_plugins(sonde_plugin_fn *fn, void *user);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Addresses, architectures and bytes on the wire: the few words every other
+ * header speaks. Byte order and word size of a target are data, never the host's.
+ */
+#ifndef SONDE_TYPES_H
+#define SONDE_TYPES_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef uint64_t sonde_pa; /* guest-physical address */
+typedef uint64_t sonde_va; /* virtual address        */
+
+/* Stored as uint32_t inside ABI structs. Append only. */
+enum sonde_arch {
+	SONDE_ARCH_NONE = 0, /* not known */
+	SONDE_ARCH_X86_64 = 1,
+	SONDE_ARCH_AARCH64 = 2,
+	SONDE_ARCH_I386 = 3,
+	SONDE_ARCH_RISCV64 = 4,
+};
+
+/* Short lower-case name ("x86_64"); "unknown" for a number that is none. */
+const char *sonde_arch_name(uint32_t arch);
+
+#define SONDE_PAGE_SHIFT 12
+#define SONDE_PAGE_SIZE  (UINT64_C(1) << SONDE_PAGE_SHIFT)
+
+/* Little-endian loads from unaligned bytes, on any host. */
+static inline uint16_t sonde_le16(const void *p)
+{
+	const uint8_t *b = (const uint8_t *)p;
+	return (uint16_t)(b[0] | b[1] << 8);
+}
+
+static inline uint32_t sonde_le32(const void *p)
+{
+	const uint8_t *b = (const uint8_t *)p;
+	return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
+static inline uint64_t sonde_le64(const void *p)
+{
+	const uint8_t *b = (const uint8_t *)p;
+	return sonde_le32(b) | (uint64_t)sonde_le32(b + 4) << 32;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif
