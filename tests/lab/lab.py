@@ -1,0 +1,1509 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The guest lab: boot a real Linux guest under QEMU, ask it for its own truth, dump it.
+
+Owns the kernel cache, the initramfs, the life of the QEMU process and the parsing of what the
+guest tells. Knows nothing of the library that is tested with it. The guest's side is guest.c; the
+commands, the layout of truth.json and the protocol are in README.md.
+
+Use it as a command (`lab.py boot NAME`) or as a module (`import lab; lab.boot("name")`).
+"""
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import sys
+import time
+import zlib
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SUITES = ("bookworm", "trixie", "bullseye")
+ARCHES = ("amd64",)
+DEFAULT_SUITE = "bookworm"
+DEFAULT_ARCH = "amd64"
+BUILD_VERSION = "1"  # raise when the layout of the initramfs changes
+PF_KTHREAD = 0x00200000  # linux include/linux/sched.h
+PATTERN_MAGIC = 0x534F4E44452D4C41  # guest.c; word at VA v is PATTERN_MAGIC ^ v
+X86_TEXT_BASE = 0xFFFFFFFF81000000  # _text of x86-64 without KASLR
+SUN_PATH_MAX = 107  # sizeof(sockaddr_un.sun_path) less the NUL, unix(7)
+Q35_LOW_RAM_MAX = 2816  # MiB; above this q35 splits RAM at 2 GiB, QEMU hw/i386/pc_q35.c
+SHORT_TRUTH_ABOVE = 500
+
+# Loaded in this order after what each depends on. Names that a kernel lacks are left out.
+MODULES = (
+    "qemu_fw_cfg", "dummy", "loop", "bridge", "vfat", "nls_ascii", "nls_utf8", "nf_conntrack",
+    "isofs", "virtio_pci", "virtio_balloon", "tun", "zram",
+)
+
+
+class LabError(Exception):
+    """Something went wrong; the text says what to do next."""
+
+
+class Skip(LabError):
+    """The lab cannot run on this machine; commands exit 77."""
+
+
+def fail(who, what, remedy):
+    raise LabError("lab: '%s': %s: %s" % (who, what, remedy))
+
+
+def skip(who, what, remedy):
+    raise Skip("lab: '%s': %s: %s" % (who, what, remedy))
+
+
+def note(text):
+    if os.environ.get("SONDE_LAB_VERBOSE"):
+        print("lab: " + text, file=sys.stderr)
+
+
+def need_program(name, package):
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if not path:
+        skip(name, "program not found", "install it (Debian package %s)" % package)
+    return path
+
+
+# ---- the kernel cache ------------------------------------------------------------------------
+
+
+def cache_root():
+    base = os.environ.get("SONDE_LAB_CACHE")
+    if not base:
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(os.path.abspath(base), "sonde-lab")
+
+
+def check_suite(suite, arch):
+    if suite not in SUITES:
+        fail(suite, "unknown suite", "use one of %s" % ", ".join(SUITES))
+    if arch not in ARCHES:
+        fail(arch, "unknown architecture", "use one of %s" % ", ".join(ARCHES))
+
+
+@contextlib.contextmanager
+def locked(path):
+    """Hold an exclusive lock on the file @path."""
+    with open(path, "a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def mirror_urls():
+    """(main, security) archive URLs: the system's own where it names a Debian mirror."""
+    main, security = "http://deb.debian.org/debian", "http://deb.debian.org/debian-security"
+    folder = "/etc/apt/sources.list.d"
+    files = ["/etc/apt/sources.list"]
+    if os.path.isdir(folder):
+        files += [os.path.join(folder, f) for f in sorted(os.listdir(folder))]
+    for path in files:
+        try:
+            text = open(path, encoding="utf-8", errors="replace").read()
+        except OSError:
+            continue
+        text = "\n".join(l for l in text.splitlines() if not l.lstrip().startswith("#"))
+        for url in re.findall(r"\bhttps?://[^\s\]]+", text):
+            url = url.rstrip("/")
+            if url.endswith("/debian"):
+                main = url
+            elif url.endswith("/debian-security"):
+                security = url
+    return main, security
+
+
+def apt_config(folder, suite, arch, with_security):
+    """Write a private apt configuration under @folder; returns the environment to run apt with."""
+    keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    if not os.path.exists(keyring):
+        skip(keyring, "file not found", "install the package debian-archive-keyring")
+    for sub in ("lists/partial", "cache/archives/partial"):
+        os.makedirs(os.path.join(folder, sub), exist_ok=True)
+    main, security = mirror_urls()
+    lines = ["deb [signed-by=%s] %s %s main" % (keyring, main, suite)]
+    if with_security:
+        lines.append("deb [signed-by=%s] %s %s-security main" % (keyring, security, suite))
+    with open(os.path.join(folder, "sources.list"), "w") as out:
+        out.write("\n".join(lines) + "\n")
+    open(os.path.join(folder, "status"), "w").close()
+    conf = os.path.join(folder, "apt.conf")
+    with open(conf, "w") as out:
+        out.write(
+            'Dir::Etc::sourcelist "{0}/sources.list";\nDir::Etc::sourceparts "-";\n'
+            'Dir::Etc::preferences "-";\nDir::Etc::preferencesparts "-";\n'
+            'Dir::State "{0}";\nDir::State::lists "{0}/lists";\nDir::State::status "{0}/status";\n'
+            'Dir::Cache "{0}/cache";\nAPT::Architecture "{1}";\nAPT::Architectures {{ "{1}"; }};\n'
+            'APT::Sandbox::User "";\nAcquire::Languages "none";\nAcquire::Retries "2";\n'
+            'Acquire::http::Timeout "20";\nAPT::Update::Post-Invoke "";\n'
+            'APT::Update::Error-Mode "any";\n'.format(folder, arch)
+        )
+    env = dict(os.environ, APT_CONFIG=conf, LC_ALL="C", DEBIAN_FRONTEND="noninteractive")
+    return env
+
+
+def run_apt(argv, env, folder):
+    done = subprocess.run(argv, env=env, cwd=folder, stdin=subprocess.DEVNULL, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace")
+    return done.returncode, done.stdout
+
+
+def apt_update(folder, suite, arch):
+    """Fetch package lists, with the security archive where the suite still has one."""
+    output = ""
+    for with_security in (True, False):
+        env = apt_config(folder, suite, arch, with_security)
+        code, output = run_apt(["apt-get", "-q", "update"], env, folder)
+        if code == 0:
+            return env
+    tail = "\n".join(output.strip().splitlines()[-4:])
+    fail(suite, "apt-get update failed:\n%s\n" % tail,
+         "check the network and the mirror %s" % mirror_urls()[0])
+
+
+def apt_download(package, env, folder, suite):
+    code, output = run_apt(["apt-get", "-q", "download", package], env, folder)
+    debs = [f for f in os.listdir(folder) if f.startswith(package + "_") and f.endswith(".deb")]
+    if code or len(debs) != 1:
+        tail = "\n".join(output.strip().splitlines()[-4:])
+        fail(package, "cannot be downloaded from %s:\n%s\n" % (suite, tail),
+             "check the network, then run 'lab.py fetch' again")
+    return os.path.join(folder, debs[0])
+
+
+def kernel_package(arch, env, folder):
+    """The package that the meta package of the cloud kernel depends on."""
+    meta = "linux-image-cloud-%s" % arch
+    _, output = run_apt(["apt-cache", "depends", meta], env, folder)
+    found = re.findall(r"Depends: (linux-image-[0-9][\w.+~-]*)", output)
+    if not found:
+        fail(meta, "the mirror has no such kernel", "choose another --suite")
+    return found[0]
+
+
+def unpack(deb, into):
+    done = subprocess.run([need_program("dpkg", "dpkg"), "-x", deb, into], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace")
+    if done.returncode:
+        fail(deb, "dpkg -x failed: %s" % done.stdout.strip(), "check the free space in the cache")
+
+
+def find_file(root, tail):
+    """The first file under @root whose path ends in "/@tail"."""
+    for folder, _, files in os.walk(root):
+        for name in files:
+            path = os.path.join(folder, name)
+            if path.endswith("/" + tail):
+                return path
+    return None
+
+
+def fetch_into(folder, suite, arch):
+    """Download and unpack into @folder; returns what meta.json records."""
+    apt = os.path.join(folder, "apt")
+    os.makedirs(apt)
+    env = apt_update(apt, suite, arch)
+    package = kernel_package(arch, env, apt)
+    kernel_deb = apt_download(package, env, apt, suite)
+    busybox_deb = apt_download("busybox-static", env, apt, suite)
+    unpack(kernel_deb, os.path.join(folder, "kernel"))
+    unpack(busybox_deb, os.path.join(folder, "busybox"))
+    shutil.rmtree(apt)
+    release = package[len("linux-image-"):]
+    kernel = find_file(os.path.join(folder, "kernel"), "vmlinuz-" + release)
+    order = find_file(os.path.join(folder, "kernel"), release + "/modules.order")
+    busybox = find_file(os.path.join(folder, "busybox"), "bin/busybox")
+    if not kernel or not order or not busybox:
+        fail(package, "no kernel, modules or busybox in the packages", "report this as a lab bug")
+    return {
+        "suite": suite, "arch": arch, "package": package, "release": release,
+        "deb": os.path.basename(kernel_deb),
+        "kernel": os.path.relpath(kernel, folder),
+        "modules": os.path.relpath(os.path.dirname(order), folder),
+        "busybox": os.path.relpath(busybox, folder),
+    }
+
+
+def fetch(suite=DEFAULT_SUITE, arch=DEFAULT_ARCH):
+    """Make sure that the kernel of @suite is in the cache; returns its description.
+
+    Asks the network only when the cache has no such kernel.
+    """
+    check_suite(suite, arch)
+    root = cache_root()
+    folder = os.path.join(root, "%s-%s" % (suite, arch))
+    meta = os.path.join(folder, "meta.json")
+    if not os.path.exists(meta):
+        try:
+            os.makedirs(root, exist_ok=True)
+        except OSError as err:
+            fail(root, "cannot make the cache: %s" % err.strerror, "set SONDE_LAB_CACHE")
+        with locked(os.path.join(root, ".lock-%s-%s" % (suite, arch))):
+            if not os.path.exists(meta):
+                fetch_locked(folder, suite, arch)
+    with open(meta) as handle:
+        info = json.load(handle)
+    for key in ("kernel", "modules", "busybox"):
+        info[key] = os.path.join(folder, info[key])
+        if not os.path.exists(info[key]):
+            fail(folder, "the cache is damaged: no %s" % info[key],
+                 "remove that folder and run 'lab.py fetch' again")
+    info["dir"] = folder
+    return info
+
+
+def fetch_locked(folder, suite, arch):
+    for program, package in (("apt-get", "apt"), ("apt-cache", "apt"), ("dpkg", "dpkg")):
+        need_program(program, package)
+    work = folder + ".part"
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(work)
+    try:
+        info = fetch_into(work, suite, arch)
+        with open(os.path.join(work, "meta.json"), "w") as out:
+            json.dump(info, out, indent=1)
+        os.rename(work, folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+# ---- the initramfs ---------------------------------------------------------------------------
+
+
+def read_module(path):
+    """The bytes of a module, decompressed: the guest loads plain ELF only."""
+    with open(path, "rb") as handle:
+        data = handle.read()
+    if path.endswith(".ko"):
+        return data
+    if path.endswith(".xz"):
+        tool, package = "xz", "xz-utils"
+    elif path.endswith(".zst"):
+        tool, package = "zstd", "zstd"
+    else:
+        tool, package = "gzip", "gzip"
+    done = subprocess.run([need_program(tool, package), "-dc"], input=data,
+                          stdout=subprocess.PIPE, check=False)
+    if done.returncode:
+        fail(path, "%s cannot decompress it" % tool, "remove the cache and fetch again")
+    return done.stdout
+
+
+def module_key(name):
+    return name.replace("-", "_")
+
+
+def find_modules(root):
+    """{module name: path} of all modules under @root."""
+    found = {}
+    for folder, _, files in os.walk(root):
+        for name in files:
+            stem, dot, rest = name.partition(".ko")
+            if dot and rest in ("", ".xz", ".gz", ".zst"):
+                found[module_key(stem)] = os.path.join(folder, name)
+    return found
+
+
+def module_depends(data):
+    """Names in the `depends=` entry of .modinfo (linux scripts/mod/modpost.c).
+
+    The package has no modules.dep: depmod writes it at installation.
+    """
+    match = re.search(rb"\0depends=([^\0]*)\0", data)
+    if not match or not match.group(1):
+        return []
+    return [module_key(n) for n in match.group(1).decode("ascii").split(",")]
+
+
+def choose_modules(root):
+    """[(name, bytes)] of MODULES and what they need, in loading order."""
+    found = find_modules(root)
+    chosen = {}
+
+    def add(name, depth):
+        if name in chosen or name not in found or depth > 16:
+            return
+        data = read_module(found[name])
+        for other in module_depends(data):
+            add(other, depth + 1)
+        chosen[name] = data
+
+    for name in MODULES:
+        add(name, 0)
+    return list(chosen.items())
+
+
+class Cpio:
+    """A cpio archive in the "newc" format (linux Documentation/driver-api/early-userspace)."""
+
+    def __init__(self):
+        self.parts = []
+        self.ino = 1
+
+    def add(self, name, mode, data=b"", rdev=(0, 0)):
+        raw = name.encode() + b"\0"
+        head = "070701" + "".join(
+            "%08x" % v for v in (self.ino, mode, 0, 0, 1, 0, len(data), 0, 0, rdev[0], rdev[1],
+                                 len(raw), 0))
+        entry = head.encode() + raw
+        entry += b"\0" * (-len(entry) % 4)
+        self.parts += [entry, data, b"\0" * (-len(data) % 4)]
+        self.ino += 1
+
+    def finish(self):
+        self.add("TRAILER!!!", 0)
+        return b"".join(self.parts)
+
+
+def compiler_for(arch):
+    if os.environ.get("CC"):
+        return os.environ["CC"].split()
+    del arch  # one architecture so far: the machine's own compiler
+    return [need_program("cc", "gcc")]
+
+
+def compile_guest(arch, out):
+    argv = compiler_for(arch) + ["-static", "-O2", "-pthread", "-std=gnu11", "-Wall", "-Wextra",
+                                 os.path.join(HERE, "guest.c"), "-o", out]
+    try:
+        done = subprocess.run(argv, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    except OSError as err:
+        skip(argv[0], "cannot run the compiler: %s" % err.strerror, "install gcc or set CC")
+    if done.returncode:
+        fail("guest.c", "does not compile with '%s':\n%s" % (argv[0], done.stdout),
+             "install libc6-dev, or set CC")
+
+
+def initramfs(info):
+    """Path of the initramfs for the kernel @info; built once per version of guest.c."""
+    digest = hashlib.sha256()
+    for part in (open(os.path.join(HERE, "guest.c"), "rb").read(), BUILD_VERSION.encode(),
+                 repr(MODULES).encode(), os.environ.get("CC", "").encode()):
+        digest.update(part)
+    path = os.path.join(info["dir"], "initramfs-%s.cpio" % digest.hexdigest()[:16])
+    if os.path.exists(path):
+        return path
+    with locked(os.path.join(info["dir"], ".lock")):
+        if not os.path.exists(path):
+            build_initramfs(info, path)
+    return path
+
+
+def build_initramfs(info, path):
+    program = path + ".init"
+    compile_guest(info["arch"], program)
+    archive = Cpio()
+    for folder in ("bin", "dev", "modules", "mnt", "proc", "sys", "tmp"):
+        archive.add(folder, stat.S_IFDIR | 0o755)
+    archive.add("dev/console", stat.S_IFCHR | 0o600, rdev=(5, 1))
+    archive.add("init", stat.S_IFREG | 0o755, open(program, "rb").read())
+    archive.add("bin/busybox", stat.S_IFREG | 0o755, open(info["busybox"], "rb").read())
+    modules = choose_modules(info["modules"])
+    for name, data in modules:
+        archive.add("modules/%s.ko" % name, stat.S_IFREG | 0o644, data)
+    order = "".join("%s.ko\n" % name for name, _ in modules)
+    archive.add("modules/order", stat.S_IFREG | 0o644, order.encode())
+    with open(path + ".part", "wb") as out:
+        out.write(archive.finish())
+    os.rename(path + ".part", path)
+    os.unlink(program)
+
+
+# ---- a guest's state on disk -----------------------------------------------------------------
+
+
+def base_dir(folder=None):
+    return os.path.abspath(folder or os.environ.get("SONDE_LAB_DIR")
+                           or "/tmp/sonde-lab-%d" % os.getuid())
+
+
+def check_name(name):
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", name):
+        fail(name, "not a name for a guest",
+             "use up to 63 letters, digits, '.', '_' and '-', a letter or digit first")
+
+
+class Guest:
+    """Paths and recorded state of the guest @name."""
+
+    def __init__(self, name, folder=None):
+        check_name(name)
+        self.name = name
+        self.base = base_dir(folder)
+        self.dir = os.path.join(self.base, name)
+        self.state_file = self.path("state.json")
+
+    def path(self, leaf):
+        return os.path.join(self.dir, leaf)
+
+    def load(self):
+        try:
+            with open(self.state_file) as handle:
+                return json.load(handle)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as err:
+            fail(self.name, "unreadable state %s: %s" % (self.state_file, err),
+                 "remove the folder %s" % self.dir)
+
+    def save(self, state):
+        write_json(self.state_file, state)
+
+    def running(self):
+        """The state when QEMU runs, else None."""
+        state = self.load()
+        return state if state and is_same_process(state["pid"], state["pid_start"]) else None
+
+    def need_running(self):
+        state = self.running()
+        if not state:
+            fail(self.name, "no such guest is running in %s" % self.base,
+                 "boot it with 'lab.py boot %s' ('lab.py list' shows guests)" % self.name)
+        return state
+
+    @contextlib.contextmanager
+    def locked(self):
+        if not os.path.isdir(self.dir):
+            self.need_running()
+        with locked(self.path("lock")):
+            yield
+
+
+def write_json(path, value):
+    part = path + ".part"
+    with open(part, "w", encoding="utf-8") as out:
+        json.dump(value, out, ensure_ascii=False, indent=1)
+        out.write("\n")
+    os.replace(part, path)
+
+
+def process_start(pid):
+    """Start time of a live process in ticks (proc(5) stat field 22); None for dead and zombies."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as handle:
+            fields = handle.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def is_same_process(pid, start):
+    return start is not None and process_start(pid) == start
+
+
+def make_private_dir(path):
+    """Make @path with mode 0700; refuse one that somebody else could have prepared."""
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        info = os.lstat(path)
+    except OSError as err:
+        fail(path, "cannot make the folder: %s" % err.strerror, "set SONDE_LAB_DIR or use --dir")
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid():
+        fail(path, "is not a folder of yours", "set SONDE_LAB_DIR to a folder that is")
+
+
+def check_socket_paths(guest):
+    longest = guest.path("control.sock")
+    if len(os.fsencode(longest)) > SUN_PATH_MAX:
+        fail(guest.name, "socket path has %d bytes, %d are possible: %s"
+             % (len(os.fsencode(longest)), SUN_PATH_MAX, longest),
+             "use a shorter name or a shorter --dir (SONDE_LAB_DIR)")
+
+
+# ---- QMP -------------------------------------------------------------------------------------
+
+
+class Qmp:
+    """One connection to QEMU's monitor (QEMU docs/interop/qmp-spec.txt)."""
+
+    def __init__(self, who, path, timeout=10.0):
+        self.who = who
+        self.buffer = b""
+        self.sock = connect_unix(who, path, timeout)
+        self.receive()  # the greeting
+        self.command("qmp_capabilities")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.sock.close()
+
+    def receive(self):
+        while b"\n" not in self.buffer:
+            try:
+                data = self.sock.recv(65536)
+            except socket.timeout:
+                fail(self.who, "the monitor of QEMU does not answer", "stop the guest, boot again")
+            except OSError as err:
+                data = b""
+                note("monitor: %s" % err)
+            if not data:
+                fail(self.who, "QEMU went away", "boot the guest again")
+            self.buffer += data
+        line, _, self.buffer = self.buffer.partition(b"\n")
+        return json.loads(line)
+
+    def command(self, name, timeout=10.0, **arguments):
+        request = {"execute": name}
+        if arguments:
+            request["arguments"] = arguments
+        self.sock.settimeout(timeout)
+        try:
+            self.sock.sendall(json.dumps(request).encode() + b"\n")
+        except OSError as err:
+            fail(self.who, "QEMU went away: %s" % err.strerror, "boot the guest again")
+        while True:
+            reply = self.receive()
+            if "return" in reply:
+                return reply["return"]
+            if "error" in reply:
+                fail(self.who, "QEMU refuses %s: %s" % (name, reply["error"].get("desc")),
+                     "see the log of the guest")
+
+
+def connect_unix(who, path, timeout):
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(timeout)
+    try:
+        sock.connect(path)
+    except OSError as err:
+        sock.close()
+        fail(who, "cannot connect to %s: %s" % (path, err.strerror or err),
+             "see 'lab.py list'; stop the guest and boot it again")
+    return sock
+
+
+def control(guest):
+    """The lab's own monitor: the one named qmp.sock is left to the users of the guest."""
+    return Qmp(guest.name, guest.path("control.sock"))
+
+
+# ---- the command channel ---------------------------------------------------------------------
+
+
+class Channel:
+    """The serial line on which guest.c answers, in frames with a length and a CRC-32."""
+
+    FRAME = re.compile(rb"@@LAB (\S+) (\d+) (\d+) ([0-9a-f]{8})\n")
+
+    def __init__(self, guest):
+        self.guest = guest
+        self.buffer = b""
+        self.serial = 0
+        self.sock = connect_unix(guest.name, guest.path("serial.sock"), 5.0)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.sock.close()
+
+    def send(self, command):
+        self.serial += 1
+        tag = "%x.%x" % (os.getpid(), self.serial)
+        text = "\n%s %s\n" % (tag, command)
+        try:
+            self.sock.sendall(text.encode())
+        except OSError as err:
+            fail(self.guest.name, "serial line: %s" % err, "stop the guest, boot it again")
+        return tag.encode()
+
+    def fill(self, deadline):
+        """Read more; False at the deadline."""
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        self.sock.settimeout(left)
+        try:
+            data = self.sock.recv(1 << 20)
+        except socket.timeout:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            fail(self.guest.name, "QEMU went away", "boot the guest again")
+        self.buffer += data
+        return True
+
+    def next_frame(self, deadline):
+        """(tag, seq, payload or None when the CRC is wrong), or None at the deadline."""
+        while True:
+            match = self.FRAME.search(self.buffer)
+            if match and len(self.buffer) - match.end() >= int(match.group(3)):
+                end = match.end() + int(match.group(3))
+                payload = self.buffer[match.end():end]
+                self.buffer = self.buffer[end:]
+                good = zlib.crc32(payload) == int(match.group(4), 16)
+                return match.group(1), int(match.group(2)), payload if good else None
+            if not self.fill(deadline):
+                return None
+
+    def reply(self, tag, deadline):
+        """The whole reply to @tag; None at the deadline or when a frame is damaged or lost."""
+        parts = []
+        while True:
+            frame = self.next_frame(deadline)
+            if frame is None:
+                return None
+            if frame[0] != tag:
+                continue
+            if frame[2] is None or frame[1] != len(parts):
+                note("damaged frame %s" % (frame[1],))
+                return None
+            if not frame[2]:
+                return b"".join(parts)
+            parts.append(frame[2])
+
+    def ask(self, command, timeout, tries=3):
+        """The reply to @command; asks again when the line was disturbed."""
+        limit = time.monotonic() + timeout
+        for _ in range(tries):
+            tag = self.send(command)
+            answer = self.reply(tag, limit)
+            if answer is not None:
+                break
+            if time.monotonic() >= limit:
+                fail(self.guest.name, "no answer to '%s' within %d s%s"
+                     % (command, timeout, log_tail(self.guest)),
+                     "is the guest paused? else stop it and boot it again")
+        else:
+            fail(self.guest.name, "the serial line is disturbed", "see " + self.guest.path("log"))
+        if answer.startswith(b"error "):
+            fail(self.guest.name, answer[6:].decode("utf-8", "replace").strip(),
+                 "boot the guest with more --mem")
+        return answer
+
+    def command(self, command, timeout, tries=1):
+        """The words after "ok" in a one-line answer."""
+        return self.ask(command, timeout, tries).decode("utf-8", "replace").split()[1:]
+
+
+def log_tail(guest, lines=12):
+    try:
+        with open(guest.path("log"), "rb") as handle:
+            text = handle.read()[-8192:].decode("utf-8", "replace")
+    except OSError:
+        return ""
+    tail = [l for l in text.splitlines() if l.strip()][-lines:]
+    return "; end of %s:\n  %s\n" % (guest.path("log"), "\n  ".join(tail)) if tail else ""
+
+
+def wait_ready(guest, timeout, not_boot_id=None):
+    """Ask until the guest answers; returns its boot id. Fails early when it panicked or died."""
+    limit = time.monotonic() + timeout
+    state = guest.load()
+    with Channel(guest) as channel:
+        while time.monotonic() < limit:
+            tag = channel.send("ping")
+            answer = channel.reply(tag, min(limit, time.monotonic() + 0.5))
+            words = answer.split() if answer else []
+            if len(words) == 2 and words[0] == b"ok":
+                boot_id = words[1].decode()
+                if boot_id != not_boot_id:
+                    return boot_id
+                time.sleep(0.1)
+            if not is_same_process(state["pid"], state["pid_start"]):
+                fail(guest.name, "QEMU died while the guest booted%s" % log_tail(guest),
+                     "see the log, then boot again")
+            if "Kernel panic" in log_tail(guest, 60):
+                fail(guest.name, "the guest's kernel panicked%s" % log_tail(guest, 30),
+                     "see the log; stop the guest")
+    fail(guest.name, "the guest was not ready within %d s%s" % (timeout, log_tail(guest)),
+         "see the log; a busy machine may need --timeout")
+
+
+# ---- truth -----------------------------------------------------------------------------------
+
+
+def parse_records(data):
+    """Yield (tag, number, bytes) of the guest's "TAG NUMBER LENGTH\\n" records."""
+    at = 0
+    while at < len(data):
+        end = data.index(b"\n", at)
+        tag, number, length = data[at:end].split(b" ")
+        start = end + 1
+        stop = start + int(length)
+        if data[stop:stop + 1] != b"\n":
+            raise ValueError("record '%s' at byte %d is not well formed" % (tag.decode(), at))
+        yield tag.decode(), int(number), data[start:stop]
+        at = stop + 1
+
+
+def text_of(raw):
+    return raw.decode("utf-8", "replace")
+
+
+def split_stat(raw):
+    """(comm, fields after it) of a /proc/PID/stat line; the name may hold any byte."""
+    head, _, tail = raw.rpartition(b")")
+    return head.partition(b"(")[2], tail.split()
+
+
+def comm_of_sched(raw):
+    """task->comm from the first line of /proc/PID/sched: it has no work queue's name appended."""
+    match = re.match(rb"(.*) \(\d+, #threads: \d+\)\n", raw, re.S)
+    return match.group(1) if match else None
+
+
+def status_fields(raw):
+    fields = {}
+    for line in raw.split(b"\n"):
+        key, colon, value = line.partition(b":\t")
+        if colon:
+            fields[key.decode("utf-8", "replace")] = value.decode("utf-8", "replace").strip()
+    return fields
+
+
+def parse_maps(raw):
+    """Mappings; a path keeps the escapes of proc(5): only a newline is written as \\012."""
+    maps = []
+    for line in raw.split(b"\n"):
+        if not line:
+            continue
+        part = line.split(None, 5)
+        start, end = part[0].decode().split("-")
+        maps.append({
+            "start": "0x" + start, "end": "0x" + end, "perms": part[1].decode(),
+            "offset": "0x" + part[2].decode(), "dev": part[3].decode(), "inode": int(part[4]),
+            "path": text_of(part[5]) if len(part) > 5 else "",
+        })
+    return maps
+
+
+def parse_cmdline(raw):
+    if not raw:
+        return []
+    return [text_of(a) for a in (raw[:-1] if raw.endswith(b"\0") else raw).split(b"\0")]
+
+
+def set_name(process, comm):
+    process["name"] = text_of(comm)
+    process["name_hex"] = comm.hex()
+
+
+def process_from_stat(pid, raw):
+    comm, field = split_stat(raw)
+    process = {
+        "pid": pid, "state": field[0].decode(), "ppid": int(field[1]),
+        "kthread": bool(int(field[6]) & PF_KTHREAD), "flags": int(field[6]),
+        "threads": int(field[17]), "start_ticks": int(field[19]), "vsize": int(field[20]),
+        "proc_name": text_of(comm), "rss_kb": 0, "rss_anon_kb": 0, "rss_file_kb": 0,
+        "rss_shmem_kb": 0, "cmdline": [], "cmdline_raw_hex": "", "exe": None, "cwd": None,
+        "root": None, "ns": None, "maps": [], "threads_list": [], "fds": [],
+    }
+    set_name(process, comm)
+    return process
+
+
+def add_status(process, raw):
+    field = status_fields(raw)
+    uids, gids = field["Uid"].split(), field["Gid"].split()
+    process.update(tgid=int(field["Tgid"]), uid=int(uids[0]), euid=int(uids[1]),
+                   gid=int(gids[0]), egid=int(gids[1]), groups=field.get("Groups", "").split(),
+                   nspid=[int(p) for p in field.get("NSpid", "").split()])
+    for key, name in (("VmRSS", "rss_kb"), ("RssAnon", "rss_anon_kb"), ("RssFile", "rss_file_kb"),
+                      ("RssShmem", "rss_shmem_kb")):
+        if key in field:
+            process[name] = int(field[key].split()[0])
+
+
+def process_from_short(raw):
+    part = raw.split(b" ", 8)
+    number = [int(v) for v in part[:5]]
+    process = dict(zip(("pid", "tgid", "ppid", "uid", "gid"), number))
+    process.update(state=part[5].decode(), kthread=part[6] == b"1", start_ticks=int(part[7]))
+    set_name(process, part[8])
+    process["proc_name"] = process["name"]
+    return process
+
+
+def add_task(process, raw):
+    comm, field = split_stat(raw)
+    process["threads_list"].append({"tid": int(raw.split(b" ", 1)[0]), "name": text_of(comm),
+                                    "name_hex": comm.hex(), "state": field[0].decode(),
+                                    "start_ticks": int(field[19])})
+
+
+def add_to_process(processes, tag, pid, raw):
+    """Put one record into the process it is about; False for records about something else."""
+    if tag == "stat":
+        processes[pid] = process_from_stat(pid, raw)
+        return True
+    if tag == "short":
+        processes[pid] = process_from_short(raw)
+        return True
+    process = processes.get(pid)
+    if process is None:
+        return False
+    if tag == "status":
+        add_status(process, raw)
+    elif tag == "sched":
+        comm = comm_of_sched(raw)
+        if comm is not None:
+            set_name(process, comm)
+    elif tag == "cmdline":
+        process.update(cmdline=parse_cmdline(raw), cmdline_raw_hex=raw.hex())
+    elif tag == "maps":
+        process["maps"] = parse_maps(raw)
+    elif tag in ("exe", "cwd", "root"):
+        process[tag] = text_of(raw)
+    elif tag in ("ns/pid", "ns/mnt", "ns/user"):
+        process["ns" if tag == "ns/pid" else tag.replace("/", "_")] = int(
+            re.search(rb"\d+", raw).group())
+    elif tag == "task":
+        add_task(process, raw)
+    elif tag == "fd":
+        number, _, link = raw.partition(b" ")
+        process["fds"].append({"fd": int(number), "link": text_of(link)})
+    else:
+        return False
+    return True
+
+
+def parse_modules(raw):
+    modules = []
+    for line in text_of(raw).splitlines():
+        part = line.split()
+        users = [] if part[3] == "-" else [u for u in part[3].split(",") if u]
+        modules.append({"name": part[0], "size": int(part[1]),
+                        "refcount": int(part[2]) if part[2] != "-" else 0,
+                        "used_by": users, "state": part[4], "base": part[5],
+                        "taints": part[6].strip("()") if len(part) > 6 else ""})
+    return modules
+
+
+def unescape_kmsg(raw):
+    return re.sub(rb"\\x([0-9a-f]{2})", lambda m: bytes([int(m.group(1), 16)]), raw)
+
+
+def parse_kmsg(raw):
+    """One record of /dev/kmsg (linux Documentation/ABI/testing/dev-kmsg)."""
+    head, _, body = raw.partition(b";")
+    lines = body.rstrip(b"\n").split(b"\n")
+    prio, seq, usec = head.split(b",")[:3]
+    more = {}
+    for line in lines[1:]:
+        key, equals, value = line.strip().partition(b"=")
+        if equals:
+            more[text_of(key)] = text_of(value)
+    return {"seq": int(seq), "usec": int(usec), "level": int(prio) & 7,
+            "facility": int(prio) >> 3, "text": text_of(unescape_kmsg(lines[0])),
+            "raw": text_of(lines[0]), "dict": more}
+
+
+def parse_page(raw):
+    """A line of a pattern area: address, pagemap entry (PFN in bits 0-54), kind."""
+    va, entry, kind = text_of(raw).split()
+    entry = int(entry, 16)
+    present = bool(entry >> 63)
+    return {"va": "0x" + va, "kind": kind, "present": present,
+            "pa": hex((entry & ((1 << 55) - 1)) << 12) if present else None}
+
+
+def add_symbol(symbols, raw):
+    part = text_of(raw).split()
+    address = "0x" + part[0]
+    if len(part) > 3:
+        symbols["module_symbols"].append({"name": part[2], "type": part[1], "address": address,
+                                          "module": part[3].strip("[]")})
+    else:
+        symbols["names"][part[2]] = address
+        symbols["types"][part[2]] = part[1]
+
+
+def stat_value(raw, key):
+    match = re.search(rb"^%s (\d+)" % key, raw, re.M)
+    return int(match.group(1)) if match else None
+
+
+def kernel_truth(raw, symbols):
+    text = {k: text_of(v).rstrip("\n") for k, v in raw.items()}
+    uptime = text["uptime"].split()
+    text_symbol = symbols["names"].get("_text")
+    kernel = {
+        "release": text["release"], "version": text["version"], "machine": text["machine"],
+        "cmdline": text["kcmdline"], "boot_id": text["boot_id"], "hostname": text["hostname"],
+        "boot_time": stat_value(raw["kstat"], b"btime"), "uptime": float(uptime[0]),
+        "forks": stat_value(raw["kstat"], b"processes"), "hz": int(text["hz"]),
+        "vmcoreinfo": text.get("vmcoreinfo"), "kaslr_offset": None,
+    }
+    if text_symbol and text["machine"] == "x86_64":
+        kernel["kaslr_offset"] = hex(int(text_symbol, 16) - X86_TEXT_BASE)
+    return kernel
+
+
+def parse_truth(data, short):
+    """truth.json's value from the guest's records."""
+    raw, processes, dmesg, pages = {}, {}, [], []
+    zoo = {}
+    symbols = {"names": {}, "types": {}, "module_symbols": [], "n_core": None, "n_total": None}
+    for tag, number, value in parse_records(data):
+        if tag == "sym":
+            add_symbol(symbols, value)
+        elif tag == "symcount":
+            symbols["n_core"], symbols["n_total"] = (int(v) for v in value.split())
+        elif tag == "kmsg":
+            dmesg.append(parse_kmsg(value))
+        elif tag == "page":
+            pages.append(dict(parse_page(value), pid=number))
+        elif tag == "role":
+            zoo[text_of(value)] = number
+        elif tag == "truncated":
+            raise ValueError("the guest had to cut " + text_of(value))
+        elif not add_to_process(processes, tag, number, value):
+            raw[tag] = value
+    listed = [processes[p] for p in sorted(processes)]
+    for process in listed:
+        process.get("threads_list", []).sort(key=lambda t: t["tid"])
+        process.get("fds", []).sort(key=lambda f: f["fd"])
+    return {
+        "format": 1, "short": short, "teller": 1, "kernel": kernel_truth(raw, symbols),
+        "cpus": int(raw["cpus"]), "processes": [p for p in listed if "tgid" in p], "zoo": zoo,
+        "modules": parse_modules(raw["modules"]), "symbols": symbols, "dmesg": dmesg,
+        "pattern": {"magic": hex(PATTERN_MAGIC), "pages": pages},
+        "mounts": text_of(raw["mounts"]), "iomem": text_of(raw["iomem"]),
+        "meminfo": text_of(raw["meminfo"]),
+        "sockets": {k: text_of(raw.get(k, b"")) for k in ("tcp", "tcp6", "udp", "udp6", "unix")},
+    }
+
+
+def gather_truth(guest, state, short=None):
+    if short is None:
+        short = state.get("spawned", 0) > SHORT_TRUTH_ABOVE
+    with Channel(guest) as channel:
+        data = channel.ask("truth short" if short else "truth", 120.0)
+    try:
+        value = parse_truth(data, short)
+    except (ValueError, KeyError, IndexError, struct.error) as err:
+        fail(guest.name, "the guest's truth does not parse: %r" % err,
+             "report this as a lab bug")
+    path = guest.path("truth.json")
+    write_json(path, value)
+    return path
+
+
+# ---- the life of a guest ---------------------------------------------------------------------
+
+
+def qemu_program(arch):
+    name = {"amd64": "qemu-system-x86_64"}[arch]
+    return need_program(name, "qemu-system-x86")
+
+
+def qemu_argv(guest, info, opts):
+    """The command line; every option here is one that libvirt or a user could have chosen too."""
+    cpu = "max,la57=%s" % ("on" if opts["la57"] else "off")
+    machine = "q35"
+    memory = []
+    if opts["share"]:
+        machine += ",memory-backend=mem"
+        memory = ["-object", "memory-backend-file,id=mem,size=%dM,mem-path=%s,share=on"
+                  % (opts["mem"], guest.path("mem"))]
+    append = "console=ttyS0 quiet lab.tty=ttyS1 sonde.lab=%s" % guest.name
+    if opts["append"]:
+        append += " " + opts["append"]
+    argv = [
+        qemu_program(info["arch"]), "-name", guest.name, "-accel", "tcg", "-machine", machine,
+        "-cpu", cpu, "-m", str(opts["mem"]), "-smp", str(opts["smp"]), "-display", "none",
+        "-no-user-config", "-nic", "none", "-kernel", info["kernel"], "-initrd", initramfs(info),
+        "-append", append,
+        "-chardev", "file,id=console,path=%s" % guest.path("log"), "-serial", "chardev:console",
+        "-chardev", "socket,id=lab,path=%s,server=on,wait=off" % guest.path("serial.sock"),
+        "-serial", "chardev:lab",
+        "-qmp", "unix:%s,server=on,wait=off" % guest.path("qmp.sock"),
+        "-qmp", "unix:%s,server=on,wait=off" % guest.path("control.sock"),
+        "-pidfile", guest.path("pid"), "-daemonize",
+    ]
+    if opts["vmcoreinfo"]:
+        argv += ["-device", "vmcoreinfo"]
+    return argv + memory
+
+
+def check_options(guest, opts):
+    for key, low, high in (("mem", 128, 65536), ("smp", 1, 64), ("procs", 0, 50000)):
+        if not low <= opts[key] <= high:
+            fail(guest.name, "--%s %s is not from %d to %d" % (key, opts[key], low, high),
+                 "choose another number")
+    for text in (opts["append"] or "",):
+        if "nokaslr" in text.split():
+            fail(guest.name, "--append holds nokaslr", "the lab tests with KASLR on; leave it out")
+    if "," in guest.dir:
+        fail(guest.name, "a comma in the folder %s" % guest.dir, "use another --dir")
+
+
+def prepare_dir(guest, opts):
+    """A clean state folder; the memory file of an earlier run stays when asked for."""
+    make_private_dir(guest.base)
+    make_private_dir(guest.dir)
+    mem = guest.path("mem")
+    for leaf in ("state.json", "truth.json", "log", "pid", "serial.sock", "qmp.sock",
+                 "control.sock"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(guest.path(leaf))
+    if opts["keep_mem"]:
+        size = opts["mem"] << 20
+        if not opts["share"]:
+            fail(guest.name, "--keep-mem needs the memory file of --share", "drop --private")
+        if not os.path.exists(mem):
+            fail(guest.name, "no memory of an earlier run in %s" % guest.dir,
+                 "boot it once without --keep-mem, then 'lab.py stop %s --keep-mem'" % guest.name)
+        if os.path.getsize(mem) != size:
+            fail(guest.name, "the memory of the earlier run has %d MiB, not %d"
+                 % (os.path.getsize(mem) >> 20, opts["mem"]), "give the same --mem")
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(mem)
+
+
+def check_room(guest, opts):
+    if not opts["share"] or opts["keep_mem"]:
+        return
+    room = shutil.disk_usage(guest.dir).free >> 20
+    if room < opts["mem"] + 16:
+        fail(guest.name, "only %d MiB free in %s" % (room, guest.dir),
+             "use --private, a smaller --mem or another --dir")
+
+
+def start_qemu(guest, info, opts):
+    argv = qemu_argv(guest, info, opts)
+    note(" ".join(argv))
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, text=True, errors="replace",
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode:
+        fail(guest.name, "QEMU does not start: %s" % done.stdout.strip(),
+             "see the options in its message")
+    with open(guest.path("pid")) as handle:
+        pid = int(handle.read())
+    state = {
+        "name": guest.name, "pid": pid, "pid_start": process_start(pid), "dir": guest.dir,
+        "qmp": guest.path("qmp.sock"), "serial": guest.path("serial.sock"),
+        "log": guest.path("log"), "mem_file": guest.path("mem") if opts["share"] else None,
+        "truth": guest.path("truth.json"), "mem": opts["mem"], "suite": info["suite"],
+        "release": info["release"], "spawned": 0, "options": opts,
+    }
+    guest.save(state)
+    return state
+
+
+SUMMARY_KEYS = ("name", "pid", "dir", "qmp", "serial", "log", "mem_file", "truth", "mem", "suite",
+                "release", "boot_seconds", "truth_seconds")
+
+
+def summary(state):
+    return {k: state[k] for k in SUMMARY_KEYS if k in state}
+
+
+def boot(name, dir=None, suite=DEFAULT_SUITE, mem=512, procs=0, share=True, vmcoreinfo=True,
+         la57=False, keep_mem=False, smp=1, append=None, timeout=120, arch=DEFAULT_ARCH):
+    """Boot the guest @name, wait until it is ready, gather its truth; returns the summary.
+
+    When it does not become ready, QEMU is stopped again and the log stays.
+    """
+    guest = Guest(name, dir)
+    opts = {"mem": mem, "procs": procs, "share": share, "vmcoreinfo": vmcoreinfo, "la57": la57,
+            "keep_mem": keep_mem, "smp": smp, "append": append}
+    check_options(guest, opts)
+    check_socket_paths(guest)
+    qemu_program(arch)
+    info = fetch(suite, arch)
+    make_private_dir(guest.base)
+    make_private_dir(guest.dir)
+    with guest.locked():
+        state = guest.running()
+        if state:
+            fail(name, "is already running with pid %d" % state["pid"],
+                 "use it, or stop it with 'lab.py stop %s'" % name)
+        prepare_dir(guest, opts)
+        check_room(guest, opts)
+        begin = time.monotonic()
+        state = start_qemu(guest, info, opts)
+        try:
+            state["boot_id"] = wait_ready(guest, timeout)
+            state["boot_seconds"] = round(time.monotonic() - begin, 2)
+            guest.save(state)
+            if procs:
+                spawn_locked(guest, state, procs)
+            begin = time.monotonic()
+            gather_truth(guest, state)
+            state["truth_seconds"] = round(time.monotonic() - begin, 2)
+            guest.save(state)
+        except BaseException:
+            kill_qemu(guest, state)
+            remove_runtime_files(guest, keep_mem=False)
+            raise
+    return summary(state)
+
+
+def need_unpaused(guest):
+    with control(guest) as qmp:
+        status = qmp.command("query-status")
+    if not status.get("running"):
+        fail(guest.name, "the guest is not running (%s)" % status.get("status"),
+             "resume it with 'lab.py resume %s'" % guest.name)
+
+
+def truth(name, dir=None, short=None):
+    """Ask the running guest again; rewrites truth.json and returns its path.
+
+    @short: True for one line per process, False for all, None to choose by the number of processes.
+    """
+    guest = Guest(name, dir)
+    with guest.locked():
+        state = guest.need_running()
+        need_unpaused(guest)
+        return gather_truth(guest, state, short)
+
+
+def load_truth(name, dir=None):
+    """The value of the guest's truth.json."""
+    with open(Guest(name, dir).path("truth.json"), encoding="utf-8") as handle:
+        return json.load(handle)
+
+
+def spawn_locked(guest, state, n):
+    with Channel(guest) as channel:
+        channel.command("spawn %d" % n, 60.0 + n / 20.0)
+    state["spawned"] = state.get("spawned", 0) + n
+    guest.save(state)
+
+
+def spawn(name, n, dir=None):
+    """Start @n more processes in the guest; returns how many were started since it booted."""
+    guest = Guest(name, dir)
+    with guest.locked():
+        state = guest.need_running()
+        need_unpaused(guest)
+        spawn_locked(guest, state, n)
+        return state["spawned"]
+
+
+def kmsg(name, text, dir=None):
+    """Write one line into the guest's kernel log."""
+    guest = Guest(name, dir)
+    if "\n" in text or "\r" in text:
+        fail(name, "a line break in the text", "write one line at a time")
+    with guest.locked():
+        guest.need_running()
+        need_unpaused(guest)
+        with Channel(guest) as channel:
+            channel.command("kmsg " + text, 10.0)
+
+
+DUMP_FORMATS = ("elf", "kdump-zlib", "raw")
+
+
+def dump(name, file, format="elf", dir=None):
+    """Dump the guest's memory into @file; returns {"file", "size", "format", "seconds"}."""
+    guest = Guest(name, dir)
+    path = os.path.abspath(file)
+    if format not in DUMP_FORMATS:
+        fail(format, "unknown dump format", "use one of %s" % ", ".join(DUMP_FORMATS))
+    begin = time.monotonic()
+    with guest.locked():
+        state = guest.need_running()
+        if format == "raw" and state["mem"] > Q35_LOW_RAM_MAX:
+            fail(name, "RAM above %d MiB has a hole, a raw image cannot show it" % Q35_LOW_RAM_MAX,
+                 "dump as elf")
+        if os.path.lexists(path):
+            if not stat.S_ISREG(os.lstat(path).st_mode):
+                fail(path, "is not a regular file", "give another FILE")
+            os.unlink(path)
+        with control(guest) as qmp:
+            if format == "raw":
+                qmp.command("pmemsave", timeout=300.0, val=0, size=state["mem"] << 20,
+                            filename=path)
+            else:
+                arguments = {"paging": False, "protocol": "file:" + path}
+                if format != "elf":
+                    arguments["format"] = format
+                qmp.command("dump-guest-memory", timeout=300.0, **arguments)
+    size = check_dump(name, path, format, state["mem"] << 20)
+    os.chmod(path, 0o600)
+    return {"file": path, "size": size, "format": format,
+            "seconds": round(time.monotonic() - begin, 2)}
+
+
+def check_dump(name, path, format, ram):
+    """Size of the dump when its first bytes and its length are plausible."""
+    try:
+        with open(path, "rb") as handle:
+            magic = handle.read(16)
+        size = os.path.getsize(path)
+    except OSError as err:
+        fail(name, "no dump in %s: %s" % (path, err.strerror), "check the folder and its room")
+    good = {
+        "elf": magic[:4] == b"\x7fELF" and ram <= size <= ram + (64 << 20),
+        "kdump-zlib": magic[:12] == b"makedumpfile" and (1 << 20) <= size <= ram,
+        "raw": size == ram,
+    }[format]
+    if not good:
+        fail(name, "the dump in %s is not plausible: %d bytes, it begins with %s"
+             % (path, size, magic.hex()), "check the room in that folder")
+    return size
+
+
+def reboot(name, dir=None, how="guest", timeout=120):
+    """Reboot into the same RAM; returns the path of the new truth.
+
+    @how: "guest" lets the guest reboot itself, "reset" presses the reset button.
+    """
+    guest = Guest(name, dir)
+    with guest.locked():
+        state = guest.need_running()
+        need_unpaused(guest)
+        if how == "guest":
+            with Channel(guest) as channel:
+                channel.command("reboot", 10.0)
+        else:
+            with control(guest) as qmp:
+                qmp.command("system_reset")
+        state["boot_id"] = wait_ready(guest, timeout, not_boot_id=state["boot_id"])
+        state["spawned"] = 0
+        guest.save(state)
+        return gather_truth(guest, state)
+
+
+def pause(name, dir=None):
+    """Stop the guest's processors."""
+    guest = Guest(name, dir)
+    guest.need_running()
+    with control(guest) as qmp:
+        qmp.command("stop")
+
+
+def resume(name, dir=None):
+    """Let the guest's processors run again."""
+    guest = Guest(name, dir)
+    guest.need_running()
+    with control(guest) as qmp:
+        qmp.command("cont")
+
+
+def wait_gone(state, seconds):
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
+        if not is_same_process(state["pid"], state["pid_start"]):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def kill_qemu(guest, state):
+    """End QEMU: ask it first, then by signal. The start time proves that the pid is still its."""
+    try:
+        with Qmp(guest.name, guest.path("control.sock"), 2.0) as qmp:
+            qmp.command("quit", timeout=2.0)
+    except LabError as err:
+        note(str(err))
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if wait_gone(state, 5.0):
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(state["pid"], number)
+    if not wait_gone(state, 5.0):
+        fail(guest.name, "pid %d does not end" % state["pid"], "end it by hand")
+
+
+def remove_runtime_files(guest, keep_mem):
+    leaves = ["pid", "serial.sock", "qmp.sock", "control.sock", "state.json", "state.json.part"]
+    if not keep_mem:
+        leaves.append("mem")
+    for leaf in leaves:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(guest.path(leaf))
+
+
+def stop(name, dir=None, keep_mem=False):
+    """End the guest and remove its memory file (unless @keep_mem); the log and the truth stay.
+
+    Returns True when it was running.
+    """
+    guest = Guest(name, dir)
+    if not os.path.isdir(guest.dir):
+        fail(name, "no such guest in %s" % guest.base, "'lab.py list' shows guests")
+    with guest.locked():
+        state = guest.running()
+        if state:
+            kill_qemu(guest, state)
+        remove_runtime_files(guest, keep_mem)
+    return bool(state)
+
+
+def guests(dir=None):
+    """[{"name", "running", "pid", "release", "dir"}] of all guests that have a folder."""
+    base = base_dir(dir)
+    found = []
+    for name in sorted(os.listdir(base)) if os.path.isdir(base) else []:
+        with contextlib.suppress(LabError):
+            guest = Guest(name, dir)
+            if not os.path.isdir(guest.dir):
+                continue
+            state = guest.running()
+            found.append({"name": name, "running": bool(state), "dir": guest.dir,
+                          "pid": state["pid"] if state else None,
+                          "release": state["release"] if state else None,
+                          "qmp": state["qmp"] if state else None})
+    return found
+
+
+def stop_all(dir=None):
+    """Stop every running guest; returns their names."""
+    names = [g["name"] for g in guests(dir) if g["running"]]
+    for name in names:
+        stop(name, dir)
+    return names
+
+
+# ---- command line ----------------------------------------------------------------------------
+
+
+def print_json(value):
+    print(json.dumps(value, indent=1))
+
+
+def command_fetch(args):
+    print_json(fetch(args.suite, args.arch))
+
+
+def command_boot(args):
+    print_json(boot(args.name, dir=args.dir, suite=args.suite, mem=args.mem, procs=args.procs,
+                    share=args.share, vmcoreinfo=args.vmcoreinfo, la57=args.la57,
+                    keep_mem=args.keep_mem, smp=args.smp, append=args.append,
+                    timeout=args.timeout, arch=args.arch))
+
+
+def command_truth(args):
+    print(truth(args.name, dir=args.dir, short=args.short))
+
+
+def command_dump(args):
+    print_json(dump(args.name, args.file, format=args.format, dir=args.dir))
+
+
+def command_reboot(args):
+    print(reboot(args.name, dir=args.dir, how=args.how, timeout=args.timeout))
+
+
+def command_pause(args):
+    pause(args.name, dir=args.dir)
+
+
+def command_resume(args):
+    resume(args.name, dir=args.dir)
+
+
+def command_spawn(args):
+    print(spawn(args.name, args.n, dir=args.dir))
+
+
+def command_kmsg(args):
+    kmsg(args.name, args.text, dir=args.dir)
+
+
+def command_list(args):
+    found = guests(args.dir)
+    if args.json:
+        print_json(found)
+        return
+    for guest in found:
+        print("%-20s %-8s %-8s %s" % (guest["name"], guest["pid"] or "-",
+                                      "running" if guest["running"] else "stopped",
+                                      guest["release"] or "-"))
+
+
+def command_stop(args):
+    if args.all:
+        for name in stop_all(args.dir):
+            print(name)
+    elif args.name:
+        stop(args.name, dir=args.dir, keep_mem=args.keep_mem)
+    else:
+        fail("stop", "no guest named", "give a NAME or --all")
+
+
+def add_command(commands, name, function, help_text, named=True):
+    parser = commands.add_parser(name, help=help_text, description=help_text)
+    parser.set_defaults(function=function)
+    if named:
+        parser.add_argument("name", metavar="NAME", help="name of the guest")
+    parser.add_argument("--dir", help="folder of all guests' state (default $SONDE_LAB_DIR)")
+    return parser
+
+
+def add_boot_options(parser):
+    parser.add_argument("--suite", default=DEFAULT_SUITE, help="Debian suite of the kernel")
+    parser.add_argument("--arch", default=DEFAULT_ARCH, help="architecture of the guest")
+    parser.add_argument("--mem", type=int, default=512, help="RAM in MiB (default 512)")
+    parser.add_argument("--smp", type=int, default=1, help="processors (default 1)")
+    parser.add_argument("--procs", type=int, default=0, help="extra processes to start")
+    parser.add_argument("--share", action=argparse.BooleanOptionalAction, default=True,
+                        help="RAM in a file that others can map (default)")
+    parser.add_argument("--private", dest="share", action="store_false",
+                        help="RAM that is QEMU's own")
+    parser.add_argument("--vmcoreinfo", action=argparse.BooleanOptionalAction, default=True,
+                        help="give the guest a vmcoreinfo device (default)")
+    parser.add_argument("--la57", action="store_true", help="5-level page tables")
+    parser.add_argument("--keep-mem", action="store_true",
+                        help="boot into the memory that an earlier run left")
+    parser.add_argument("--append", help="more words for the kernel's command line")
+    parser.add_argument("--timeout", type=float, default=120, help="seconds until ready")
+
+
+def make_parser():
+    parser = argparse.ArgumentParser(prog="lab.py", description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    one = add_command(commands, "fetch", command_fetch, "get a kernel into the cache", named=False)
+    one.add_argument("--suite", default=DEFAULT_SUITE, help="one of %s" % ", ".join(SUITES))
+    one.add_argument("--arch", default=DEFAULT_ARCH, help="one of %s" % ", ".join(ARCHES))
+    add_boot_options(add_command(commands, "boot", command_boot, "boot a guest and leave it running"))
+    one = add_command(commands, "truth", command_truth, "ask the guest again for its truth")
+    one.add_argument("--short", action=argparse.BooleanOptionalAction, default=None,
+                     help="one line per process (default: above %d)" % SHORT_TRUTH_ABOVE)
+    one = add_command(commands, "dump", command_dump, "dump the guest's memory")
+    one.add_argument("file", metavar="FILE")
+    one.add_argument("--format", default="elf", help="one of %s" % ", ".join(DUMP_FORMATS))
+    one = add_command(commands, "reboot", command_reboot, "reboot into the same memory")
+    one.add_argument("--how", choices=("guest", "reset"), default="guest")
+    one.add_argument("--timeout", type=float, default=120, help="seconds until ready")
+    add_command(commands, "pause", command_pause, "stop the guest's processors")
+    add_command(commands, "resume", command_resume, "let them run again")
+    one = add_command(commands, "spawn", command_spawn, "start more processes in the guest")
+    one.add_argument("n", metavar="N", type=int)
+    one = add_command(commands, "kmsg", command_kmsg, "write a line into the guest's kernel log")
+    one.add_argument("text", metavar="TEXT")
+    one = add_command(commands, "list", command_list, "list the guests", named=False)
+    one.add_argument("--json", action="store_true")
+    one = add_command(commands, "stop", command_stop, "end a guest", named=False)
+    one.add_argument("name", metavar="NAME", nargs="?")
+    one.add_argument("--all", action="store_true", help="all guests of this folder")
+    one.add_argument("--keep-mem", action="store_true", help="leave the memory file")
+    return parser
+
+
+def main(argv=None):
+    args = make_parser().parse_args(argv)
+    try:
+        args.function(args)
+    except Skip as err:
+        print(err, file=sys.stderr)
+        return 77
+    except LabError as err:
+        print(err, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
