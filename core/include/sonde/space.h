@@ -112,6 +112,12 @@ int sonde_space_regions(struct sonde_space *space, sonde_region_fn *fn, void *us
  */
 const void *sonde_space_borrow(struct sonde_space *space, uint64_t addr, size_t len);
 
+/*
+ * Give back the host memory that pages mapped by earlier reads take up; a hint for sweeps over
+ * a whole target. Their contents stay readable.
+ */
+void sonde_space_trim(struct sonde_space *space);
+
 /* Let go of a space got from a call that says "close it"; NULL is allowed. No request in flight. */
 void sonde_space_close(struct sonde_space *space);
 

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/* Guards against SIGBUS: one process-wide handler, one stack of guards a thread. */
+#include "base/guard.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+
+static _Thread_local struct guard *current;
+static struct sigaction previous;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int install_result;
+
+static void give_back(int signo, siginfo_t *info, void *context)
+{
+	if (previous.sa_flags & SA_SIGINFO) {
+		previous.sa_sigaction(signo, info, context);
+	} else if (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN) {
+		/* The faulting instruction runs again and meets the default action. */
+		signal(signo, SIG_DFL);
+	} else {
+		previous.sa_handler(signo);
+	}
+}
+
+static void on_bus_error(int signo, siginfo_t *info, void *context)
+{
+	struct guard *guard = current;
+
+	/* si_code > 0: the kernel saw a fault; a SIGBUS sent by kill() is not ours. */
+	if (!guard || info->si_code <= 0) {
+		give_back(signo, info, context);
+		return;
+	}
+	siglongjmp(guard->env, 1);
+}
+
+static void install(void)
+{
+	/* NODEFER: siglongjmp does not restore the mask, and the next fault must come through. */
+	struct sigaction action = { .sa_sigaction = on_bus_error,
+				    .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK };
+
+	sigemptyset(&action.sa_mask);
+	install_result = sigaction(SIGBUS, &action, &previous) ? errno : 0;
+}
+
+int guard_install(void)
+{
+	pthread_once(&once, install);
+	return install_result;
+}
+
+void guard_push(struct guard *guard)
+{
+	guard->outer = current;
+	current = guard;
+}
+
+void guard_leave(struct guard *guard)
+{
+	current = guard->outer;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An engine moves bytes between files and buffers. It knows nothing of spaces: it is
+ * given file operations and hands each back, once, on the loop's thread.
+ *
+ * To add one: a file engine_NAME.c with an engine_ops, one line in engine_open (engine.c),
+ * and one in the conformance table's list.
+ */
+#ifndef SONDE_IO_ENGINE_H
+#define SONDE_IO_ENGINE_H
+
+#include <sonde/loop.h>
+
+#include "io/loop.h"
+
+/* One contiguous move. The issuer owns it; result is written before done is called. */
+struct file_op {
+	struct file_op *next;
+	struct loop_post post;            /* threads engine: the way home               */
+	void (*done)(struct file_op *op); /* loop's thread, never inside submit         */
+	void *owner;                      /* the issuer's                               */
+	uint64_t off;                     /* in the file                                */
+	void *buf;
+	uint32_t len;                     /* bytes, > 0                                 */
+	uint32_t write;                   /* 0 read, 1 write                            */
+	int32_t fd;
+	int32_t result;                   /* bytes moved (0: end of file), or -errno    */
+	uint32_t piece, piece_off;        /* the issuer's: which stretch this is        */
+	void (*work)(struct file_op *op); /* threads engine: do this instead of a move  */
+};
+
+struct engine;
+
+struct engine_ops {
+	const char *name;
+	int (*open)(struct sonde_loop *loop, const struct sonde_loop_options *options,
+		    struct engine **ret, struct sonde_error *err);
+	void (*close)(struct engine *engine); /* no operation in flight */
+	/* Take every operation of the list (at most the loop's depth are ever in flight). */
+	void (*submit)(struct engine *engine, struct file_op *list);
+	/* Hand back what has completed; returns how many. NULL: they come by loop_post. */
+	int (*reap)(struct engine *engine);
+	/* Send what submit prepared to the kernel; NULL: nothing to send. */
+	void (*kick)(struct engine *engine);
+	/* A descriptor readable when reap has work; NULL: none. */
+	int (*fd)(struct engine *engine);
+};
+
+extern const struct engine_ops engine_threads;
+extern const struct engine_ops engine_uring;
+
+/* The one reference: move all of it now, retrying short moves. Result as file_op.result. */
+int32_t file_move(int fd, uint32_t write, uint64_t off, void *buf, uint32_t len);
+
+/*
+ * Choose and open. On success *ret_ops is NULL for the sync and direct engines (bytes move in the
+ * submitting call), and why, [cap], says why this one in words.
+ */
+int engine_open(struct sonde_loop *loop, const struct sonde_loop_options *options,
+		const struct engine_ops **ret_ops, struct engine **ret, char *why, size_t cap,
+		struct sonde_error *err);
+
+#endif

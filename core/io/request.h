@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of a request: what the library keeps in sonde_io.core while it is in
+ * flight, and the one way a request ends (io_finish). The states and who moves them
+ * stand in <sonde/io.h>.
+ */
+#ifndef SONDE_IO_REQUEST_H
+#define SONDE_IO_REQUEST_H
+
+#include <sonde/io.h>
+#include <sonde/loop.h>
+
+#include "io/loop.h"
+
+struct sonde_space;
+
+enum io_flag {
+	IO_ASKED_CANCEL = 1u << 0, /* stop sending what has not left yet      */
+	IO_TIMED_OUT = 1u << 1,    /* ... because its deadline passed         */
+	IO_TIMER = 1u << 2,        /* the deadline timer may be running       */
+};
+
+struct io_core {
+	struct sonde_io *next;                 /* in the space's queue, then whoever has it  */
+	struct sonde_space *space;             /* it was submitted to                        */
+	void (*complete)(struct sonde_io *io); /* loop's thread; may run inside the submit   */
+	uint32_t piece, off;                   /* backed space: next byte to send            */
+	uint32_t pending;                      /* backed space: file operations in flight    */
+	uint32_t flags;                        /* enum io_flag                               */
+	struct loop_post post;                 /* carries it home from another thread        */
+	struct sonde_timer deadline;
+};
+_Static_assert(sizeof(struct io_core) <= sizeof(((struct sonde_io *)0)->core),
+	       "struct sonde_io keeps room for io_core");
+
+static inline struct io_core *io_core(struct sonde_io *io)
+{
+	return (struct io_core *)(void *)io->core;
+}
+
+/*
+ * Check and reset the out fields of every piece.
+ * Returns 0; SONDE_E_BAD_ARG with nothing touched.
+ */
+int io_prepare(struct sonde_io *io);
+
+/* QUEUED and IN_FLIGHT; asserts that the move is a legal one. */
+void io_set_state(struct sonde_io *io, enum sonde_io_state state);
+
+/*
+ * Account for a stretch of one piece, on the loop's thread, and tell who watches.
+ */
+void io_account(struct sonde_io *io, uint32_t piece, uint32_t off, uint32_t len, int32_t err);
+
+/*
+ * Every piece is final: count, close the state, call complete. A piece of which bytes
+ * were never accounted for is turned into SONDE_E_IO and zeroes: a dropped piece is never success.
+ */
+void io_finish(struct sonde_io *io);
+
+/* End a request whose pieces from its cursor on were never sent, with the code cancel asked for. */
+void io_finish_unsent(struct sonde_io *io);
+
+#endif

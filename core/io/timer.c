@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Timers: a pairing heap whose nodes are the callers' own structs, so starting one
+ * allocates nothing. core[]: first child, next sibling, previous (sibling or parent), running mark.
+ */
+#include "io/loop.h"
+
+#include <sonde/error.h>
+#include <time.h>
+
+enum { CHILD, SIBLING, PREV, RUNNING };
+
+uint64_t sonde_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static struct sonde_timer *meld(struct sonde_timer *a, struct sonde_timer *b)
+{
+	if (!a || !b)
+		return a ? a : b;
+	if (b->at_ns < a->at_ns) {
+		struct sonde_timer *t = a;
+		a = b;
+		b = t;
+	}
+	struct sonde_timer *child = a->core[CHILD];
+	b->core[SIBLING] = child;
+	if (child)
+		child->core[PREV] = b;
+	b->core[PREV] = a;
+	a->core[CHILD] = b;
+	return a;
+}
+
+/* Meld a list of siblings pairwise, left to right, then the pairs right to left. */
+static struct sonde_timer *meld_children(struct sonde_timer *first)
+{
+	struct sonde_timer *pairs = NULL, *root = NULL;
+
+	while (first) {
+		struct sonde_timer *a = first, *b = a->core[SIBLING];
+		first = b ? b->core[SIBLING] : NULL;
+		a->core[SIBLING] = a->core[PREV] = NULL;
+		if (b)
+			b->core[SIBLING] = b->core[PREV] = NULL;
+		a = meld(a, b);
+		a->core[SIBLING] = pairs;
+		pairs = a;
+	}
+	while (pairs) {
+		struct sonde_timer *next = pairs->core[SIBLING];
+		pairs->core[SIBLING] = NULL;
+		root = meld(root, pairs);
+		pairs = next;
+	}
+	return root;
+}
+
+static void detach(struct sonde_loop *loop, struct sonde_timer *timer)
+{
+	struct sonde_timer *prev = timer->core[PREV], *sibling = timer->core[SIBLING];
+	struct sonde_timer *children = meld_children(timer->core[CHILD]);
+
+	if (!prev) {
+		loop->timers = children;
+	} else {
+		if (prev->core[CHILD] == timer)
+			prev->core[CHILD] = sibling;
+		else
+			prev->core[SIBLING] = sibling;
+		if (sibling)
+			sibling->core[PREV] = prev;
+		loop->timers = meld(loop->timers, children);
+	}
+	timer->core[CHILD] = timer->core[SIBLING] = timer->core[PREV] = timer->core[RUNNING] = NULL;
+	loop->n_timers--;
+}
+
+int sonde_timer_start(struct sonde_loop *loop, struct sonde_timer *timer)
+{
+	if (timer->core[RUNNING] || !timer->fire)
+		return SONDE_E_BAD_ARG;
+	timer->core[CHILD] = timer->core[SIBLING] = timer->core[PREV] = NULL;
+	timer->core[RUNNING] = loop;
+	loop->timers = meld(loop->timers, timer);
+	loop->n_timers++;
+	return SONDE_OK;
+}
+
+int sonde_timer_stop(struct sonde_loop *loop, struct sonde_timer *timer)
+{
+	if (!timer->core[RUNNING])
+		return 0;
+	detach(loop, timer);
+	return 1;
+}
+
+uint64_t timers_next(const struct sonde_loop *loop)
+{
+	return loop->timers ? loop->timers->at_ns : UINT64_MAX;
+}
+
+int timers_fire(struct sonde_loop *loop)
+{
+	int fired = 0;
+
+	if (!loop->timers)
+		return 0;
+	/* One reading of the clock: timers started by a timer wait for the next turn. */
+	uint64_t now = sonde_now_ns();
+	while (loop->timers && loop->timers->at_ns <= now && fired < 1024) {
+		struct sonde_timer *timer = loop->timers;
+		detach(loop, timer);
+		timer->fire(timer);
+		fired++;
+	}
+	return fired;
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/* Gather, run, use: reads of many spaces sorted by space, one request a space, all at once. */
+#include <sonde/batch.h>
+#include <sonde/error.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "space/space.h"
+#include "task/task.h"
+
+struct entry {
+	struct sonde_space *space;
+	struct sonde_xfer xfer;
+	int32_t *ret_err;
+	size_t order;
+};
+
+struct batch_io {
+	struct sonde_io io;
+	struct sonde_batch *batch;
+};
+
+struct sonde_batch {
+	struct sonde_loop *loop;
+	struct entry *entries; /* [n], room for cap */
+	size_t n, cap;
+	struct sonde_xfer *xfers; /* [cap], as the requests see them */
+	struct batch_io *ios;     /* [cap_ios] */
+	size_t cap_ios;
+	size_t pending; /* requests not yet complete */
+	bool over;      /* pending has come to 0     */
+	struct sonde_task *task;
+};
+
+struct sonde_batch *sonde_batch_create(struct sonde_loop *loop)
+{
+	struct sonde_batch *batch = calloc(1, sizeof(*batch));
+
+	if (batch)
+		batch->loop = loop;
+	return batch;
+}
+
+void sonde_batch_destroy(struct sonde_batch *batch)
+{
+	if (!batch)
+		return;
+	free(batch->entries);
+	free(batch->xfers);
+	free(batch->ios);
+	free(batch);
+}
+
+static int grow(struct sonde_batch *batch)
+{
+	size_t cap = batch->cap ? 2 * batch->cap : 64;
+	struct entry *entries = realloc(batch->entries, cap * sizeof(*entries));
+
+	if (!entries)
+		return SONDE_E_NO_MEMORY;
+	batch->entries = entries;
+	struct sonde_xfer *xfers = realloc(batch->xfers, cap * sizeof(*xfers));
+	if (!xfers)
+		return SONDE_E_NO_MEMORY;
+	batch->xfers = xfers;
+	batch->cap = cap;
+	return SONDE_OK;
+}
+
+int sonde_batch_add(struct sonde_batch *batch, struct sonde_space *space, uint64_t addr, void *buf,
+		    size_t len, int32_t *ret_err)
+{
+	if (!space || !buf || len == 0 || len > 0x7fffffff || batch->n >= 0x7fffffff)
+		return SONDE_E_BAD_ARG;
+	if (batch->n == batch->cap && grow(batch) < 0)
+		return SONDE_E_NO_MEMORY;
+	batch->entries[batch->n] = (struct entry){
+		.space = space,
+		.xfer = { .addr = addr, .buf = buf, .len = (uint32_t)len },
+		.ret_err = ret_err,
+		.order = batch->n,
+	};
+	batch->n++;
+	return SONDE_OK;
+}
+
+static int by_space(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	if (x->space != y->space)
+		return (uintptr_t)x->space < (uintptr_t)y->space ? -1 : 1;
+	return x->order < y->order ? -1 : 1;
+}
+
+static bool is_sorted(const struct sonde_batch *batch)
+{
+	for (size_t i = 1; i < batch->n; i++) {
+		if (batch->entries[i].space != batch->entries[0].space)
+			return false;
+	}
+	return true;
+}
+
+static size_t count_groups(const struct sonde_batch *batch)
+{
+	size_t groups = 1;
+
+	for (size_t i = 1; i < batch->n; i++)
+		groups += batch->entries[i].space != batch->entries[i - 1].space;
+	return groups;
+}
+
+static void one_less(struct sonde_batch *batch)
+{
+	if (--batch->pending)
+		return;
+	batch->over = true;
+	if (batch->task)
+		task_unpark(batch->task);
+}
+
+static void request_over(struct sonde_io *io)
+{
+	space_leave(io);
+	one_less(((struct batch_io *)(void *)io)->batch);
+}
+
+static int make_requests(struct sonde_batch *batch)
+{
+	if (!is_sorted(batch))
+		qsort(batch->entries, batch->n, sizeof(*batch->entries), by_space);
+	size_t groups = count_groups(batch);
+	if (groups > batch->cap_ios) {
+		struct batch_io *ios = realloc(batch->ios, groups * sizeof(*ios));
+		if (!ios)
+			return SONDE_E_NO_MEMORY;
+		batch->ios = ios;
+		batch->cap_ios = groups;
+	}
+	struct batch_io *at = NULL;
+	for (size_t i = 0; i < batch->n; i++) {
+		batch->xfers[i] = batch->entries[i].xfer;
+		if (i == 0 || batch->entries[i].space != batch->entries[i - 1].space) {
+			at = at ? at + 1 : batch->ios;
+			*at = (struct batch_io){ .batch = batch };
+			at->io.xfers = &batch->xfers[i];
+		}
+		at->io.n++;
+	}
+	return (int)groups;
+}
+
+static void issue_all(struct sonde_batch *batch, size_t groups)
+{
+	size_t first = 0;
+
+	/* One more than there are, so that none of them ends the batch while others are not sent. */
+	batch->pending = groups + 1;
+	batch->over = false;
+	batch->task = NULL;
+	for (size_t i = 0; i < groups; i++) {
+		struct sonde_space *space = batch->entries[first].space;
+		first += batch->ios[i].io.n;
+		if (space_issue(space, &batch->ios[i].io, request_over) < 0)
+			one_less(batch); /* cannot be: add checked every piece */
+	}
+	one_less(batch);
+}
+
+static int collect(struct sonde_batch *batch)
+{
+	int full = 0;
+
+	for (size_t i = 0; i < batch->n; i++) {
+		const struct sonde_xfer *x = &batch->xfers[i];
+		full += x->err == 0;
+		if (batch->entries[i].ret_err)
+			*batch->entries[i].ret_err = x->err;
+	}
+	batch->n = 0;
+	return full;
+}
+
+int sonde_batch_run(struct sonde_batch *batch)
+{
+	struct sonde_loop *loop = batch->loop;
+
+	if (batch->n == 0)
+		return 0;
+	if (!loop->current && loop->inside)
+		return SONDE_E_BUSY;
+	int groups = make_requests(batch);
+	if (groups < 0)
+		return groups;
+	issue_all(batch, (size_t)groups);
+	if (!batch->over && loop->current) {
+		batch->task = loop->current;
+		task_park(batch->task);
+	} else if (!batch->over) {
+		loop_pump(loop, &batch->over);
+	}
+	return collect(batch);
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Extents: told in any order, resolved once by a sweep over their ends. In the sweep a
+ * heap holds what covers the current address; its top is the one told first.
+ */
+#include "space/extents.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define EXTENTS_MAX (1u << 20)
+
+int extents_add(struct extents *extents, const struct sonde_extent *told)
+{
+	if (told->len == 0 || told->len - 1 > UINT64_MAX - told->addr)
+		return SONDE_E_BAD_ARG;
+	if (told->kind < SONDE_EXTENT_FILE || told->kind > SONDE_EXTENT_ABSENT)
+		return SONDE_E_BAD_ARG;
+	if (told->kind == SONDE_EXTENT_MEMORY && !told->ptr)
+		return SONDE_E_BAD_ARG;
+	if (extents->n == EXTENTS_MAX)
+		return SONDE_E_LIMIT;
+	if (extents->n == extents->cap) {
+		size_t cap = extents->cap ? 2 * extents->cap : 16;
+		struct extent *grown = realloc(extents->at, cap * sizeof(*grown));
+		if (!grown)
+			return SONDE_E_NO_MEMORY;
+		extents->at = grown;
+		extents->cap = cap;
+	}
+	extents->at[extents->n++] = (struct extent){
+		.addr = told->addr,
+		.last = told->addr + (told->len - 1),
+		.kind = told->kind,
+		.flags = told->flags,
+		.ptr = told->kind == SONDE_EXTENT_MEMORY ? told->ptr : NULL,
+		.off = told->off,
+		.fd = told->fd,
+		.err = told->err < 0 ? told->err : SONDE_E_NOT_SAVED,
+	};
+	return SONDE_OK;
+}
+
+/* The told list, by address; order is the place in it as told. */
+struct entry {
+	const struct extent *extent;
+	size_t order;
+};
+
+static int by_addr(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	if (x->extent->addr != y->extent->addr)
+		return x->extent->addr < y->extent->addr ? -1 : 1;
+	return x->order < y->order ? -1 : 1;
+}
+
+struct sweep {
+	struct entry *heap; /* [n], least order on top */
+	size_t n;
+	struct extent *out;
+	size_t n_out;
+};
+
+static void heap_push(struct sweep *sweep, struct entry entry)
+{
+	size_t i = sweep->n++;
+
+	while (i && sweep->heap[(i - 1) / 2].order > entry.order) {
+		sweep->heap[i] = sweep->heap[(i - 1) / 2];
+		i = (i - 1) / 2;
+	}
+	sweep->heap[i] = entry;
+}
+
+static void heap_pop(struct sweep *sweep)
+{
+	struct entry last = sweep->heap[--sweep->n];
+	size_t i = 0;
+
+	for (;;) {
+		size_t child = 2 * i + 1;
+		if (child >= sweep->n)
+			break;
+		if (child + 1 < sweep->n && sweep->heap[child + 1].order < sweep->heap[child].order)
+			child++;
+		if (sweep->heap[child].order >= last.order)
+			break;
+		sweep->heap[i] = sweep->heap[child];
+		i = child;
+	}
+	sweep->heap[i] = last;
+}
+
+static void emit(struct sweep *sweep, const struct extent *from, uint64_t addr, uint64_t last)
+{
+	struct extent *prev = sweep->n_out ? &sweep->out[sweep->n_out - 1] : NULL;
+	uint64_t skip = addr - from->addr;
+
+	/* The same extent goes on: a told-later one ended in its middle. */
+	if (prev && prev->last + 1 == addr && prev->kind == from->kind &&
+	    prev->off - prev->addr == from->off - from->addr && prev->fd == from->fd &&
+	    prev->flags == from->flags && prev->err == from->err &&
+	    (from->kind != SONDE_EXTENT_MEMORY ||
+	     prev->ptr + (addr - prev->addr) == from->ptr + skip)) {
+		prev->last = last;
+		return;
+	}
+	struct extent *out = &sweep->out[sweep->n_out++];
+	*out = *from;
+	out->addr = addr;
+	out->last = last;
+	out->off += skip;
+	if (out->ptr)
+		out->ptr += skip;
+}
+
+/* Everything up to before (exclusive unless to_end) that the heap covers. */
+static void sweep_until(struct sweep *sweep, uint64_t *at, uint64_t before, bool to_end)
+{
+	while (sweep->n) {
+		const struct extent *top = sweep->heap[0].extent;
+		if (top->last < *at) {
+			heap_pop(sweep);
+			continue;
+		}
+		if (!to_end && *at >= before)
+			return;
+		uint64_t last = top->last;
+		if (!to_end && last > before - 1)
+			last = before - 1;
+		emit(sweep, top, *at, last);
+		if (last == UINT64_MAX) {
+			sweep->n = 0;
+			return;
+		}
+		*at = last + 1;
+	}
+}
+
+int extents_seal(struct extents *extents)
+{
+	size_t n = extents->n;
+	struct entry *entries = calloc(2 * n + 1, sizeof(*entries));
+	struct extent *out = calloc(2 * n + 1, sizeof(*out));
+	struct sweep sweep = { .heap = entries + n, .out = out };
+	uint64_t at = 0;
+
+	if (!entries || !out) {
+		free(entries);
+		free(out);
+		return SONDE_E_NO_MEMORY;
+	}
+	for (size_t i = 0; i < n; i++)
+		entries[i] = (struct entry){ &extents->at[i], i };
+	qsort(entries, n, sizeof(*entries), by_addr);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t addr = entries[i].extent->addr;
+		sweep_until(&sweep, &at, addr, false);
+		if (at < addr)
+			at = addr;
+		heap_push(&sweep, entries[i]);
+	}
+	sweep_until(&sweep, &at, 0, true);
+	free(entries);
+	free(extents->at);
+	extents->at = out;
+	extents->n = sweep.n_out;
+	extents->cap = 2 * n + 1;
+	return SONDE_OK;
+}
+
+void extents_finish(struct extents *extents)
+{
+	free(extents->at);
+	*extents = (struct extents){ 0 };
+}
+
+const struct extent *extents_find(const struct extents *extents, uint64_t addr, size_t *hint,
+				  uint64_t *ret_gap)
+{
+	const struct extent *at = extents->at;
+	size_t low = 0, high = extents->n;
+
+	if (*hint < high && at[*hint].addr <= addr && addr <= at[*hint].last)
+		return &at[*hint];
+	/* The first extent that ends at or behind addr. */
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (at[mid].last < addr)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low == extents->n) {
+		*ret_gap = 0;
+		return NULL;
+	}
+	*hint = low;
+	if (at[low].addr <= addr)
+		return &at[low];
+	*ret_gap = at[low].addr - addr;
+	return NULL;
+}

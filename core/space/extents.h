@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where the bytes of a space live: a sorted list of stretches, made of what a
+ * connector told. Overlaps are resolved (the one told first wins), nothing wraps.
+ */
+#ifndef SONDE_SPACE_EXTENTS_H
+#define SONDE_SPACE_EXTENTS_H
+
+#include <sonde/plugin.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct extent {
+	uint64_t addr, last; /* both inclusive                                     */
+	uint32_t kind;       /* enum sonde_extent_kind                             */
+	uint32_t flags;      /* enum sonde_region_flag                             */
+	char *ptr;           /* MEMORY, and FILE once mapped: byte at addr; or NULL */
+	uint64_t off;        /* FILE: of the byte at addr                          */
+	int32_t fd;
+	int32_t err;         /* ABSENT                                             */
+};
+
+struct extents {
+	struct extent *at; /* [n], by addr, not overlapping */
+	size_t n, cap;
+};
+
+/* Add one in the order told. Returns 0; SONDE_E_BAD_ARG, SONDE_E_LIMIT, SONDE_E_NO_MEMORY. */
+int extents_add(struct extents *extents, const struct sonde_extent *told);
+/* Sort and resolve overlaps; nothing may be added afterwards. Returns 0; SONDE_E_NO_MEMORY. */
+int extents_seal(struct extents *extents);
+void extents_finish(struct extents *extents);
+
+/* The extent that holds addr, else NULL; then *ret_gap is how many bytes the hole goes on (0: to the end). */
+const struct extent *extents_find(const struct extents *extents, uint64_t addr, size_t *hint,
+				  uint64_t *ret_gap);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* What spaces and loops lend to plugins: the middle of the host table. */
+#include "space/backed.h"
+
+#include "space/connector.h"
+#include "space/layer.h"
+#include "space/space.h"
+
+static void io_home(struct loop_post *post)
+{
+	struct io_core *core = (struct io_core *)((char *)post - offsetof(struct io_core, post));
+	struct sonde_io *io = (struct sonde_io *)((char *)core - offsetof(struct sonde_io, core));
+
+	connector_io_done(io);
+}
+
+static void host_io_done(struct sonde_io *io)
+{
+	struct sonde_loop *loop = io_core(io)->space->loop;
+
+	if (loop_is_here(loop)) {
+		connector_io_done(io);
+		return;
+	}
+	io_core(io)->post.run = io_home;
+	loop_post(loop, &io_core(io)->post);
+}
+
+static void host_fragment(struct sonde_io *io, uint32_t i, uint32_t off, uint32_t len, int32_t err)
+{
+	struct sonde_loop *loop = io_core(io)->space->loop;
+	struct loop_fragment fragment = { io, i, off, len, err };
+
+	if (i >= io->n || off > io->xfers[i].len || len > io->xfers[i].len - off)
+		return; /* a stretch outside its piece is not told: the piece ends as SONDE_E_IO */
+	if (loop_is_here(loop))
+		io_account(io, i, off, len, err);
+	else
+		loop_post_fragment(loop, &fragment);
+}
+
+const struct sonde_host space_host = {
+	.size = sizeof(struct sonde_host),
+	.abi = SONDE_PLUGIN_ABI,
+	.error_set = sonde_error_set,
+	.error_os = sonde_error_os,
+	.io_done = host_io_done,
+	.fragment = host_fragment,
+	.forward = layer_forward,
+	.loop = layer_loop,
+	.timer_start = sonde_timer_start,
+	.timer_stop = sonde_timer_stop,
+	.now_ns = sonde_now_ns,
+};

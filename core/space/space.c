@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Spaces: the three doors and the queue behind them. Requests to a resident space (all of
+ * it mapped memory) are done in the calling function; the others wait in the space's
+ * queue until nothing else can run, and leave as one batch.
+ */
+#include "space/space.h"
+
+#include <assert.h>
+#include <sonde/error.h>
+#include <sonde/task.h>
+#include <sonde/types.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "task/task.h"
+
+static void flush_queue(struct loop_flush *flush)
+{
+	struct sonde_space *space =
+		(struct sonde_space *)((char *)flush - offsetof(struct sonde_space, flush));
+	struct sonde_io *list = space->queue_head;
+
+	space->queue_head = NULL;
+	space->queue_tail = &space->queue_head;
+	if (!list)
+		return;
+	space->stats.trips++;
+	for (struct sonde_io *io = list; io; io = io_core(io)->next) {
+		io_set_state(io, SONDE_IO_IN_FLIGHT);
+		space->stats.pieces += io->n;
+	}
+	space->ops->submit(space, list);
+}
+
+void space_init(struct sonde_space *space, const struct space_ops *ops, struct sonde_loop *loop,
+		bool resident)
+{
+	space->ops = ops;
+	space->loop = loop;
+	space->flush.flush = flush_queue;
+	space->queue_tail = &space->queue_head;
+	space->resident = resident;
+}
+
+void space_queue(struct sonde_space *space, struct sonde_io *io)
+{
+	struct io_core *core = io_core(io);
+
+	core->next = NULL;
+	core->space = space;
+	io_set_state(io, SONDE_IO_QUEUED);
+	*space->queue_tail = io;
+	space->queue_tail = &core->next;
+	space->loop->n_inflight++;
+	loop_add_flush(space->loop, &space->flush);
+}
+
+/* The short way: nothing to wait for and nobody in front. */
+static void run_resident(struct sonde_space *space, struct sonde_io *io)
+{
+	io_core(io)->next = NULL;
+	io_core(io)->space = space;
+	io->state = SONDE_IO_IN_FLIGHT;
+	space->loop->n_inflight++;
+	space->stats.trips++;
+	space->stats.pieces += io->n;
+	space->ops->submit(space, io);
+}
+
+/* Every complete function ends the count that space_queue and run_resident began. */
+static struct sonde_loop *leave_flight(struct sonde_io *io)
+{
+	struct io_core *core = io_core(io);
+	struct sonde_space *space = core->space;
+	struct sonde_loop *loop = space->loop;
+
+	loop->n_inflight--;
+	for (uint32_t i = 0; i < io->n; i++) {
+		space->stats.bytes += io->xfers[i].len;
+		space->stats.failed += io->xfers[i].err != 0;
+	}
+	if (core->flags & IO_TIMER)
+		sonde_timer_stop(loop, &core->deadline);
+	return loop;
+}
+
+void space_leave(struct sonde_io *io)
+{
+	leave_flight(io);
+}
+
+/* ---- door: completion ------------------------------------------------------------------ */
+
+static void complete_by_callback(struct sonde_io *io)
+{
+	loop_add_done(leave_flight(io), io);
+}
+
+static void take_from_queue(struct sonde_space *space, struct sonde_io *io)
+{
+	struct sonde_io **at = &space->queue_head;
+
+	while (*at != io)
+		at = &io_core(*at)->next;
+	*at = io_core(io)->next;
+	if (!*at)
+		space->queue_tail = at;
+}
+
+static int cancel(struct sonde_io *io, uint32_t flags)
+{
+	struct io_core *core = io_core(io);
+
+	if (io->state != SONDE_IO_QUEUED && io->state != SONDE_IO_IN_FLIGHT)
+		return 0;
+	core->flags |= IO_ASKED_CANCEL | flags;
+	if (io->state == SONDE_IO_QUEUED) {
+		take_from_queue(core->space, io);
+		io_finish_unsent(io);
+	}
+	return 1;
+}
+
+int sonde_io_cancel(struct sonde_io *io)
+{
+	return cancel(io, 0);
+}
+
+static void deadline_passed(struct sonde_timer *timer)
+{
+	cancel(timer->user, IO_TIMED_OUT);
+}
+
+static void start_deadline(struct sonde_space *space, struct sonde_io *io)
+{
+	struct io_core *core = io_core(io);
+
+	if (!io->deadline_ns)
+		return;
+	core->deadline = (struct sonde_timer){ .at_ns = io->deadline_ns,
+					       .fire = deadline_passed,
+					       .user = io };
+	core->flags |= IO_TIMER;
+	sonde_timer_start(space->loop, &core->deadline);
+}
+
+int sonde_io_submit(struct sonde_space *space, struct sonde_io *io)
+{
+	if (!io->done)
+		return SONDE_E_BAD_ARG;
+	int r = io_prepare(io);
+	if (r < 0)
+		return r;
+	*io_core(io) = (struct io_core){ .complete = complete_by_callback };
+	start_deadline(space, io);
+	space_queue(space, io);
+	return SONDE_OK;
+}
+
+/* ---- inner door: a space over a space -------------------------------------------------------- */
+
+int space_issue(struct sonde_space *space, struct sonde_io *io,
+		void (*complete)(struct sonde_io *io))
+{
+	int r = io_prepare(io);
+
+	if (r < 0)
+		return r;
+	*io_core(io) = (struct io_core){ .complete = complete };
+	if (space->resident && !space->queue_head)
+		run_resident(space, io);
+	else
+		space_queue(space, io);
+	return SONDE_OK;
+}
+
+/* ---- doors: blocking and task ------------------------------------------------------------- */
+
+/* A request on somebody's stack, and who waits for it. */
+struct waiter {
+	struct sonde_io io;
+	struct sonde_task *task; /* parked; NULL: plain code pumps */
+	bool done;
+};
+
+static void complete_waiter(struct sonde_io *io)
+{
+	struct waiter *waiter = (struct waiter *)(void *)io;
+
+	leave_flight(io);
+	waiter->done = true;
+	if (waiter->task)
+		task_unpark(waiter->task);
+}
+
+static int may_wait(const struct sonde_loop *loop)
+{
+	return loop->current || !loop->inside ? SONDE_OK : SONDE_E_BUSY;
+}
+
+static int transfer(struct sonde_space *space, struct sonde_xfer *xfers, size_t n, uint32_t op)
+{
+	struct sonde_loop *loop = space->loop;
+	struct waiter waiter;
+
+	waiter.task = NULL;
+	waiter.done = false;
+	waiter.io.xfers = xfers;
+	waiter.io.n = (uint32_t)n;
+	waiter.io.op = op;
+	waiter.io.fragment = NULL;
+	waiter.io.state = SONDE_IO_IDLE;
+	if (n > 0x7fffffff)
+		return SONDE_E_BAD_ARG;
+	int r = io_prepare(&waiter.io);
+	if (r < 0)
+		return r;
+	io_core(&waiter.io)->complete = complete_waiter;
+	io_core(&waiter.io)->flags = 0;
+	if (space->resident && !space->queue_head) {
+		run_resident(space, &waiter.io);
+		return waiter.io.result;
+	}
+	r = may_wait(loop);
+	if (r < 0)
+		return r;
+	io_core(&waiter.io)->piece = io_core(&waiter.io)->off = io_core(&waiter.io)->pending = 0;
+	waiter.task = loop->current;
+	space_queue(space, &waiter.io);
+	if (waiter.task)
+		task_park(waiter.task);
+	else
+		loop_pump(loop, &waiter.done);
+	return waiter.io.result;
+}
+
+int sonde_space_read(struct sonde_space *space, struct sonde_xfer *xfers, size_t n)
+{
+	return transfer(space, xfers, n, SONDE_IO_READ);
+}
+
+int sonde_space_write(struct sonde_space *space, struct sonde_xfer *xfers, size_t n)
+{
+	return transfer(space, xfers, n, SONDE_IO_WRITE);
+}
+
+int sonde_task_read(struct sonde_task *self, struct sonde_space *space, struct sonde_xfer *xfers,
+		    size_t n)
+{
+	assert(self && self == space->loop->current);
+	return transfer(space, xfers, n, SONDE_IO_READ);
+}
+
+int sonde_task_write(struct sonde_task *self, struct sonde_space *space, struct sonde_xfer *xfers,
+		     size_t n)
+{
+	assert(self && self == space->loop->current);
+	return transfer(space, xfers, n, SONDE_IO_WRITE);
+}
+
+/* ---- single values ---------------------------------------------------------------------- */
+
+#define STEP (UINT32_C(1) << 30)
+
+/* One contiguous stretch of any length, in as few pieces as their 31-bit length allows. */
+static int contiguous(struct sonde_space *space, uint64_t addr, char *buf, size_t len, uint32_t op)
+{
+	int first = SONDE_OK;
+
+	if (!len)
+		return SONDE_E_BAD_ARG;
+	for (size_t off = 0; off < len;) {
+		uint32_t step = len - off < STEP ? (uint32_t)(len - off) : STEP;
+		struct sonde_xfer x = { .addr = addr + off, .buf = buf + off, .len = step };
+		if (addr > UINT64_MAX - off)
+			return first ? first : SONDE_E_NOT_MAPPED;
+		int r = transfer(space, &x, 1, op);
+		if (r < 0)
+			return r;
+		if (!first && x.err)
+			first = x.err;
+		off += step;
+	}
+	return first;
+}
+
+int sonde_space_get(struct sonde_space *space, uint64_t addr, void *buf, size_t len)
+{
+	return contiguous(space, addr, buf, len, SONDE_IO_READ);
+}
+
+int sonde_space_put(struct sonde_space *space, uint64_t addr, const void *buf, size_t len)
+{
+	return contiguous(space, addr, (char *)(uintptr_t)buf, len, SONDE_IO_WRITE);
+}
+
+int sonde_space_u8(struct sonde_space *space, uint64_t addr, uint8_t *ret)
+{
+	uint8_t byte;
+	int r = sonde_space_get(space, addr, &byte, 1);
+
+	if (r == SONDE_OK)
+		*ret = byte;
+	return r;
+}
+
+int sonde_space_u16(struct sonde_space *space, uint64_t addr, uint16_t *ret)
+{
+	uint8_t bytes[2];
+	int r = sonde_space_get(space, addr, bytes, sizeof(bytes));
+
+	if (r == SONDE_OK)
+		*ret = sonde_le16(bytes);
+	return r;
+}
+
+int sonde_space_u32(struct sonde_space *space, uint64_t addr, uint32_t *ret)
+{
+	uint8_t bytes[4];
+	int r = sonde_space_get(space, addr, bytes, sizeof(bytes));
+
+	if (r == SONDE_OK)
+		*ret = sonde_le32(bytes);
+	return r;
+}
+
+int sonde_space_u64(struct sonde_space *space, uint64_t addr, uint64_t *ret)
+{
+	uint8_t bytes[8];
+	int r = sonde_space_get(space, addr, bytes, sizeof(bytes));
+
+	if (r == SONDE_OK)
+		*ret = sonde_le64(bytes);
+	return r;
+}
+
+int sonde_space_string(struct sonde_space *space, uint64_t addr, char *buf, size_t cap)
+{
+	size_t used = 0;
+
+	if (!cap || cap > INT32_MAX)
+		return SONDE_E_BAD_ARG;
+	while (used < cap) {
+		/* Up to the end of the page: what lies behind it may be a hole the string never reaches. */
+		uint64_t at = addr + used;
+		size_t step = SONDE_PAGE_SIZE - (at & (SONDE_PAGE_SIZE - 1));
+		if (step > cap - used)
+			step = cap - used;
+		struct sonde_xfer x = { .addr = at, .buf = buf + used, .len = (uint32_t)step };
+		int r = transfer(space, &x, 1, SONDE_IO_READ);
+		if (r < 0)
+			return r;
+		char *end = memchr(buf + used, 0, x.err_off);
+		if (end)
+			return (int)(end - buf);
+		if (x.err) {
+			buf[used + x.err_off] = 0;
+			return x.err;
+		}
+		used += step;
+	}
+	buf[cap - 1] = 0;
+	return SONDE_E_LIMIT;
+}
+
+/* ---- the rest ------------------------------------------------------------------------------- */
+
+int sonde_space_regions(struct sonde_space *space, sonde_region_fn *fn, void *user)
+{
+	return space->ops->regions ? space->ops->regions(space, fn, user) : SONDE_E_UNSUPPORTED;
+}
+
+const void *sonde_space_borrow(struct sonde_space *space, uint64_t addr, size_t len)
+{
+	return space->ops->borrow && len ? space->ops->borrow(space, addr, len) : NULL;
+}
+
+void sonde_space_trim(struct sonde_space *space)
+{
+	if (space->ops->trim)
+		space->ops->trim(space);
+}
+
+void sonde_space_close(struct sonde_space *space)
+{
+	if (space)
+		space->ops->destroy(space);
+}
+
+void sonde_space_stats(const struct sonde_space *space, struct sonde_space_stats *ret)
+{
+	*ret = space->stats;
+}

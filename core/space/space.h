@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of a space: one small table, and the queue that makes batches. Kinds of
+ * spaces: backed.c (a connector's), layer.c (in front of another), ../arch/virtual.c (page tables).
+ *
+ * To make one: embed struct sonde_space first, fill it with space_init, and see to it that every
+ * request given to submit meets io_finish exactly once, on the loop's thread.
+ */
+#ifndef SONDE_SPACE_SPACE_H
+#define SONDE_SPACE_SPACE_H
+
+#include <sonde/space.h>
+
+#include "io/loop.h"
+#include "io/request.h"
+
+struct space_ops {
+	/*
+	 * Take every request of a list (io_core.next), all IN_FLIGHT: one batch. io_finish may be called
+	 * inside.
+	 */
+	void (*submit)(struct sonde_space *space, struct sonde_io *list);
+	/* Optional. */
+	int (*regions)(struct sonde_space *space, sonde_region_fn *fn, void *user);
+	/* Optional. */
+	const void *(*borrow)(struct sonde_space *space, uint64_t addr, size_t len);
+	/* Optional: give back pages of maps read so far. */
+	void (*trim)(struct sonde_space *space);
+	/* Free everything, the space itself included. Nothing is in flight. */
+	void (*destroy)(struct sonde_space *space);
+};
+
+struct sonde_space {
+	const struct space_ops *ops;
+	struct sonde_loop *loop;
+	struct loop_flush flush;             /* runs when the queue may leave         */
+	struct sonde_io *queue_head, **queue_tail;
+	struct sonde_space_stats stats;
+	bool resident; /* submit always finishes its requests before it returns       */
+};
+
+void space_init(struct sonde_space *space, const struct space_ops *ops, struct sonde_loop *loop,
+		bool resident);
+
+/* Put an already prepared request (core.complete set) into the queue. */
+void space_queue(struct sonde_space *space, struct sonde_io *io);
+
+/*
+ * For spaces that read other spaces: prepare and queue, or, where space is resident, finish
+ * it inside the call. complete is called once either way.
+ */
+int space_issue(struct sonde_space *space, struct sonde_io *io,
+		void (*complete)(struct sonde_io *io));
+
+/* First act of every complete function given to space_issue: the request is no longer in flight. */
+void space_leave(struct sonde_io *io);
+
+#endif
