@@ -43,6 +43,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/timerfd.h>
@@ -102,15 +103,15 @@ static unsigned spawn_serial;
 
 __attribute__((format(printf, 1, 2))) static void klog(const char *fmt, ...)
 {
-	char line[512];
+	char text[400], line[512];
 	va_list ap;
 	int n;
 
-	n = snprintf(line, sizeof(line), "<4>lab: ");
 	va_start(ap, fmt);
-	vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (kmsg_fd >= 0 && write(kmsg_fd, line, strlen(line)) < 0)
+	n = snprintf(line, sizeof(line), "<4>lab: %s\n", text);
+	if (kmsg_fd >= 0 && write(kmsg_fd, line, (size_t)n) < 0)
 		return;
 }
 
@@ -332,15 +333,17 @@ struct symbol_scan {
 	char module[64];
 };
 
-/* "ADDRESS TYPE NAME[\t[MODULE]]": tell the wanted ones and the first two of each module. */
+/* "ADDRESS TYPE NAME[\t[MODULE]]": tell the wanted ones and two functions of each module. */
 static void scan_symbol(struct symbol_scan *scan, char *line)
 {
 	char *name = strchr(line, ' ');
 	char *module;
 	bool tell;
+	char type;
 
 	if (!name || !name[1] || name[2] != ' ')
 		return;
+	type = name[1];
 	name += 3;
 	scan->n_total++;
 	module = strchr(name, '\t');
@@ -352,7 +355,7 @@ static void scan_symbol(struct symbol_scan *scan, char *line)
 			snprintf(scan->module, sizeof(scan->module), "%s", module + 1);
 			scan->n_of_module = 0;
 		}
-		tell = scan->n_of_module++ < 2;
+		tell = (type == 't' || type == 'T') && scan->n_of_module++ < 2;
 	}
 	if (tell)
 		record("sym", 0, line, strlen(line));
@@ -1042,13 +1045,14 @@ static void zoo_pidns(void)
 	rest();
 }
 
+/* Root in its own user namespace, user 1234 in ours. */
 static void zoo_userns(void)
 {
+	drop_to(1234, 2345);
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* else its files in /proc belong to root */
 	if (unshare(CLONE_NEWUSER) || !write_file("/proc/self/setgroups", "deny") ||
-	    !write_file("/proc/self/uid_map", "0 100000 1000\n") ||
-	    !write_file("/proc/self/gid_map", "0 100000 1000\n"))
-		return;
-	if (setresgid(5, 5, 5) || setresuid(5, 5, 5))
+	    !write_file("/proc/self/uid_map", "0 1234 1\n") ||
+	    !write_file("/proc/self/gid_map", "0 2345 1\n"))
 		return;
 	ready();
 	rest();
@@ -1214,6 +1218,11 @@ static void pattern_at(uintptr_t hint, size_t len, int flags, const char *kind)
 	if (!strcmp(kind, "thp"))
 		madvise(p, len, MADV_HUGEPAGE);
 	fill_pattern(p, len, kind);
+	if (!strcmp(kind, "swapped")) {
+		if (madvise(p, len, MADV_PAGEOUT))
+			klog("MADV_PAGEOUT: %s", strerror(errno));
+		return;
+	}
 	mlock(p, len);
 	if (!strcmp(kind, "prot-none"))
 		mprotect(p, len, PROT_NONE);
@@ -1225,6 +1234,7 @@ static void zoo_pattern(void)
 	pattern_at(0x520000000000, HUGE_PAGE, MAP_HUGETLB, "hugetlb");
 	pattern_at(0x530000000000, 2 * HUGE_PAGE, 0, "thp");
 	pattern_at(0x540000000000, 2 * PAGE, 0, "prot-none");
+	pattern_at(0x550000000000, 2 * PAGE, 0, "swapped");
 	pattern_at((uintptr_t)1 << 52, 2 * PAGE, 0, "high"); /* low where there are 4 levels only */
 	ready();
 	rest();
@@ -1426,6 +1436,7 @@ static void set_limits(void)
 	write_file("/proc/sys/vm/overcommit_memory", "1");
 	write_file("/proc/sys/vm/max_map_count", "262144");
 	write_file("/proc/sys/vm/nr_hugepages", "2");
+	write_file("/sys/kernel/mm/transparent_hugepage/enabled", "madvise"); /* off in small guests */
 	write_file("/proc/sys/kernel/printk_devkmsg", "on");
 	sethostname("sonde-guest", 11);
 }
@@ -1462,6 +1473,28 @@ static void raise_loopback(void)
 		ioctl(s, SIOCSIFFLAGS, &ifr);
 	}
 	close(s);
+}
+
+/* A small swap space in compressed RAM; the header is as in linux include/linux/swap.h. */
+static void enable_swap(void)
+{
+	const uint32_t n_pages = (8u << 20) / PAGE;
+	uint32_t info[3] = { 1, n_pages - 1, 0 }; /* version, last_page, nr_badpages at 1024 */
+	char page[PAGE];
+	bool ok;
+	int fd;
+
+	if (!write_file("/sys/block/zram0/disksize", "8388608"))
+		return;
+	memset(page, 0, sizeof(page));
+	memcpy(page + 1024, info, sizeof(info));
+	memcpy(page + PAGE - 10, "SWAPSPACE2", 10);
+	fd = open("/dev/zram0", O_RDWR | O_CLOEXEC);
+	ok = fd >= 0 && write_all(fd, page, sizeof(page));
+	if (fd >= 0)
+		close(fd);
+	if (!ok || swapon("/dev/zram0", 0))
+		klog("swap: %s", strerror(errno));
 }
 
 static void link_busybox(void)
@@ -1514,77 +1547,68 @@ static bool make_buffers(void)
 
 /* ---- commands --------------------------------------------------------------------------- */
 
-/* True when a process is about to do something; the parent of a vfork sleeps in state D. */
-static bool is_busy(long pid)
-{
-	unsigned long long start;
-	char path[64], text[1024];
-	unsigned long flags;
-	char state;
-	long ppid;
-
-	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
-	if (pid == getpid() || read_file(path, text, sizeof(text)) <= 0)
-		return false;
-	flags = stat_flags(text, &state, &ppid, &start);
-	return !(flags & PF_KTHREAD) && (state == 'R' || (state == 'D' && !strstr(text, "(vfork)")));
-}
-
-/* Wait, at most some seconds, until every process but us sleeps. */
+/*
+ * Wait, at most some seconds, until every process but us sleeps: /proc/loadavg counts the runnable
+ * ones ("0.00 0.00 0.00 RUNNABLE/ALL LAST"), which costs the same for ten and for ten thousand.
+ */
 static void settle(void)
 {
-	for (int round = 0; round < 100; round++) {
-		DIR *dir = opendir("/proc");
-		bool busy = false;
-		long pid;
+	int quiet = 0;
 
-		if (!dir)
-			return;
-		while (!busy && (pid = next_number(dir)) >= 0)
-			busy = is_busy(pid);
-		closedir(dir);
-		if (!busy)
-			return;
-		nap_ms(20);
+	for (int round = 0; round < 400 && quiet < 3; round++) {
+		char text[128];
+		long n_runnable = 0;
+
+		if (read_file("/proc/loadavg", text, sizeof(text)) > 0)
+			sscanf(text, "%*s %*s %*s %ld/", &n_runnable);
+		quiet = n_runnable == 1 ? quiet + 1 : 0;
+		nap_ms(5);
 	}
-	klog("some processes did not come to rest");
+	if (quiet < 3)
+		klog("some processes did not come to rest");
 }
 
-static void spawned_body(unsigned serial)
+__attribute__((noreturn)) static void spawned_body(const char *name)
 {
-	char name[24];
-
-	snprintf(name, sizeof(name), "spawn-%u", serial);
 	set_name(name);
-	if (setresgid(30000 + serial % 5, 30000 + serial % 5, 30000) ||
-	    setresuid(20000 + serial % 7, 20000 + serial % 7, 20000))
-		_exit(1);
 	close(chan.fd);
 	__atomic_add_fetch(&board->n_spawned, 1, __ATOMIC_SEQ_CST);
 	rest();
 }
 
+/* Real ids for the next children: set here because under TCG each child would need a millisecond. */
+static void set_real_ids(uid_t uid, gid_t gid)
+{
+	if (setresgid(gid, (gid_t)-1, (gid_t)-1) || setresuid(uid, (uid_t)-1, (uid_t)-1))
+		klog("setresuid: %s", strerror(errno));
+}
+
 static unsigned do_spawn(unsigned n)
 {
 	unsigned made = 0;
+	char name[24];
 
 	__atomic_store_n(&board->n_spawned, 0, __ATOMIC_SEQ_CST);
 	for (; made < n; made++) {
-		unsigned serial = spawn_serial;
-		pid_t pid = fork();
+		unsigned group = spawn_serial / 16;
+		pid_t pid;
 
+		if (made == 0 || spawn_serial % 16 == 0)
+			set_real_ids(20000 + group % 7, 30000 + group % 5);
+		snprintf(name, sizeof(name), "spawn-%u", spawn_serial);
+		pid = fork();
 		if (pid == 0)
-			spawned_body(serial);
+			spawned_body(name);
 		if (pid < 0)
 			break;
 		spawn_serial++;
 	}
+	set_real_ids(0, 0);
 	for (int i = 0; i < 3000; i++) {
 		if (__atomic_load_n(&board->n_spawned, __ATOMIC_SEQ_CST) == made)
 			break;
 		nap_ms(10);
 	}
-	settle();
 	return made;
 }
 
@@ -1599,7 +1623,7 @@ static void command_spawn(const char *arg)
 	}
 	made = do_spawn((unsigned)n);
 	if (made < n)
-		emitf("error spawn: only %u of %lu processes: %s\n", made, n, strerror(errno));
+		emitf("error spawn: only %u of %lu processes came up\n", made, n);
 	else
 		emitf("ok %u\n", made);
 }
@@ -1624,8 +1648,12 @@ static void command_ping(void)
 
 static void command_kmsg(const char *text)
 {
-	bool ok = write(kmsg_fd, text, strlen(text)) >= 0;
+	int n;
+	bool ok;
 
+	/* Without the line break the kernel keeps the record open for more, and shows it to nobody. */
+	n = snprintf(scratch, SCRATCH_MAX, "%s\n", text);
+	ok = write(kmsg_fd, scratch, (size_t)n) == n;
 	emitf(ok ? "ok\n" : "error kmsg: %s\n", strerror(errno));
 }
 
@@ -1715,6 +1743,7 @@ int main(int argc, char **argv)
 	set_limits();
 	load_modules();
 	raise_loopback();
+	enable_swap();
 	link_busybox();
 	make_zoo();
 	settle();
