@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Virtual memory as a space: a batch of virtual pieces is cut at pages, translated level by
+ * level (any number of addresses costs at most one trip a level), then read as one
+ * physical batch. Each step is a request to the space below; the state machine is vm_run.
+ *
+ *   FILL ──slots──▶ WALK ──one trip a level──▶ MOVE ──one trip──▶ (more to cut? FILL) ──▶ over
+ */
+#include <sonde/error.h>
+#include <sonde/types.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch/paging.h"
+#include "arch/tlb.h"
+#include "space/space.h"
+
+#define SLOTS_MAX  16384u /* pages a window; a larger batch goes in several      */
+#define SLOTS_FEW  8u
+#define SPARES_MAX 4u
+
+/* One page's share of one piece. */
+struct slot {
+	uint64_t va;
+	uint64_t pa;        /* walk: of the table; once resolved: of the byte */
+	struct sonde_io *io;
+	uint32_t piece, off, len;
+	uint32_t entry;     /* walk: index of its entry in entries            */
+	int32_t err;
+	bool resolved;
+};
+
+enum vm_phase { VM_FILL, VM_WALK, VM_MOVE };
+
+struct vm_op {
+	struct sonde_io lower; /* first: the request below is the op */
+	struct vm_op *next;    /* spare */
+	struct vspace *vs;
+	enum vm_phase phase;
+	uint32_t level;
+	bool issuing, lower_done;
+	struct sonde_io *list;              /* all requests of the batch                */
+	struct sonde_io *fill_io;           /* FILL: where cutting goes on              */
+	uint32_t fill_piece, fill_off;
+	struct slot *slots;                 /* [n_slots], by va; room for cap           */
+	uint64_t *entries;                  /* [cap]                                    */
+	struct sonde_xfer *xfers;           /* [cap]                                    */
+	uint32_t *run_slot;                 /* [cap] MOVE: first slot of each xfer      */
+	uint32_t n_slots, cap;
+};
+
+struct vspace {
+	struct sonde_space space;
+	struct sonde_space *phys;
+	const struct paging *paging;
+	uint64_t root, tlb_ns;
+	struct tlb *tlb; /* made by the second batch: many spaces see only one */
+	bool seen_one;
+	struct vm_op *spares;
+	uint32_t n_spares;
+};
+
+/* ---- operations ----------------------------------------------------------------------------- */
+
+static void op_free(struct vm_op *op)
+{
+	free(op->slots);
+	free(op->entries);
+	free(op->xfers);
+	free(op->run_slot);
+	free(op);
+}
+
+/* Only the slots live across a growth; the other arrays are made anew at each step. */
+static bool op_grow(struct vm_op *op)
+{
+	uint32_t cap = op->cap ? op->cap * 4 : SLOTS_FEW;
+	uint64_t *entries = malloc(cap * sizeof(*entries));
+	struct sonde_xfer *xfers = malloc(cap * sizeof(*xfers));
+	uint32_t *run_slot = malloc(cap * sizeof(*run_slot));
+	struct slot *slots = NULL;
+
+	if (entries && xfers && run_slot)
+		slots = realloc(op->slots, cap * sizeof(*slots));
+	if (!slots) {
+		free(entries);
+		free(xfers);
+		free(run_slot);
+		return false;
+	}
+	free(op->entries);
+	free(op->xfers);
+	free(op->run_slot);
+	op->slots = slots;
+	op->entries = entries;
+	op->xfers = xfers;
+	op->run_slot = run_slot;
+	op->cap = cap;
+	return true;
+}
+
+static struct vm_op *op_get(struct vspace *vs)
+{
+	struct vm_op *op = vs->spares;
+
+	if (op) {
+		vs->spares = op->next;
+		vs->n_spares--;
+		return op;
+	}
+	op = calloc(1, sizeof(*op));
+	if (!op)
+		return NULL;
+	op->vs = vs;
+	if (!op_grow(op)) {
+		op_free(op);
+		return NULL;
+	}
+	return op;
+}
+
+static void op_put(struct vm_op *op)
+{
+	struct vspace *vs = op->vs;
+
+	if (vs->n_spares >= SPARES_MAX) {
+		op_free(op);
+		return;
+	}
+	op->next = vs->spares;
+	vs->spares = op;
+	vs->n_spares++;
+}
+
+/* ---- FILL: cut pieces at pages ------------------------------------------------------------------ */
+
+static uint32_t to_page_end(uint64_t va, uint32_t len)
+{
+	uint64_t rest = SONDE_PAGE_SIZE - (va & (SONDE_PAGE_SIZE - 1));
+
+	return len < rest ? len : (uint32_t)rest;
+}
+
+static void add_slot(struct vm_op *op, uint64_t va, uint32_t len)
+{
+	struct vspace *vs = op->vs;
+	struct slot *slot = &op->slots[op->n_slots++];
+
+	*slot = (struct slot){ .va = va,
+			       .pa = vs->root,
+			       .io = op->fill_io,
+			       .piece = op->fill_piece,
+			       .off = op->fill_off,
+			       .len = len };
+	if (!paging_canonical(vs->paging, va))
+		slot->err = SONDE_E_NOT_MAPPED;
+	else if (vs->tlb && tlb_find(vs->tlb, vs->paging, va, &slot->pa))
+		slot->resolved = true;
+}
+
+static void fill_piece(struct vm_op *op, const struct sonde_xfer *x)
+{
+	while (op->fill_off < x->len && op->n_slots < SLOTS_MAX) {
+		uint64_t va = x->addr + op->fill_off;
+		if (op->n_slots == op->cap && !op_grow(op))
+			return;
+		if (va < x->addr) { /* past 2^64 */
+			io_account(op->fill_io, op->fill_piece, op->fill_off,
+				   x->len - op->fill_off, SONDE_E_NOT_MAPPED);
+			op->fill_off = x->len;
+			return;
+		}
+		uint32_t len = to_page_end(va, x->len - op->fill_off);
+		add_slot(op, va, len);
+		op->fill_off += len;
+	}
+}
+
+/* Without memory for one more slot the window simply ends; with none at all the batch fails. */
+static void fill(struct vm_op *op)
+{
+	op->n_slots = 0;
+	while (op->fill_io) {
+		struct sonde_io *io = op->fill_io;
+		if (op->fill_piece == io->n) {
+			op->fill_io = io_core(io)->next;
+			op->fill_piece = 0;
+			continue;
+		}
+		fill_piece(op, &io->xfers[op->fill_piece]);
+		if (op->fill_off < io->xfers[op->fill_piece].len)
+			return;
+		op->fill_piece++;
+		op->fill_off = 0;
+	}
+}
+
+static int by_va(const void *a, const void *b)
+{
+	const struct slot *x = a, *y = b;
+
+	if (x->va != y->va)
+		return x->va < y->va ? -1 : 1;
+	if (x->io != y->io)
+		return (uintptr_t)x->io < (uintptr_t)y->io ? -1 : 1;
+	return x->piece < y->piece ? -1 : x->piece > y->piece;
+}
+
+static void sort_slots(struct vm_op *op)
+{
+	for (uint32_t i = 1; i < op->n_slots; i++) {
+		if (op->slots[i].va < op->slots[i - 1].va) {
+			qsort(op->slots, op->n_slots, sizeof(*op->slots), by_va);
+			return;
+		}
+	}
+}
+
+/* ---- WALK: one level for all slots ------------------------------------------------------------------ */
+
+static bool is_walking(const struct slot *slot)
+{
+	return !slot->resolved && !slot->err;
+}
+
+/* Neighbours share an entry or have neighbouring ones, which makes one piece of many. */
+static uint32_t gather_entries(struct vm_op *op)
+{
+	const struct paging *paging = op->vs->paging;
+	uint64_t last = 0;
+	uint32_t n = 0, n_entries = 0;
+
+	for (uint32_t i = 0; i < op->n_slots; i++) {
+		struct slot *slot = &op->slots[i];
+		if (!is_walking(slot))
+			continue;
+		uint64_t at = paging_entry_pa(paging, op->level, slot->pa, slot->va);
+		if (n && at == last + 8 && (at & (SONDE_PAGE_SIZE - 1))) {
+			op->xfers[n - 1].len += 8;
+			n_entries++;
+		} else if (!n || at != last) {
+			op->xfers[n++] = (struct sonde_xfer){
+				.addr = at, .buf = &op->entries[n_entries++], .len = 8 };
+		}
+		slot->entry = n_entries - 1;
+		last = at;
+	}
+	return n;
+}
+
+static void resolve(struct vm_op *op, struct slot *slot, uint64_t raw)
+{
+	struct vspace *vs = op->vs;
+	struct paging_entry e =
+		vs->paging->decode(vs->paging, op->level, sonde_le64(&raw));
+
+	slot->err = e.err;
+	slot->pa = e.pa;
+	if (e.err || !e.leaf)
+		return;
+	slot->resolved = true;
+	if (vs->tlb)
+		tlb_add(vs->tlb, vs->paging, op->level, slot->va, e.pa);
+	slot->pa = e.pa | (slot->va & ((UINT64_C(1) << vs->paging->shift[op->level]) - 1));
+}
+
+/* Where a table itself could not be read, its slots fail with what the space below said. */
+static int32_t entry_error(const struct vm_op *op, uint32_t entry, uint32_t *piece)
+{
+	const uint64_t *at = &op->entries[entry];
+
+	while ((const char *)at >= (const char *)op->xfers[*piece].buf + op->xfers[*piece].len)
+		(*piece)++;
+	uint32_t off = (uint32_t)((const char *)at - (const char *)op->xfers[*piece].buf);
+	return op->xfers[*piece].err && off + 8 > op->xfers[*piece].err_off ? op->xfers[*piece].err
+									      : 0;
+}
+
+static void step_level(struct vm_op *op)
+{
+	uint32_t piece = 0;
+
+	for (uint32_t i = 0; i < op->n_slots; i++) {
+		struct slot *slot = &op->slots[i];
+		if (!is_walking(slot))
+			continue;
+		slot->err = entry_error(op, slot->entry, &piece);
+		if (!slot->err)
+			resolve(op, slot, op->entries[slot->entry]);
+		if (op->level == 0 && is_walking(slot))
+			slot->err = SONDE_E_NOT_MAPPED;
+	}
+}
+
+/* ---- MOVE: the bytes ------------------------------------------------------------------------------------ */
+
+static bool continues(const struct slot *prev, const struct slot *slot)
+{
+	return prev->io == slot->io && prev->piece == slot->piece &&
+	       prev->off + prev->len == slot->off && prev->pa + prev->len == slot->pa;
+}
+
+static uint32_t gather_runs(struct vm_op *op)
+{
+	const struct slot *prev = NULL;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < op->n_slots; i++) {
+		struct slot *slot = &op->slots[i];
+		if (slot->err) {
+			io_account(slot->io, slot->piece, slot->off, slot->len, slot->err);
+			prev = NULL;
+			continue;
+		}
+		if (prev && continues(prev, slot)) {
+			op->xfers[n - 1].len += slot->len;
+		} else {
+			char *buf = slot->io->xfers[slot->piece].buf;
+			op->run_slot[n] = i;
+			op->xfers[n++] = (struct sonde_xfer){
+				.addr = slot->pa, .buf = buf + slot->off, .len = slot->len };
+		}
+		prev = slot;
+	}
+	return n;
+}
+
+/* What became of a stretch below is what became of it above. */
+static void moved(struct sonde_io *lower, const struct sonde_fragment *f)
+{
+	struct vm_op *op = (struct vm_op *)(void *)lower;
+	const struct slot *slot = &op->slots[op->run_slot[f->piece]];
+
+	io_account(slot->io, slot->piece, slot->off + f->off, f->len, f->err);
+}
+
+/* ---- the machine ---------------------------------------------------------------------------------------- */
+
+static void vm_run(struct vm_op *op);
+
+static void lower_complete(struct sonde_io *lower)
+{
+	struct vm_op *op = (struct vm_op *)(void *)lower;
+
+	space_leave(lower);
+	op->lower_done = true;
+	if (!op->issuing)
+		vm_run(op);
+}
+
+/* Returns whether the answer is there already. */
+static bool issue(struct vm_op *op, uint32_t n, uint32_t io_op, sonde_fragment_fn *fragment)
+{
+	op->lower.xfers = op->xfers;
+	op->lower.n = n;
+	op->lower.op = io_op;
+	op->lower.fragment = fragment;
+	op->lower.state = SONDE_IO_IDLE;
+	op->lower_done = false;
+	op->issuing = true;
+	space_issue(op->vs->phys, &op->lower, lower_complete);
+	op->issuing = false;
+	return op->lower_done;
+}
+
+static bool start_walk(struct vm_op *op)
+{
+	fill(op);
+	if (op->n_slots == 0)
+		return false;
+	sort_slots(op);
+	op->level = op->vs->paging->n_levels;
+	op->phase = VM_WALK;
+	return true;
+}
+
+static void over(struct vm_op *op)
+{
+	struct sonde_io *list = op->list;
+
+	op_put(op);
+	while (list) {
+		struct sonde_io *next = io_core(list)->next;
+		io_finish(list);
+		list = next;
+	}
+}
+
+/* A step ends in a request; the next begins when its answer is there, now or later. */
+static void vm_run(struct vm_op *op)
+{
+	bool answered = true;
+
+	while (answered) {
+		switch (op->phase) {
+		case VM_FILL:
+			if (!start_walk(op)) {
+				over(op);
+				return;
+			}
+			break;
+		case VM_WALK: {
+			if (op->level < op->vs->paging->n_levels)
+				step_level(op);
+			uint32_t n = 0;
+			if (op->level > 0) {
+				op->level--;
+				n = gather_entries(op);
+			}
+			if (n) {
+				answered = issue(op, n, SONDE_IO_READ, NULL);
+				break;
+			}
+			op->phase = VM_MOVE;
+			break;
+		}
+		case VM_MOVE: {
+			uint32_t n = gather_runs(op);
+			op->phase = VM_FILL;
+			if (n)
+				answered = issue(op, n, op->list->op, moved);
+			break;
+		}
+		}
+	}
+}
+
+/* Reads and writes of one flush go as two batches, in the order of their first. */
+static struct sonde_io *split_by_op(struct sonde_io **list)
+{
+	uint32_t op = (*list)->op;
+	struct sonde_io *same = NULL, **same_tail = &same, *rest = NULL, **rest_tail = &rest;
+
+	for (struct sonde_io *io = *list; io; io = io_core(io)->next) {
+		struct sonde_io ***tail = io->op == op ? &same_tail : &rest_tail;
+		**tail = io;
+		*tail = &io_core(io)->next;
+	}
+	*same_tail = *rest_tail = NULL;
+	*list = rest;
+	return same;
+}
+
+static void refresh_tlb(struct vspace *vs)
+{
+	if (!vs->tlb && vs->seen_one)
+		vs->tlb = calloc(1, sizeof(*vs->tlb));
+	vs->seen_one = true;
+	if (!vs->tlb || !vs->tlb_ns)
+		return;
+	uint64_t now = sonde_now_ns();
+	if (now >= vs->tlb->forget_at_ns) {
+		tlb_clear(vs->tlb);
+		vs->tlb->forget_at_ns = now + vs->tlb_ns;
+	}
+}
+
+static void vspace_submit(struct sonde_space *space, struct sonde_io *list)
+{
+	struct vspace *vs = (struct vspace *)(void *)space;
+
+	refresh_tlb(vs);
+	while (list) {
+		struct sonde_io *same = split_by_op(&list);
+		struct vm_op *op = op_get(vs);
+		if (!op) {
+			/* Unaccounted pieces become errors: out of memory reads nothing. */
+			while (same) {
+				struct sonde_io *next = io_core(same)->next;
+				io_finish(same);
+				same = next;
+			}
+			continue;
+		}
+		op->list = op->fill_io = same;
+		op->fill_piece = op->fill_off = 0;
+		op->phase = VM_FILL;
+		vm_run(op);
+	}
+}
+
+struct region_user {
+	sonde_region_fn *fn;
+	void *user;
+};
+
+static int visit_run(void *user, const struct paging_run *run)
+{
+	struct region_user *to = user;
+	struct sonde_region region = {
+		.addr = run->va, .len = run->len, .flags = run->flags, .name = "" };
+
+	return to->fn(to->user, &region);
+}
+
+static int vspace_regions(struct sonde_space *space, sonde_region_fn *fn, void *user)
+{
+	struct vspace *vs = (struct vspace *)(void *)space;
+	struct region_user to = { fn, user };
+
+	return paging_visit(vs->phys, vs->paging, vs->root, 0, UINT64_MAX, visit_run, &to);
+}
+
+static void vspace_trim(struct sonde_space *space)
+{
+	sonde_space_trim(((struct vspace *)(void *)space)->phys);
+}
+
+static void vspace_destroy(struct sonde_space *space)
+{
+	struct vspace *vs = (struct vspace *)(void *)space;
+
+	while (vs->spares) {
+		struct vm_op *next = vs->spares->next;
+		op_free(vs->spares);
+		vs->spares = next;
+	}
+	free(vs->tlb);
+	free(vs);
+}
+
+static const struct space_ops vspace_ops = {
+	.submit = vspace_submit,
+	.regions = vspace_regions,
+	.trim = vspace_trim,
+	.destroy = vspace_destroy,
+};
+
+int paging_space(struct sonde_space *phys, const struct paging *paging, uint64_t root,
+		 uint64_t tlb_ns, struct sonde_space **ret)
+{
+	struct vspace *vs = calloc(1, sizeof(*vs));
+
+	if (!vs)
+		return SONDE_E_NO_MEMORY;
+	/* Over a resident space every step is answered at once, so this one is resident too. */
+	space_init(&vs->space, &vspace_ops, phys->loop, phys->resident);
+	vs->phys = phys;
+	vs->paging = paging;
+	vs->root = root;
+	vs->tlb_ns = tlb_ns;
+	*ret = &vs->space;
+	return SONDE_OK;
+}
