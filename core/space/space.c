@@ -218,6 +218,7 @@ static int transfer(struct sonde_space *space, struct sonde_xfer *xfers, size_t 
 		return r;
 	io_core(&waiter.io)->complete = complete_waiter;
 	io_core(&waiter.io)->flags = 0;
+	io_core(&waiter.io)->piece = io_core(&waiter.io)->off = io_core(&waiter.io)->pending = 0;
 	if (space->resident && !space->queue_head) {
 		run_resident(space, &waiter.io);
 		return waiter.io.result;
@@ -225,7 +226,6 @@ static int transfer(struct sonde_space *space, struct sonde_xfer *xfers, size_t 
 	r = may_wait(loop);
 	if (r < 0)
 		return r;
-	io_core(&waiter.io)->piece = io_core(&waiter.io)->off = io_core(&waiter.io)->pending = 0;
 	waiter.task = loop->current;
 	space_queue(space, &waiter.io);
 	if (waiter.task)

@@ -52,6 +52,13 @@ struct sonde_extent {
 };
 typedef int sonde_extent_fn(void *user, const struct sonde_extent *extent);
 
+/* How a connection moves bytes; bits of the answer of ways(). */
+enum sonde_way {
+	SONDE_WAY_EXTENTS = 1u << 0,
+	SONDE_WAY_TRANSFER = 1u << 1,
+	SONDE_WAY_SUBMIT = 1u << 2,
+};
+
 /*
  * What the core lends to a plugin. Slots are appended; check size before using one that
  * is newer than the plugin's oldest core.
@@ -140,6 +147,11 @@ struct sonde_connector_ops {
 	 * 64 KiB). Returns 0 no, 1..100 how sure. Default 0: opened by name only. No I/O.
 	 */
 	int (*probe)(const uint8_t *head, size_t head_len, uint64_t file_size);
+	/*
+	 * Optional: which of extents, transfer and submit this connection offers, as bits of enum
+	 * sonde_way. Asked once, after open. Default: all that are there.
+	 */
+	uint32_t (*ways)(void *conn);
 };
 
 /* What a layer does: a space in front of a space. */

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Plugins by name: the first usable NAME.so of the search path wins, later ones are
+ * shadowed. A lookup by name loads that one file; only sniffing and listing load them all.
+ */
+#include "plug/dl.h"
+#include "plug/load.h"
+#include "plug/search.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int check_kind(struct plugin *plugin, uint32_t kind, struct sonde_error *err)
+{
+	if (plugin->kind == kind)
+		return 0;
+	const char *name = plugin->desc.name;
+	return kind == SONDE_PLUGIN_CONNECTOR
+		       ? sonde_error_set(err, SONDE_E_BAD_ARG,
+					 "'%s' is a layer: it goes behind a target: TARGET|%s",
+					 name, name)
+		       : sonde_error_set(
+				 err, SONDE_E_BAD_ARG,
+				 "'%s' is a connector, not a layer: it goes in front: %s:...", name,
+				 name);
+}
+
+/* The first folder whose NAME.so is usable. NOT_FOUND when none has such a file at all. */
+static int find_in(struct arena *arena, const struct search *search, const char *name,
+		   struct plugin **ret, struct sonde_error *err)
+{
+	int first_r = SONDE_E_NOT_FOUND;
+
+	for (size_t i = 0; i < search->n; i++) {
+		if (search->folders[i].refused)
+			continue;
+		struct sonde_error why;
+		char *path = arena_printf(arena, "%s/%s" DL_SUFFIX, search->folders[i].path, name);
+		if (!path)
+			return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+		int r = plugin_ref(path, ret, NULL, &why);
+		if (r == 0)
+			return 0;
+		if (r != SONDE_E_NOT_FOUND && first_r == SONDE_E_NOT_FOUND) {
+			first_r = r;
+			if (err)
+				*err = why;
+		}
+	}
+	return first_r;
+}
+
+/* A folder that was passed over may be why nothing was found: the first such is named. */
+static int say_not_found(const struct search *search, const char *name, uint32_t kind,
+			 struct sonde_error *err)
+{
+	char known[200], skipped[200] = "";
+
+	plugin_names(kind, known, sizeof(known));
+	for (size_t i = 0; i < search->n && !skipped[0]; i++) {
+		if (search->folders[i].refused)
+			snprintf(skipped, sizeof(skipped), "; folder '%.80s' not searched: %.80s",
+				 search->folders[i].path, search->folders[i].refused);
+	}
+	return sonde_error_set(err, SONDE_E_NOT_FOUND, "no %s '%s': there are %s%s",
+			       kind == SONDE_PLUGIN_LAYER ? "layer" : "connector", name, known,
+			       skipped);
+}
+
+int plugin_find(const char *name, uint32_t kind, struct plugin **ret, struct sonde_error *err)
+{
+	struct arena arena = { 0 };
+	struct search search;
+	struct plugin *plugin = NULL;
+	int r = search_path(&arena, &search);
+
+	if (r < 0)
+		sonde_error_set(err, r, NULL);
+	else
+		r = find_in(&arena, &search, name, &plugin, err);
+	if (r == SONDE_E_NOT_FOUND)
+		r = say_not_found(&search, name, kind, err);
+	if (r == 0 && (r = check_kind(plugin, kind, err)) < 0)
+		plugin_unref(plugin);
+	if (r == 0)
+		*ret = plugin;
+	arena_finish(&arena);
+	return r;
+}
+
+/* Every file of the search path in order, usable or not. */
+typedef int visit_file_fn(void *user, const char *path, const struct search_folder *folder);
+
+static int each_file(struct arena *arena, visit_file_fn *fn, void *user)
+{
+	struct search search;
+	int r = search_path(arena, &search);
+
+	for (size_t i = 0; r == 0 && i < search.n; i++) {
+		const struct search_folder *folder = &search.folders[i];
+		const char *const *names;
+		int n = folder->refused ? 0 : dl_list(arena, folder->path, &names);
+
+		if (folder->refused)
+			r = fn(user, folder->path, folder);
+		for (int f = 0; r == 0 && f < n; f++) {
+			char *path = arena_printf(arena, "%s/%s", folder->path, names[f]);
+			r = path ? fn(user, path, folder) : SONDE_E_NO_MEMORY;
+		}
+	}
+	return r;
+}
+
+/* Names already met on the walk, with the path that won. */
+struct met {
+	struct met *next;
+	const char *name, *path;
+};
+
+struct walk {
+	struct arena arena;
+	struct met *met;
+	uint32_t kind; /* plugin_each: which; NONE all */
+	plugin_visit_fn *visit;
+	sonde_plugin_fn *show;
+	void *user;
+};
+
+static const char *met_before(const struct walk *walk, const char *name)
+{
+	for (const struct met *met = walk->met; met; met = met->next) {
+		if (strcmp(met->name, name) == 0)
+			return met->path;
+	}
+	return NULL;
+}
+
+static int remember(struct walk *walk, const struct plugin *plugin)
+{
+	struct met *met = arena_alloc(&walk->arena, sizeof(*met));
+
+	if (!met)
+		return SONDE_E_NO_MEMORY;
+	met->name = arena_strndup(&walk->arena, plugin->desc.name, strlen(plugin->desc.name));
+	met->path = arena_strndup(&walk->arena, plugin->path, strlen(plugin->path));
+	if (!met->name || !met->path)
+		return SONDE_E_NO_MEMORY;
+	met->next = walk->met;
+	walk->met = met;
+	return 0;
+}
+
+static int visit_file(void *user, const char *path, const struct search_folder *folder)
+{
+	struct walk *walk = user;
+	struct plugin *plugin;
+
+	if (folder->refused || plugin_ref(path, &plugin, NULL, NULL) < 0)
+		return 0;
+	int r = 0;
+	if (!met_before(walk, plugin->desc.name)) {
+		r = remember(walk, plugin);
+		if (r == 0 && (walk->kind == SONDE_PLUGIN_NONE || walk->kind == plugin->kind))
+			r = walk->visit(walk->user, plugin);
+	}
+	plugin_unref(plugin);
+	return r;
+}
+
+int plugin_each(uint32_t kind, plugin_visit_fn *fn, void *user)
+{
+	struct walk walk = { .kind = kind, .visit = fn, .user = user };
+	int r = each_file(&walk.arena, visit_file, &walk);
+
+	arena_finish(&walk.arena);
+	return r;
+}
+
+struct name_list {
+	char *buf;
+	size_t cap, used;
+};
+
+static int add_name(void *user, struct plugin *plugin)
+{
+	struct name_list *list = user;
+
+	if (list->used < list->cap) {
+		int n = snprintf(list->buf + list->used, list->cap - list->used, "%s%s",
+				 list->used ? ", " : "", plugin->desc.name);
+		list->used += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+void plugin_names(uint32_t kind, char *buf, size_t cap)
+{
+	struct name_list list = { .buf = buf, .cap = cap };
+
+	snprintf(buf, cap, "none (is SONDE_PLUGIN_PATH set?)");
+	plugin_each(kind, add_name, &list);
+}
+
+/* A folder of the path as it is, or one file with the verdict over it. */
+static int show_file(void *user, const char *path, const struct search_folder *folder)
+{
+	struct walk *walk = user;
+	struct sonde_plugin_info info = {
+		.path = path, .name = "", .summary = "", .args_help = "", .refused = folder->refused
+	};
+	struct plugin_glimpse glimpse = { 0 };
+	struct sonde_error why;
+	struct plugin *plugin = NULL;
+
+	if (folder->refused)
+		return walk->show(walk->user, &info);
+
+	int r = plugin_ref(path, &plugin, &glimpse, &why);
+	info.abi = glimpse.abi;
+	info.name = glimpse.name;
+	if (r < 0) {
+		info.refused = why.text;
+		return walk->show(walk->user, &info);
+	}
+	const char *winner = met_before(walk, plugin->desc.name);
+	info.summary = plugin->desc.summary;
+	info.args_help = plugin->desc.args_help;
+	info.kind = plugin->kind;
+	if (winner)
+		info.refused =
+			arena_printf(&walk->arena, "shadowed by '%s', which comes first", winner);
+	else
+		r = remember(walk, plugin);
+	r = r < 0 ? r : walk->show(walk->user, &info);
+	plugin_unref(plugin);
+	return r;
+}
+
+int sonde_plugins(sonde_plugin_fn *fn, void *user)
+{
+	struct walk walk = { .show = fn, .user = user };
+	int r = each_file(&walk.arena, show_file, &walk);
+
+	arena_finish(&walk.arena);
+	return r;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* The request and timer slots are the spaces' (space/backed.h); the arguments are ours. */
+#include "plug/host.h"
+
+#include "plug/args.h"
+#include "space/backed.h"
+
+void host_init(struct sonde_host *ret)
+{
+	*ret = space_host;
+	ret->size = sizeof(*ret);
+	ret->abi = SONDE_PLUGIN_ABI;
+	ret->arg = args_get;
+	ret->arg_u64 = args_get_u64;
+	ret->arg_write = args_get_write;
+	ret->error_set = sonde_error_set;
+	ret->error_os = sonde_error_os;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sniffing: each connector's probe is shown the first 64 KiB and the size; the surest
+ * wins. A file nobody knows is refused: taken for raw memory, a compressed dump would give
+ * wrong answers without a word. The table below only makes that refusal a helpful one.
+ */
+#include "plug/sniff.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Formats of memory images and what they come wrapped in. Sources at the right. */
+static const struct {
+	uint16_t off, len;
+	const char *magic, *name;
+} known[] = {
+	{ 0, 4,
+	  "\x7f"
+	  "ELF",
+	  "an ELF file" },                               /* System V gABI, e_ident */
+	{ 0, 8, "KDUMP   ", "a kdump-compressed dump" }, /* makedumpfile diskdump_mod.h */
+	{ 0, 8, "DISKDUMP", "a diskdump" },              /* makedumpfile diskdump_mod.h */
+	{ 0, 12, "makedumpfile",
+	  "a flattened dump (makedumpfile -R turns it into a plain one)" }, /* makedumpfile.h */
+	{ 0, 4, "EMiL", "a LiME image" },                      /* LiME doc/README, version 1 */
+	{ 0, 4, "AVML", "an AVML image" },                     /* avml src/image.rs, version 2 */
+	{ 0, 4, "QEVM", "a QEMU migration stream" },           /* qemu migration/savevm.h */
+	{ 0, 16, "LibvirtQemudSave", "a libvirt save image" }, /* libvirt qemu_saveimage.h */
+	{ 0, 16, "LibvirtQemudPart",
+	  "an unfinished libvirt save image" },                /* libvirt qemu_saveimage.h */
+	{ 0, 8, "PAGEDUMP", "a Windows crash dump (32 bit)" }, /* ReactOS, DUMP_HEADER */
+	{ 0, 8, "PAGEDU64", "a Windows crash dump" },          /* ReactOS, DUMP_HEADER64 */
+	{ 0, 4, "MDMP", "a Windows minidump" },                /* Microsoft MINIDUMP_HEADER */
+	{ 0, 4, "hibr", "a Windows hibernation file" },        /* libhibr documentation */
+	{ 0, 4, "HIBR", "a Windows hibernation file" },
+	{ 0, 4, "wake", "a Windows hibernation file" },
+	{ 0, 4, "QFI\xfb", "a qcow2 disk image" }, /* qemu docs/interop/qcow2.txt */
+	{ 0, 4, "\xd0\xbe\xd2\xbe",
+	  "a VMware state file (.vmss, .vmsn)" }, /* Volatility 2 vmware.py */
+	{ 0, 4, "\xd1\xba\xd1\xba", "a VMware state file (.vmss, .vmsn)" },
+	{ 0, 4, "\xd2\xbe\xd2\xbe", "a VMware state file (.vmss, .vmsn)" },
+	{ 0, 4, "\xd3\xbe\xd3\xbe", "a VMware state file (.vmss, .vmsn)" },
+	{ 4086, 10, "S1SUSPEND\0", "a Linux hibernation image" },  /* linux kernel/power/swap.c */
+	{ 4086, 10, "SWAPSPACE2", "a Linux swap area" },           /* linux include/linux/swap.h */
+	{ 0, 2, "\x1f\x8b", "gzip-compressed (unpack it first)" }, /* RFC 1952 */
+	{ 0, 6,
+	  "\xfd"
+	  "7zXZ\0",
+	  "xz-compressed (unpack it first)" }, /* xz-file-format.txt 2.1.1.1 */
+	{ 0, 4, "\x28\xb5\x2f\xfd", "zstd-compressed (unpack it first)" }, /* RFC 8878 3.1.1 */
+	{ 0, 3, "BZh", "bzip2-compressed (unpack it first)" }, /* bzip2 format specification */
+	{ 0, 4, "\x04\x22\x4d\x18", "lz4-compressed (unpack it first)" }, /* lz4_Frame_format.md */
+	{ 0, 6, "7z\xbc\xaf\x27\x1c", "a 7z archive (unpack it first)" }, /* 7zFormat.txt */
+	{ 0, 4, "PK\3\4", "a zip archive (unpack it first)" },            /* APPNOTE.TXT 4.3.7 */
+};
+
+const char *sniff_known(const uint8_t *head, size_t len)
+{
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (known[i].off <= len && known[i].len <= len - known[i].off &&
+		    memcmp(head + known[i].off, known[i].magic, known[i].len) == 0)
+			return known[i].name;
+	}
+	return NULL;
+}
+
+/* Opening a pipe would wait for its writer, so what a path is comes before open. */
+static int check_kind(const char *path, struct sonde_error *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return sonde_error_os(err, errno, "target: '%.300s'", path);
+	if (S_ISDIR(st.st_mode))
+		return sonde_error_set(err, SONDE_E_BAD_FORMAT,
+				       "target: '%.300s': is a folder: name a file in it", path);
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return sonde_error_set(
+			err, SONDE_E_BAD_FORMAT,
+			"target: '%.300s': is neither a regular file nor a block device: "
+			"copy it to a file first",
+			path);
+	return 0;
+}
+
+static int read_head(int fd, struct sniff_head *ret)
+{
+	ret->len = 0;
+	while (ret->len < sizeof(ret->bytes)) {
+		ssize_t n = pread(fd, ret->bytes + ret->len, sizeof(ret->bytes) - ret->len,
+				  (off_t)ret->len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		ret->len += (size_t)n;
+	}
+	off_t size = lseek(fd, 0, SEEK_END); /* also right for block devices, where st_size is 0 */
+	ret->file_size = size > 0 ? (uint64_t)size : ret->len;
+	return 0;
+}
+
+int sniff_read(const char *path, struct sniff_head *ret, struct sonde_error *err)
+{
+	int r = check_kind(path, err);
+	if (r < 0)
+		return r;
+
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return sonde_error_os(err, errno, "target: '%.300s'", path);
+	r = read_head(fd, ret);
+	close(fd);
+	if (r < 0)
+		return sonde_error_os(err, -r, "target: '%.300s': cannot be read", path);
+	if (ret->len == 0)
+		return sonde_error_set(err, SONDE_E_BAD_FORMAT, "target: '%.300s': is empty", path);
+	return 0;
+}
+
+struct contest {
+	const struct sniff_head *head;
+	struct plugin *best, *equal; /* equal: as sure as best; both counted */
+	int sure;
+};
+
+static int ask(void *user, struct plugin *plugin)
+{
+	struct contest *contest = user;
+	struct plugin *counted;
+
+	if (!plugin->connector.probe)
+		return 0;
+	int sure = plugin->connector.probe(contest->head->bytes, contest->head->len,
+					   contest->head->file_size);
+	if (sure <= 0 || sure < contest->sure || plugin_ref(plugin->path, &counted, NULL, NULL) < 0)
+		return 0;
+	if (sure == contest->sure) {
+		plugin_unref(contest->equal);
+		contest->equal = counted;
+		return 0;
+	}
+	plugin_unref(contest->best);
+	plugin_unref(contest->equal);
+	contest->best = counted;
+	contest->equal = NULL;
+	contest->sure = sure;
+	return 0;
+}
+
+static int refuse_unknown(const char *path, const struct sniff_head *head, struct sonde_error *err)
+{
+	const char *name = sniff_known(head->bytes, head->len);
+	char bytes[3 * 8 + 1] = "";
+
+	if (name)
+		return sonde_error_set(err, SONDE_E_BAD_FORMAT,
+				       "target: '%.200s': is %s: no connector here reads that; say "
+				       "flat:%.100s to take it as raw memory all the same",
+				       path, name, path);
+	for (size_t i = 0; i < head->len && i < 8; i++)
+		snprintf(bytes + 3 * i, 4, " %02x", head->bytes[i]);
+	return sonde_error_set(
+		err, SONDE_E_BAD_FORMAT,
+		"target: '%.200s': unknown format (first bytes%s): say flat:%.100s to "
+		"read it as raw memory",
+		path, bytes, path);
+}
+
+int sniff_connector(const char *path, const struct sniff_head *head, struct plugin **ret,
+		    struct sonde_error *err)
+{
+	struct contest contest = { .head = head };
+	int r = plugin_each(SONDE_PLUGIN_CONNECTOR, ask, &contest);
+
+	if (r < 0)
+		sonde_error_set(err, r, NULL);
+	else if (!contest.best)
+		r = refuse_unknown(path, head, err);
+	else if (contest.equal)
+		r = sonde_error_set(
+			err, SONDE_E_AMBIGUOUS,
+			"target: '%.200s': both '%s' and '%s' take it for theirs: write "
+			"%s:FILE or %s:FILE",
+			path, contest.best->desc.name, contest.equal->desc.name,
+			contest.best->desc.name, contest.equal->desc.name);
+	plugin_unref(contest.equal);
+	if (r == 0)
+		*ret = contest.best;
+	else
+		plugin_unref(contest.best);
+	return r;
+}

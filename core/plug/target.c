@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Targets: a name becomes a connector's memory with layers in front, and what the connector
+ * knows of the machine beside its bytes. name.c takes the name apart, find.c and
+ * sniff.c choose the plugins, space/ moves the bytes.
+ */
+#include <sonde/target.h>
+
+#include "plug/args.h"
+#include "plug/host.h"
+#include "plug/load.h"
+#include "plug/sniff.h"
+#include "space/backed.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct target_layer {
+	struct plugin *plugin;
+	struct sonde_args args;
+	struct sonde_space *space;
+};
+
+struct sonde_target {
+	struct arena arena; /* the name and all arguments */
+	struct sonde_loop *loop;
+	struct sonde_host host; /* what this target's plugins were given */
+	int write;
+	const char *name;
+	struct target_name parts;
+	struct plugin *connector;
+	struct sonde_connector_ops ops; /* with only the ways this connection offers */
+	struct sonde_args args;
+	void *conn;
+	struct sonde_space *memory;  /* the connector's own   */
+	struct target_layer *layers; /* [n_layers], lowest first */
+	size_t n_layers;             /* opened so far         */
+	struct sonde_target_info info;
+};
+
+/* FILE is the whole head of the name; its own key=value arguments go to whoever reads it. */
+static int bind_file(struct sonde_target *target, const char *path, struct sonde_error *err)
+{
+	struct arena *arena = &target->arena;
+	const struct sonde_plugin *desc = &target->connector->desc;
+	const struct name_part *part = &target->parts.parts[0];
+	struct name_part whole = { .first = "", .n_args = part->n_args + 1 };
+
+	whole.args = arena_array(arena, whole.n_args, sizeof(*whole.args));
+	if (!whole.args)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	if (!desc->main_arg)
+		return sonde_error_set(err, SONDE_E_BAD_FORMAT, "%s: takes no file to open",
+				       desc->name);
+	whole.args[0] = (struct name_arg){ .key = desc->main_arg, .value = path };
+	if (part->n_args)
+		memcpy(whole.args + 1, part->args, part->n_args * sizeof(*whole.args));
+	return args_bind(arena, desc, &whole, target->write, &target->args, err);
+}
+
+static int choose_by_content(struct sonde_target *target, const char *path, struct sonde_error *err)
+{
+	struct sniff_head *head = malloc(sizeof(*head));
+	if (!head)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+
+	int r = sniff_read(path, head, err);
+	if (r == 0)
+		r = sniff_connector(path, head, &target->connector, err);
+	free(head);
+	return r < 0 ? r : bind_file(target, path, err);
+}
+
+/* "word:rest" where word is no connector may still be a file of that name. */
+static int choose_unknown_word(struct sonde_target *target, const struct name_part *part,
+			       struct sonde_error *err)
+{
+	const char *path = arena_printf(&target->arena, "%s:%s", part->word, part->first);
+
+	if (!path)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	if (access(path, F_OK) == 0)
+		return choose_by_content(target, path, err);
+	sonde_error_prefix(err, "target: '%.200s': neither a file nor known", target->name);
+	return SONDE_E_NOT_FOUND;
+}
+
+static int choose_connector(struct sonde_target *target, struct sonde_error *err)
+{
+	const struct name_part *part = &target->parts.parts[0];
+
+	if (!part->word[0])
+		return choose_by_content(target, part->first, err);
+	int r = plugin_find(part->word, SONDE_PLUGIN_CONNECTOR, &target->connector, err);
+	if (r == SONDE_E_NOT_FOUND)
+		return choose_unknown_word(target, part, err);
+	if (r < 0)
+		return r;
+	return args_bind(&target->arena, &target->connector->desc, part, target->write,
+			 &target->args, err);
+}
+
+/* A slot this connection does not offer is as good as NULL to everyone above. */
+static int choose_ways(struct sonde_target *target, struct sonde_error *err)
+{
+	struct sonde_connector_ops *ops = &target->ops;
+	uint32_t ways = ops->ways ? ops->ways(target->conn) : UINT32_MAX;
+
+	if (!(ways & SONDE_WAY_EXTENTS))
+		ops->extents = NULL;
+	if (!(ways & SONDE_WAY_TRANSFER))
+		ops->transfer = NULL;
+	if (!(ways & SONDE_WAY_SUBMIT))
+		ops->submit = NULL;
+	if (ops->extents || ops->transfer || ops->submit)
+		return 0;
+	return sonde_error_set(err, SONDE_E_BAD_FORMAT, "%s: offers no way to its memory",
+			       target->connector->desc.name);
+}
+
+static int open_connector(struct sonde_target *target, struct sonde_error *err)
+{
+	void *conn = NULL;
+	int r;
+
+	target->ops = target->connector->connector;
+	if ((r = target->ops.open(&target->host, &target->args, &conn, err)) < 0)
+		return r;
+	target->conn = conn;
+	if ((r = choose_ways(target, err)) < 0 ||
+	    (r = space_from_connector(target->loop, &target->ops, conn, &target->memory, err)) < 0)
+		return r;
+
+	struct sonde_target_info *info = &target->info;
+	target->ops.info(conn, info);
+	info->name = target->name;
+	info->connector = target->connector->desc.name;
+	info->detail = info->detail ? info->detail : "";
+	return 0;
+}
+
+static int open_layer(struct sonde_target *target, const struct name_part *part,
+		      struct sonde_error *err)
+{
+	struct target_layer *layer = &target->layers[target->n_layers];
+	int r = plugin_find(part->word, SONDE_PLUGIN_LAYER, &layer->plugin, err);
+
+	if (r < 0) {
+		sonde_error_prefix(err, "target: '%.200s'", target->name);
+		return r;
+	}
+	r = args_bind(&target->arena, &layer->plugin->desc, part, target->write, &layer->args, err);
+	if (r == 0)
+		r = space_from_layer(target->loop, &layer->plugin->layer, &target->host,
+				     &layer->args, sonde_target_memory(target), &layer->space, err);
+	if (r < 0) {
+		plugin_unref(layer->plugin);
+		return r;
+	}
+	target->n_layers++;
+	return 0;
+}
+
+static int open_all(struct sonde_target *target, const char *name, struct sonde_error *err)
+{
+	target->name = arena_strndup(&target->arena, name, strlen(name));
+	if (!target->name)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	int r = name_parse(&target->arena, name, &target->parts, err);
+	if (r == 0)
+		r = choose_connector(target, err);
+	if (r == 0)
+		r = open_connector(target, err);
+	if (r < 0)
+		return r;
+
+	size_t n = target->parts.n_parts - 1;
+	target->layers = arena_array(&target->arena, n, sizeof(*target->layers));
+	if (!target->layers)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = open_layer(target, &target->parts.parts[i + 1], err);
+	return r;
+}
+
+int sonde_target_open(struct sonde_loop *loop, const char *name,
+		      const struct sonde_target_options *options, struct sonde_target **ret,
+		      struct sonde_error *err)
+{
+	struct sonde_target_options given = { 0 };
+
+	if (!loop || !name || !ret)
+		return sonde_error_set(err, SONDE_E_BAD_ARG,
+				       "target: loop, name and ret must be given");
+	if (options)
+		memcpy(&given, options,
+		       options->size < sizeof(given) ? options->size : sizeof(given));
+
+	struct sonde_target *target = calloc(1, sizeof(*target));
+	if (!target)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	target->loop = loop;
+	target->write = given.write != 0;
+	host_init(&target->host);
+	int r = open_all(target, name, err);
+	if (r < 0) {
+		sonde_target_close(target);
+		return r;
+	}
+	*ret = target;
+	return 0;
+}
+
+void sonde_target_close(struct sonde_target *target)
+{
+	if (!target)
+		return;
+	while (target->n_layers > 0) {
+		struct target_layer *layer = &target->layers[--target->n_layers];
+		sonde_space_close(layer->space);
+		plugin_unref(layer->plugin);
+	}
+	sonde_space_close(target->memory); /* and with it the connection, which it took */
+	if (target->conn && !target->memory)
+		target->ops.close(target->conn);
+	plugin_unref(target->connector);
+	arena_finish(&target->arena);
+	free(target);
+}
+
+struct sonde_loop *sonde_target_loop(const struct sonde_target *target)
+{
+	return target->loop;
+}
+
+struct sonde_space *sonde_target_memory(const struct sonde_target *target)
+{
+	return target->n_layers ? target->layers[target->n_layers - 1].space : target->memory;
+}
+
+void sonde_target_info(const struct sonde_target *target, struct sonde_target_info *ret)
+{
+	*ret = target->info;
+}
+
+int sonde_target_cpu(struct sonde_target *target, uint32_t index, struct sonde_cpu *ret)
+{
+	struct sonde_cpu cpu = { 0 };
+
+	if (!target->ops.cpu)
+		return SONDE_E_UNSUPPORTED;
+	int r = target->ops.cpu(target->conn, index, &cpu);
+	if (r == 0)
+		*ret = cpu;
+	return r;
+}
+
+int64_t sonde_target_note(struct sonde_target *target, const char *name, void *buf, size_t cap)
+{
+	return target->ops.note ? target->ops.note(target->conn, name, buf, cap)
+				: SONDE_E_NOT_FOUND;
+}
+
+int sonde_target_pause(struct sonde_target *target, struct sonde_error *err)
+{
+	if (!target->ops.pause)
+		return sonde_error_set(err, SONDE_E_UNSUPPORTED, "%s: cannot be paused",
+				       target->info.connector);
+	return target->ops.pause(target->conn, err);
+}
+
+int sonde_target_resume(struct sonde_target *target, struct sonde_error *err)
+{
+	if (!target->ops.resume)
+		return sonde_error_set(err, SONDE_E_UNSUPPORTED, "%s: cannot be paused or resumed",
+				       target->info.connector);
+	return target->ops.resume(target->conn, err);
+}
