@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sonde info: what a target is, and which kernel was found in it. A target without an
+ * operating system is not a failure here: what is known of it is printed, with the reason.
+ */
+#include "process.h"
+#include "session.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	TARGET, CONNECTOR, DETAIL, ARCH, LIVE, WRITABLE, CPUS, REGIONS, MEMORY, FAMILY, RELEASE,
+	VERSION, COMMAND_LINE, HOSTNAME, FOUND_BY, CANDIDATES, TYPES_FROM, SYMBOLS, KERNEL_CPUS,
+	PAGE_LEVELS, PAGE_TABLE, KASLR, PHYS_BASE, TEXT_START, TEXT_END, BOOT, UPTIME, NO_OS,
+	N_COLUMNS
+};
+
+static const struct column columns[N_COLUMNS] = {
+	[TARGET] = { "target", "Target", 0 },
+	[CONNECTOR] = { "connector", "Connector", 0 },
+	[DETAIL] = { "detail", "Detail", 0 },
+	[ARCH] = { "arch", "Architecture", 0 },
+	[LIVE] = { "live", "Live", 0 },
+	[WRITABLE] = { "writable", "Writable", 0 },
+	[CPUS] = { "cpus", "Processors with registers", 0 },
+	[REGIONS] = { "regions", "Regions", 0 },
+	[MEMORY] = { "memory", "Memory", 0 },
+	[FAMILY] = { "os", "System", 0 },
+	[RELEASE] = { "release", "Release", 0 },
+	[VERSION] = { "version", "Version", 0 },
+	[COMMAND_LINE] = { "command_line", "Command line", 0 },
+	[HOSTNAME] = { "hostname", "Host name", 0 },
+	[FOUND_BY] = { "found_by", "Found by", 0 },
+	[CANDIDATES] = { "candidates", "Candidates looked at", 0 },
+	[TYPES_FROM] = { "types_from", "Types from", 0 },
+	[SYMBOLS] = { "symbols", "Symbols", 0 },
+	[KERNEL_CPUS] = { "online_cpus", "Processors online", 0 },
+	[PAGE_LEVELS] = { "page_levels", "Page table levels", 0 },
+	[PAGE_TABLE] = { "page_table", "Page table", 0 },
+	[KASLR] = { "kaslr_offset", "KASLR offset", 0 },
+	[PHYS_BASE] = { "phys_base", "Physical base", 0 },
+	[TEXT_START] = { "text_start", "Text start", 0 },
+	[TEXT_END] = { "text_end", "Text end", 0 },
+	[BOOT] = { "boot_time", "Booted", 0 },
+	[UPTIME] = { "uptime", "Up, seconds", 0 },
+	[NO_OS] = { "no_os", "No system", 0 },
+};
+
+struct memory {
+	uint64_t n_regions, bytes;
+};
+
+static int add_region(void *user, const struct sonde_region *region)
+{
+	struct memory *memory = user;
+
+	memory->n_regions++;
+	if (region->len <= UINT64_MAX - memory->bytes)
+		memory->bytes += region->len;
+	return 0;
+}
+
+static const char *or_null(const char *text)
+{
+	return text && *text ? text : NULL;
+}
+
+static void put_target(struct table *t, struct sonde_target *target)
+{
+	struct sonde_target_info info;
+	struct memory memory = { 0 };
+
+	sonde_target_info(target, &info);
+	int known = sonde_space_regions(sonde_target_memory(target), add_region, &memory) >= 0;
+	table_str(t, info.name);
+	table_str(t, info.connector);
+	table_str(t, or_null(info.detail));
+	table_str(t, info.arch ? sonde_arch_name(info.arch) : NULL);
+	table_bool(t, (info.flags & SONDE_TARGET_LIVE) != 0);
+	table_bool(t, (info.flags & SONDE_TARGET_WRITABLE) != 0);
+	table_u64(t, info.n_cpus);
+	if (known) {
+		table_u64(t, memory.n_regions);
+		table_size(t, memory.bytes);
+	} else {
+		table_null(t);
+		table_null(t);
+	}
+}
+
+static void put_addr(struct table *t, uint64_t addr)
+{
+	if (addr)
+		table_addr(t, addr);
+	else
+		table_null(t);
+}
+
+static void put_kernel(struct table *t, const struct sonde_kernel *k)
+{
+	char text[32];
+
+	table_str(t, k->family);
+	table_str(t, or_null(k->release));
+	table_str(t, or_null(k->version));
+	table_str(t, or_null(k->command_line));
+	table_str(t, or_null(k->hostname));
+	table_str(t, or_null(k->found_by));
+	table_u64(t, k->candidates);
+	table_str(t, or_null(k->types_from));
+	table_u64(t, k->n_symbols);
+	table_u64(t, k->n_cpus);
+	table_u64(t, k->page_levels);
+	put_addr(t, k->page_table);
+	table_addr(t, k->kaslr_offset);
+	table_addr(t, k->phys_base);
+	put_addr(t, k->text_start);
+	put_addr(t, k->text_end);
+	time_text(text, k->boot_time_ns);
+	table_str(t, k->boot_time_ns ? text : NULL);
+	if (k->uptime_ns)
+		table_seconds(t, k->uptime_ns);
+	else
+		table_null(t);
+}
+
+static int run(struct ctx *ctx)
+{
+	struct sonde_os_options options = { .size = sizeof(options),
+					    .symbols = ctx->opts.symbols };
+	struct sonde_error err = { 0 };
+	struct sonde_kernel kernel;
+	struct table t;
+
+	int code = record_init(&t, ctx, columns, N_COLUMNS);
+	if (code != 0 || (code = session_open(ctx)) != 0)
+		return code;
+	int found = sonde_os_attach(ctx->target, &options, &ctx->os, &err) >= 0;
+	put_target(&t, ctx->target);
+	if (found) {
+		sonde_os_kernel(ctx->os, &kernel);
+		put_kernel(&t, &kernel);
+	} else {
+		for (int i = FAMILY; i < NO_OS; i++)
+			table_null(&t);
+	}
+	table_str(&t, found ? NULL : err.text);
+	table_row(&t);
+	table_finish(&t);
+	return 0;
+}
+
+const struct cmd cmd_info = {
+	.name = "info",
+	.args = "TARGET",
+	.summary = "tell what a target is, and which kernel runs in it",
+	.help = "Tell how a target was opened, how much memory it has, and which kernel was found in\n"
+		"it and how. Without an operating system the rest is still printed, with the reason,\n"
+		"and the exit code is 0. 'sonde maps --phys' lists the regions.\n"
+		"Fields: target connector detail arch live writable cpus regions memory os release\n"
+		"version command_line hostname found_by candidates types_from symbols online_cpus\n"
+		"page_levels page_table kaslr_offset phys_base text_start text_end boot_time uptime\n"
+		"no_os.\n",
+	.example = "sonde info guest.elf",
+	.options = OPT_BIT(FIELDS),
+	.min_args = 1,
+	.max_args = 1,
+	.run = run,
+};

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sonde maps: what lies where. Of a process in a guest: its mappings, as the guest's own
+ * kernel would list them. Of a target that is a process itself, or with --phys: the
+ * regions of the target's memory.
+ */
+#include "session.h"
+#include "table.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PID, ADDRESS, START, END, PERMS, OFFSET, DEV, INODE, KIND, PATH, ERROR, N_COLUMNS };
+
+/* Which columns text shows depends on what is listed. */
+static const struct column mapping_columns[N_COLUMNS] = {
+	[PID] = { "pid", "PID", COLUMN_RIGHT },
+	[ADDRESS] = { "range", "ADDRESS", COLUMN_TEXT },
+	[START] = { "start", "START", 0 },
+	[END] = { "end", "END", 0 },
+	[PERMS] = { "perms", "PERM", COLUMN_TEXT },
+	[OFFSET] = { "offset", "OFFSET", COLUMN_TEXT },
+	[DEV] = { "dev", "DEV", COLUMN_TEXT },
+	[INODE] = { "inode", "INODE", COLUMN_TEXT },
+	[KIND] = { "kind", "KIND", 0 },
+	[PATH] = { "path", "PATH", COLUMN_TEXT },
+	[ERROR] = { "error", "ERROR", 0 },
+};
+
+struct listing {
+	struct ctx *ctx;
+	struct table table;
+	struct column columns[N_COLUMNS];
+	size_t n_bad;
+};
+
+static void put_range(struct table *t, uint64_t start, uint64_t end)
+{
+	char text[40];
+
+	snprintf(text, sizeof(text), "%08" PRIx64 "-%08" PRIx64, start, end);
+	table_str(t, text);
+	table_addr(t, start);
+	table_addr(t, end);
+}
+
+static void put_perms(struct table *t, uint32_t flags)
+{
+	char text[] = { flags & SONDE_REGION_READ ? 'r' : '-',
+			flags & SONDE_REGION_WRITE ? 'w' : '-',
+			flags & SONDE_REGION_EXEC ? 'x' : '-',
+			flags & SONDE_REGION_SHARED ? 's' : 'p', '\0' };
+
+	table_str(t, text);
+}
+
+static void put_mapping(struct listing *l, int32_t pid, const struct sonde_mapping *m)
+{
+	struct table *t = &l->table;
+	char text[32];
+
+	table_i64(t, pid);
+	put_range(t, m->start, m->end);
+	put_perms(t, m->flags);
+	snprintf(text, sizeof(text), "%08" PRIx64, m->offset);
+	if (table_is_text(t))
+		table_str(t, text);
+	else
+		table_u64(t, m->offset);
+	snprintf(text, sizeof(text), "%02" PRIx32 ":%02" PRIx32, m->dev_major, m->dev_minor);
+	table_str(t, text);
+	table_u64(t, m->inode);
+	table_str(t, "mapping");
+	table_str(t, m->path ? m->path : "");
+	table_str(t, m->err ? sonde_error_name(m->err) : NULL);
+	if (m->err) {
+		table_style(t, STYLE_RED);
+		l->n_bad++;
+	}
+	table_row(t);
+}
+
+static const char *region_kind(uint32_t flags)
+{
+	return flags & SONDE_REGION_RAM	   ? "ram" :
+	       flags & SONDE_REGION_DEVICE ? "device" :
+					     "memory";
+}
+
+static int put_region(void *user, const struct sonde_region *region)
+{
+	struct listing *l = user;
+	struct table *t = &l->table;
+
+	table_null(t);
+	/* The end is exclusive; that of a region at the very top is 2^64, told as its last byte. */
+	uint64_t last = region->addr + (region->len - 1);
+	put_range(t, region->addr, last == UINT64_MAX ? last : last + 1);
+	put_perms(t, region->flags);
+	table_null(t);
+	table_null(t);
+	table_null(t);
+	table_str(t, region_kind(region->flags));
+	table_str(t, region->name ? region->name : "");
+	table_null(t);
+	table_row(t);
+	return 0;
+}
+
+static int list_regions(struct listing *l)
+{
+	struct ctx *ctx = l->ctx;
+
+	l->columns[OFFSET].flags = l->columns[DEV].flags = l->columns[INODE].flags = 0;
+	l->columns[KIND].flags = COLUMN_TEXT;
+	int code = table_init(&l->table, ctx, l->columns, N_COLUMNS);
+	if (code != 0)
+		return code;
+	int r = sonde_space_regions(sonde_target_memory(ctx->target), put_region, l);
+	table_finish(&l->table);
+	if (r < 0)
+		return fail(ctx, EXIT_FAILED, "'%s': the regions of its memory: %s", ctx->args[0],
+			    sonde_strerror(r));
+	return 0;
+}
+
+/* The mappings of one process into the table. Returns 0, EXIT_PARTIAL, or an error with its story. */
+static int list_one(struct listing *l, int32_t pid, struct sonde_error *err)
+{
+	struct sonde_mappings *list = NULL;
+	int code = 0;
+
+	int r = sonde_os_mappings(l->ctx->os, pid, &list, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < sonde_mappings_count(list); i++)
+		put_mapping(l, pid, sonde_mappings_at(list, i));
+	const char *damage = sonde_mappings_damage(list);
+	if (damage)
+		code = fail(l->ctx, EXIT_PARTIAL, "process %d: the list is damaged: %s", pid, damage);
+	sonde_mappings_destroy(list);
+	return code;
+}
+
+/* Every process that has memory of its own; kernel threads and zombies have none. */
+static int list_all(struct listing *l)
+{
+	struct ctx *ctx = l->ctx;
+	struct sonde_processes *list = NULL;
+	struct sonde_error err = { 0 };
+
+	if (sonde_os_processes(ctx->os, SONDE_PROCESS_IDENTITY, &list, &err) < 0)
+		return fail(ctx, EXIT_FAILED, "%s", err.text);
+	const char *damage = sonde_processes_damage(list);
+	int code = damage ? fail(ctx, EXIT_PARTIAL, "the list is damaged: %s", damage) : 0;
+	for (size_t i = 0; i < sonde_processes_count(list); i++) {
+		const struct sonde_process *p = sonde_processes_at(list, i);
+
+		if (p->kernel_thread || p->state == 'Z' || p->state == 'X')
+			continue;
+		int one = list_one(l, p->pid, &err);
+		if (one < 0 && one != SONDE_E_NOT_MAPPED)
+			complain(ctx, "process %d: %s", p->pid, err.text);
+		if (one != 0 && one != SONDE_E_NOT_MAPPED)
+			code = EXIT_PARTIAL;
+	}
+	sonde_processes_destroy(list);
+	return code;
+}
+
+static int list_mappings(struct listing *l)
+{
+	struct ctx *ctx = l->ctx;
+	struct sonde_error err = { 0 };
+
+	l->columns[PID].flags |= ctx->opts.all ? COLUMN_TEXT : 0;
+	int code = table_init(&l->table, ctx, l->columns, N_COLUMNS);
+	if (code != 0 || (code = session_attach(ctx)) != 0)
+		return code;
+	if (ctx->opts.all)
+		code = list_all(l);
+	else
+		code = list_one(l, (int32_t)ctx->opts.pid, &err);
+	if (code < 0)
+		return fail(ctx, EXIT_FAILED, "%s", err.text);
+	table_finish(&l->table);
+	if (l->n_bad > 0)
+		code = fail(ctx, EXIT_PARTIAL, "%zu mappings could not be read whole", l->n_bad);
+	return code;
+}
+
+static int run(struct ctx *ctx)
+{
+	struct listing l = { .ctx = ctx };
+	const struct opts *opts = &ctx->opts;
+	struct sonde_target_info info;
+
+	memcpy(l.columns, mapping_columns, sizeof(l.columns));
+	if ((opts->pid != 0) + opts->all + opts->phys > 1)
+		return usage(ctx, "--pid, --all and --phys exclude each other");
+	int code = session_open(ctx);
+	if (code != 0)
+		return code;
+	sonde_target_info(ctx->target, &info);
+	int is_process = (info.flags & SONDE_TARGET_PROCESS) && !opts->pid && !opts->all;
+	if (opts->phys || is_process)
+		return list_regions(&l);
+	if (!opts->pid && !opts->all)
+		return usage(ctx, "which process? --pid PID, --all of them, or --phys for the "
+				  "regions of the target's own memory");
+	return list_mappings(&l);
+}
+
+const struct cmd cmd_maps = {
+	.name = "maps",
+	.args = "TARGET",
+	.summary = "list the mappings of a process or the regions of a target",
+	.help = "List the memory mappings of a process in a guest (--pid), of all of them (--all),\n"
+		"or the regions of the target's own memory (--phys; the default for process:PID).\n"
+		"Columns are those of /proc/PID/maps.\n"
+		"Fields: pid range start end perms offset dev inode kind path error.\n",
+	.example = "sonde maps guest.elf --pid 1",
+	.options = OPT_BIT(FIELDS) | OPT_BIT(PID) | OPT_BIT(ALL) | OPT_BIT(PHYS),
+	.min_args = 1,
+	.max_args = 1,
+	.run = run,
+};

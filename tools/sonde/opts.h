@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Options. Each is described once, in the table of opts.c: how it is spelled, what it says
+ * in --help, which field it fills. A subcommand names the ones it takes as bits.
+ */
+#ifndef SONDE_TOOL_OPTS_H
+#define SONDE_TOOL_OPTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum opt {
+	/* taken by every command */
+	OPT_JSON,
+	OPT_CSV,
+	OPT_NO_HEADER,
+	OPT_COLOR,
+	OPT_ENGINE,
+	OPT_SYMBOLS,
+	OPT_STATS,
+	OPT_VERBOSE,
+	OPT_HELP,
+	/* taken by those that name them */
+	OPT_FIELDS,
+	OPT_PID,
+	OPT_ALL,
+	OPT_ARGS,
+	OPT_KERNEL,
+	OPT_PHYS,
+	OPT_OUTPUT,
+	OPT_RAW,
+	OPT_HEX,
+	OPT_HEX_BYTES,
+	OPT_FILE,
+	OPT_STRING,
+	OPT_WRITE,
+	OPT_MATCH,
+	OPT_COUNT,
+	OPT_VERSION, /* of the tool itself, in front of a command */
+	OPT_N,
+};
+#define OPT_BIT(name) (UINT64_C(1) << OPT_##name)
+#define OPTS_COMMON   (OPT_BIT(FIELDS) - 1)
+
+struct opts {
+	bool json, csv, no_header, stats, verbose, help, version;
+	const char *color;   /* "auto" "always" "never"; NULL auto  */
+	const char *engine;  /* NULL auto                           */
+	const char *symbols; /* file, NULL none                     */
+	const char *fields;  /* comma-separated keys, NULL: the usual ones */
+	uint64_t pid;        /* 1..INT32_MAX; 0 not given           */
+	bool all, args, kernel, phys, raw, hex, write;
+	const char *output, *hex_bytes, *file, *string, *match;
+	uint64_t count; /* 0 not given */
+};
+
+/*
+ * Parse the options in takes from argv (argv[0] is skipped), moving operands behind them; with
+ * first_only, stop at the first operand. Returns the index of the first operand, or -1 with one
+ * line in why.
+ */
+int opts_parse(struct opts *opts, uint64_t takes, bool first_only, int argc, char **argv,
+	       char why[256]);
+
+struct out;
+/* Lines for --help. */
+void opts_help(struct out *out, uint64_t takes);
+
+/* "4096", "0x1000", "64k", "2M", "1G": 1 and *ret, 0 when it is no such number or too large. */
+int parse_u64(const char *text, uint64_t *ret);
+
+#endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opening what a command works on, and finding the space an address belongs to; see
+ * session.h.
+ */
+#include "session.h"
+
+#include "table.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+static int open_loop(struct ctx *ctx)
+{
+	struct sonde_loop_options options = { .size = sizeof(options) };
+	struct sonde_error err = { 0 };
+	const char *engine = ctx->opts.engine;
+
+	if (engine && sonde_engine_parse(engine, &options.engine) < 0)
+		return usage(ctx, "--engine '%s': not auto, sync, direct, io_uring or threads",
+			     engine);
+	if (sonde_loop_create(&options, &ctx->loop, &err) < 0)
+		return fail(ctx, EXIT_FAILED, "%s", err.text);
+	return 0;
+}
+
+int session_open(struct ctx *ctx)
+{
+	struct sonde_target_options options = { .size = sizeof(options),
+						.write = ctx->opts.write };
+	struct sonde_error err = { 0 };
+	struct sonde_target_info info;
+	const char *why;
+
+	int code = open_loop(ctx);
+	if (code != 0)
+		return code;
+	if (sonde_target_open(ctx->loop, ctx->args[0], &options, &ctx->target, &err) < 0)
+		return fail(ctx, EXIT_NO_TARGET, "%s", err.text);
+	if (!ctx->opts.verbose)
+		return 0;
+	sonde_target_info(ctx->target, &info);
+	const char *name = sonde_loop_engine(ctx->loop, &why);
+	complain(ctx, "target '%s': %s: %s", info.name, info.connector, info.detail);
+	complain(ctx, "engine %s: %s", name, why);
+	return 0;
+}
+
+int session_attach(struct ctx *ctx)
+{
+	struct sonde_os_options options = { .size = sizeof(options),
+					    .symbols = ctx->opts.symbols };
+	struct sonde_error err = { 0 };
+	struct sonde_kernel kernel;
+
+	if (ctx->os)
+		return 0;
+	if (sonde_os_attach(ctx->target, &options, &ctx->os, &err) < 0)
+		return fail(ctx, EXIT_NO_OS, "%s", err.text);
+	if (ctx->opts.verbose) {
+		sonde_os_kernel(ctx->os, &kernel);
+		complain(ctx, "%s %s, found by %s; types from %s", kernel.family, kernel.release,
+			 kernel.found_by, kernel.types_from);
+	}
+	return 0;
+}
+
+int session_start(struct ctx *ctx)
+{
+	int code = session_open(ctx);
+
+	return code != 0 ? code : session_attach(ctx);
+}
+
+void session_close(struct ctx *ctx)
+{
+	sonde_space_close(ctx->process);
+	sonde_os_detach(ctx->os);
+	sonde_target_close(ctx->target);
+	sonde_loop_destroy(ctx->loop);
+	ctx->process = NULL;
+	ctx->os = NULL;
+	ctx->target = NULL;
+	ctx->loop = NULL;
+}
+
+static void space_stats(struct ctx *ctx, const char *name, const struct sonde_space *space)
+{
+	struct sonde_space_stats s;
+
+	sonde_space_stats(space, &s);
+	complain(ctx,
+		 "stats: %s: %" PRIu64 " round trips, %" PRIu64 " pieces, %" PRIu64
+		 " bytes, %" PRIu64 " pieces failed",
+		 name, s.trips, s.pieces, s.bytes, s.failed);
+}
+
+void session_stats(struct ctx *ctx)
+{
+	struct rusage usage_self;
+	uint64_t us = (sonde_now_ns() - ctx->began_ns) / 1000;
+	char peak[24];
+
+	complain(ctx, "stats: time: %" PRIu64 ".%03" PRIu64 " ms", us / 1000, us % 1000);
+	if (ctx->loop) {
+		const char *why = NULL;
+		const char *name = sonde_loop_engine(ctx->loop, &why);
+
+		complain(ctx, "stats: engine: %s: %s", name, why ? why : "");
+	}
+	if (ctx->target)
+		space_stats(ctx, "target memory", sonde_target_memory(ctx->target));
+	if (ctx->os)
+		space_stats(ctx, "kernel memory", sonde_os_kernel_memory(ctx->os));
+	if (ctx->process)
+		space_stats(ctx, "process memory", ctx->process);
+	if (getrusage(RUSAGE_SELF, &usage_self) == 0) {
+		size_text(peak, (uint64_t)usage_self.ru_maxrss * 1024);
+		complain(ctx, "stats: peak memory: %s", peak);
+	}
+}
+
+/* SYMBOL, SYMBOL+OFFSET or SYMBOL-OFFSET. */
+static int symbol_address(struct ctx *ctx, const char *text, uint64_t *ret)
+{
+	struct sonde_symbol symbol;
+	char name[512];
+	size_t len = strcspn(text, "+-");
+	uint64_t off = 0;
+
+	if (len == 0 || len >= sizeof(name))
+		return usage(ctx, "'%s': neither a number nor a symbol's name", text);
+	memcpy(name, text, len);
+	name[len] = '\0';
+	if (text[len] != '\0' && !parse_u64(text + len + 1, &off))
+		return usage(ctx, "'%s': '%s' is no offset: a number must follow", text, text + len);
+	int code = session_attach(ctx);
+	if (code != 0)
+		return code;
+	if (!sonde_symbol_find(sonde_os_symbols(ctx->os), name, &symbol))
+		return fail(ctx, EXIT_FAILED,
+			    "'%s': no such symbol in this kernel; numbers need 0x or decimal digits, "
+			    "and 'sonde sym TARGET --match' searches",
+			    name);
+	*ret = text[len] == '-' ? symbol.addr - off : symbol.addr + off;
+	return 0;
+}
+
+static int looks_numeric(const char *text)
+{
+	return text[0] >= '0' && text[0] <= '9';
+}
+
+int session_address(struct ctx *ctx, const char *text, uint64_t *ret)
+{
+	if (!looks_numeric(text))
+		return symbol_address(ctx, text, ret);
+	if (!parse_u64(text, ret))
+		return usage(ctx, "'%s': not an address: 0x and hex digits, or decimal", text);
+	return 0;
+}
+
+static int process_place(struct ctx *ctx, struct place *place)
+{
+	struct sonde_error err = { 0 };
+	int32_t pid = (int32_t)ctx->opts.pid;
+
+	int code = session_attach(ctx);
+	if (code != 0)
+		return code;
+	if (sonde_os_process_memory(ctx->os, pid, &ctx->process, &err) < 0)
+		return fail(ctx, EXIT_FAILED, "%s", err.text);
+	place->space = ctx->process;
+	place->name = "process memory";
+	place->pid = pid;
+	return 0;
+}
+
+static int kernel_place(struct ctx *ctx, struct place *place)
+{
+	int code = session_attach(ctx);
+
+	if (code != 0)
+		return code;
+	place->space = sonde_os_kernel_memory(ctx->os);
+	place->name = "kernel memory";
+	place->pid = 0;
+	return 0;
+}
+
+int session_place(struct ctx *ctx, const char *text, struct place *ret)
+{
+	const struct opts *opts = &ctx->opts;
+	struct sonde_target_info info;
+
+	if ((opts->pid != 0) + opts->kernel + opts->phys > 1)
+		return usage(ctx, "--pid, --kernel and --phys exclude each other");
+	*ret = (struct place){ .pid = -1 };
+	int code = session_address(ctx, text, &ret->addr);
+	if (code != 0)
+		return code;
+	if (opts->pid)
+		return process_place(ctx, ret);
+	sonde_target_info(ctx->target, &info);
+	int upper = (info.flags & SONDE_TARGET_PHYSICAL) && ret->addr >> 63;
+	if (opts->kernel || (!opts->phys && (upper || !looks_numeric(text))))
+		return kernel_place(ctx, ret);
+	ret->space = sonde_target_memory(ctx->target);
+	ret->name = info.flags & SONDE_TARGET_PROCESS ? "process memory" : "physical memory";
+	return 0;
+}
+
+void session_symbol(const struct ctx *ctx, uint64_t addr, char *buf, size_t cap)
+{
+	struct sonde_symbol symbol;
+
+	buf[0] = '\0';
+	if (!ctx->os || !sonde_symbol_at(sonde_os_symbols(ctx->os), addr, &symbol))
+		return;
+	uint64_t off = addr - symbol.addr;
+	const char *module = symbol.module;
+	if (off > 0)
+		snprintf(buf, cap, "%s+0x%" PRIx64 "%s%s%s", symbol.name, off, module ? " [" : "",
+			 module ? module : "", module ? "]" : "");
+	else
+		snprintf(buf, cap, "%s%s%s%s", symbol.name, module ? " [" : "",
+			 module ? module : "", module ? "]" : "");
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The target a command works on: its loop, its operating system, the space an address
+ * belongs to. Every call here tells of its errors on stderr and returns an exit code.
+ */
+#ifndef SONDE_TOOL_SESSION_H
+#define SONDE_TOOL_SESSION_H
+
+#include "cmd.h"
+
+/* Make a loop and open the target named by the first operand. */
+int session_open(struct ctx *ctx);
+/* Find the operating system in it; does nothing the second time. */
+int session_attach(struct ctx *ctx);
+/* session_open, then session_attach. */
+int session_start(struct ctx *ctx);
+/* Detach, close and destroy what there is. */
+void session_close(struct ctx *ctx);
+/* --stats: what the work has cost, on stderr. */
+void session_stats(struct ctx *ctx);
+
+/* An address, and the space it is meant in. */
+struct place {
+	struct sonde_space *space;
+	const char *name; /* "physical memory", for messages          */
+	uint64_t addr;
+	int64_t pid;      /* PID, 0 the kernel, -1 the target's own memory */
+};
+
+/*
+ * Read an operand that is an address: 0x hex, decimal, SYMBOL, SYMBOL+OFFSET. The space is the one
+ * that --pid, --kernel or --phys names; without them the kernel's for symbols and for numbers in the
+ * upper half of a physical target's 64 bits (no machine has memory there), else the target's own.
+ */
+int session_place(struct ctx *ctx, const char *text, struct place *ret);
+/* The same without a space: for commands that only speak of the kernel's addresses. */
+int session_address(struct ctx *ctx, const char *text, uint64_t *ret);
+
+/* "name+0x12" of the symbol at addr into buf, or "" without an OS or symbol. */
+void session_symbol(const struct ctx *ctx, uint64_t addr, char *buf, size_t cap);
+
+#endif
