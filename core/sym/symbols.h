@@ -29,14 +29,6 @@ int symbols_add_module(struct sonde_symbols *symbols, const char *name);
 int symbols_add(struct sonde_symbols *symbols, uint64_t addr, char type, const char *name,
 		size_t len, uint32_t module);
 
-/*
- * As symbols_add, in two steps for who builds the name in place: room for a name of at most cap
- * bytes (NULL: LIMIT or NO_MEMORY), then commit with what it became.
- */
-char *symbols_name_room(struct sonde_symbols *symbols, size_t cap);
-int symbols_commit(struct sonde_symbols *symbols, uint64_t addr, char type, size_t len,
-		   uint32_t module);
-
 /* Sort by address; symbols of one address keep the order they came in. SONDE_E_NO_MEMORY. */
 int symbols_seal(struct sonde_symbols *symbols);
 

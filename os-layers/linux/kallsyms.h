@@ -36,8 +36,9 @@ enum kallsyms_form {
 /* The tables, as bytes; borrowed from the buffer searched, or in the arena. */
 struct kallsyms_tables {
 	const uint8_t *names;       /* length-prefixed rows of token numbers */
-	size_t names_len;           /* bytes at most                         */
+	size_t names_len;           /* bytes at most; less than all likewise */
 	const uint8_t *addresses;   /* [n] of 4 or word_size bytes           */
+	size_t addresses_len;       /* bytes there are; less than all when some were unreadable */
 	const uint8_t *token_index; /* [256] of 2 bytes                      */
 	const uint8_t *token_table;
 	size_t token_table_len;     /* bytes at most                         */

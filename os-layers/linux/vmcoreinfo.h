@@ -27,16 +27,17 @@ int vmcoreinfo_looks_like(const uint8_t first[VMCOREINFO_MAGIC]);
 
 /*
  * Take the text from a page or note; at most VMCOREINFO_MAX bytes are looked at. It ends at the first
- * byte that text does not hold (the page's zeroes, or garbage), an unfinished last line is dropped.
+ * byte that text does not hold (the page's zeroes, or garbage) or the first line that is no KEY=VALUE; an
+ * unfinished last line is dropped.
  *
- * Errors    BAD_FORMAT: does not begin with OSRELEASE=, or a line is no KEY=VALUE.
+ * Errors    BAD_FORMAT: it does not begin with a line OSRELEASE=.
  */
 int vmcoreinfo_parse(const void *bytes, size_t len, struct vmcoreinfo *ret,
 		     struct sonde_error *err);
 
 /*
  * Questions: 1 and *ret, 0 when the line is absent or its value is no such number.
- * SYMBOL(name), KERNELOFFSET and CRASHTIME-like keys differ in base: hex for SYMBOL and vmcoreinfo_hex.
+ * SYMBOL() is hexadecimal, OFFSET(), SIZE() and LENGTH() are decimal.
  */
 int vmcoreinfo_symbol(const struct vmcoreinfo *info, const char *name, uint64_t *ret);
 int vmcoreinfo_offset(const struct vmcoreinfo *info, const char *member, uint64_t *ret);
