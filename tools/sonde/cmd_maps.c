@@ -16,7 +16,7 @@ enum { PID, ADDRESS, START, END, PERMS, OFFSET, DEV, INODE, KIND, PATH, ERROR, N
 /* Which columns text shows depends on what is listed. */
 static const struct column mapping_columns[N_COLUMNS] = {
 	[PID] = { "pid", "PID", COLUMN_RIGHT },
-	[ADDRESS] = { "range", "ADDRESS", COLUMN_TEXT },
+	[ADDRESS] = { "range", "ADDRESS", COLUMN_TEXT | COLUMN_LOOKS },
 	[START] = { "start", "START", 0 },
 	[END] = { "end", "END", 0 },
 	[PERMS] = { "perms", "PERM", COLUMN_TEXT },

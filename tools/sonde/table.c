@@ -74,13 +74,20 @@ static int no_such_field(struct table *t, struct ctx *ctx, const char *key, size
 	return code;
 }
 
+static int shown_by_default(const struct table *t, uint32_t flags)
+{
+	if (t->format == TABLE_TEXT)
+		return (flags & COLUMN_TEXT) != 0;
+	return t->format == TABLE_RECORD || !(flags & COLUMN_LOOKS);
+}
+
 static int choose(struct table *t, struct ctx *ctx)
 {
 	const char *at = ctx->opts.fields;
 
 	if (!at) {
 		for (uint32_t i = 0; i < t->n_columns; i++)
-			if (t->format != TABLE_TEXT || (t->columns[i].flags & COLUMN_TEXT))
+			if (shown_by_default(t, t->columns[i].flags))
 				t->shown[t->n_shown++] = (uint8_t)i;
 		return 0;
 	}
@@ -119,7 +126,6 @@ static int init(struct table *t, struct ctx *ctx, const struct column *columns, 
 	for (uint32_t i = 0; i < t->n_shown; i++)
 		t->wanted[t->shown[i]] = 1;
 	t->room = t->format == TABLE_TEXT ? 64 : 1;
-	t->cells = grow(NULL, t->room * n, sizeof(*t->cells));
 	return 0;
 }
 
@@ -158,6 +164,8 @@ static enum text_form form(const struct table *t)
 static struct cell *begin(struct table *t)
 {
 	assert(t->next < t->n_columns);
+	if (!t->cells)
+		t->cells = grow(NULL, t->room * t->n_columns, sizeof(*t->cells));
 	struct cell *cell = &t->cells[t->n_rows * t->n_columns + t->next];
 	*cell = (struct cell){ .off = (uint32_t)t->bytes.len, .present = 1 };
 	return t->wanted[t->next++] ? cell : NULL;

@@ -16,6 +16,7 @@
 enum column_flag {
 	COLUMN_TEXT = 1u << 0,  /* among the columns that text shows when --fields is not given */
 	COLUMN_RIGHT = 1u << 1, /* aligned to the right                                         */
+	COLUMN_LOOKS = 1u << 2, /* other columns told prettier: in JSON and CSV only on demand  */
 };
 
 struct column {
