@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Notes of a core and the processors they describe: NT_PRSTATUS, one a CPU or thread, and
+ * beside it QEMU's own note, which alone has control registers and descriptor tables.
+ */
+#include "elf_core.h"
+#include "elf_format.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Names and descriptors are padded to 4 bytes, in ELF64 cores as well (linux fs/binfmt_elf.c). */
+static size_t padded(uint32_t len)
+{
+	return ((size_t)len + 3) & ~(size_t)3;
+}
+
+static int add_note(struct elf_core *core, const struct elf_note *note)
+{
+	if (core->n_notes == core->cap_notes) {
+		size_t cap = core->cap_notes ? core->cap_notes * 2 : 16;
+		struct elf_note *notes = realloc(core->notes, cap * sizeof(*notes));
+		if (!notes)
+			return SONDE_E_NO_MEMORY;
+		core->notes = notes;
+		core->cap_notes = cap;
+	}
+	core->notes[core->n_notes++] = *note;
+	return 0;
+}
+
+int elf_notes_add(struct elf_core *core, const uint8_t *bytes, size_t len)
+{
+	size_t at = 0;
+
+	while (len - at >= ELF_NOTE_HEAD && core->n_notes < ELF_NOTES_MAX) {
+		uint32_t name_len = elf_u32(core, bytes + at);
+		uint32_t desc_len = elf_u32(core, bytes + at + 4);
+		struct elf_note note = { .type = elf_u32(core, bytes + at + 8) };
+
+		at += ELF_NOTE_HEAD;
+		if (padded(name_len) > len - at)
+			break;
+		note.name = (const char *)bytes + at;
+		note.name_len = (uint32_t)strnlen(note.name, name_len);
+		at += padded(name_len);
+		if (desc_len > len - at)
+			break;
+		note.desc = bytes + at;
+		note.len = desc_len;
+		at += padded(desc_len) < len - at ? padded(desc_len) : len - at;
+
+		/* makedumpfile and /proc/vmcore leave runs of empty notes behind the last one. */
+		if (note.name_len == 0 && note.len == 0)
+			continue;
+		int r = add_note(core, &note);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+const struct elf_note *elf_note_find(const struct elf_core *core, const char *name, int64_t type,
+				     uint32_t index)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < core->n_notes; i++) {
+		const struct elf_note *note = &core->notes[i];
+		if (note->name_len != len || memcmp(note->name, name, len) != 0)
+			continue;
+		if (type >= 0 && note->type != type)
+			continue;
+		if (index-- == 0)
+			return note;
+	}
+	return NULL;
+}
+
+static const struct elf_note *qemu_state(const struct elf_core *core, uint32_t index)
+{
+	const struct elf_note *note = elf_note_find(core, "QEMU", 0, index);
+	int x86 = core->machine == ELF_MACHINE_X86_64 || core->machine == ELF_MACHINE_386;
+
+	return note && x86 && !core->big && note->len >= QEMU_STATE_MIN ? note : NULL;
+}
+
+static const struct elf_note *prstatus(const struct elf_core *core, uint32_t index)
+{
+	const struct elf_note *note = elf_note_find(core, "CORE", ELF_NOTE_PRSTATUS, index);
+	int x64 = core->machine == ELF_MACHINE_X86_64 && core->word == 8 && !core->big;
+
+	return note && x64 && note->len >= PRSTATUS_REGS + 8 * PRSTATUS_WORDS ? note : NULL;
+}
+
+/* Quadratic in notes if done by asking for each index; so each kind is counted in one walk. */
+uint32_t elf_core_cpu_count(const struct elf_core *core)
+{
+	uint32_t n_qemu = 0, n_prstatus = 0;
+
+	for (size_t i = 0; i < core->n_notes; i++) {
+		const struct elf_note *note = &core->notes[i];
+		if (note->name_len != 4)
+			continue;
+		n_qemu += memcmp(note->name, "QEMU", 4) == 0 && note->type == 0;
+		n_prstatus += memcmp(note->name, "CORE", 4) == 0 && note->type == ELF_NOTE_PRSTATUS;
+	}
+	if (!qemu_state(core, 0))
+		n_qemu = 0;
+	if (!prstatus(core, 0))
+		n_prstatus = 0;
+	return n_qemu > n_prstatus ? n_qemu : n_prstatus;
+}
+
+static uint64_t segment_base(const uint8_t *state, int segment)
+{
+	return sonde_le64(state + QEMU_STATE_CS + segment * QEMU_SEGMENT_SIZE + QEMU_SEGMENT_BASE);
+}
+
+static void cpu_from_qemu(const struct elf_note *note, struct sonde_cpu *ret)
+{
+	const uint8_t *state = note->desc;
+	uint32_t size = sonde_le32(state + QEMU_STATE_SIZE);
+
+	ret->valid = SONDE_CPU_GENERAL | SONDE_CPU_CONTROL | SONDE_CPU_TABLES | SONDE_CPU_GS;
+	for (int i = 0; i < 16; i++)
+		ret->general[i] = sonde_le64(state + QEMU_STATE_GENERAL + 8 * i);
+	ret->pc = sonde_le64(state + QEMU_STATE_RIP);
+	ret->sp = ret->general[6];
+	ret->flags = sonde_le64(state + QEMU_STATE_RFLAGS);
+	for (int i = 0; i < 5; i++)
+		ret->cr[i] = sonde_le64(state + QEMU_STATE_CR + 8 * i);
+	ret->gdt_base = segment_base(state, QEMU_SEGMENT_GDT);
+	ret->idt_base = segment_base(state, QEMU_SEGMENT_IDT);
+	ret->gs_base = segment_base(state, QEMU_SEGMENT_GS);
+	if (size >= QEMU_STATE_KERNEL_GS + 8 && note->len >= QEMU_STATE_KERNEL_GS + 8) {
+		ret->kernel_gs_base = sonde_le64(state + QEMU_STATE_KERNEL_GS);
+		ret->valid |= SONDE_CPU_KERNEL_GS;
+	}
+}
+
+static void cpu_from_prstatus(const struct elf_note *note, struct sonde_cpu *ret)
+{
+	/* Of user_regs_struct, in the order of sonde_cpu.general. */
+	static const uint8_t order[16] = {
+		PRSTATUS_RAX, PRSTATUS_RBX, PRSTATUS_RCX, PRSTATUS_RDX, PRSTATUS_RSI, PRSTATUS_RDI,
+		PRSTATUS_RSP, PRSTATUS_RBP, PRSTATUS_R8,  PRSTATUS_R9,  PRSTATUS_R10, PRSTATUS_R11,
+		PRSTATUS_R12, PRSTATUS_R13, PRSTATUS_R14, PRSTATUS_R15,
+	};
+	const uint8_t *regs = note->desc + PRSTATUS_REGS;
+
+	ret->valid = SONDE_CPU_GENERAL | SONDE_CPU_GS;
+	for (int i = 0; i < 16; i++)
+		ret->general[i] = sonde_le64(regs + 8 * order[i]);
+	ret->pc = sonde_le64(regs + 8 * PRSTATUS_RIP);
+	ret->sp = ret->general[6];
+	ret->flags = sonde_le64(regs + 8 * PRSTATUS_EFLAGS);
+	ret->gs_base = sonde_le64(regs + 8 * PRSTATUS_GS_BASE);
+}
+
+int elf_core_cpu(const struct elf_core *core, uint32_t index, struct sonde_cpu *ret)
+{
+	const struct elf_note *note = qemu_state(core, index);
+
+	ret->arch = elf_core_arch(core);
+	if (note) {
+		cpu_from_qemu(note, ret);
+		return 0;
+	}
+	note = prstatus(core, index);
+	if (!note)
+		return SONDE_E_NOT_FOUND;
+	cpu_from_prstatus(note, ret);
+	return 0;
+}

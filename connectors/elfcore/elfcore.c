@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * elfcore: ELF core files: QEMU's dump-guest-memory, /proc/vmcore and makedumpfile -E of a
+ * crashed kernel, gcore and the kernel's own cores of processes. elf_core.c reads the
+ * headers; the bytes are moved by the engines, from where the extents told here lie.
+ */
+#include "elf_core.h"
+#include "elf_format.h"
+
+#include <sonde/plugin.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct elfcore {
+	int fd;
+	int writable;
+	int read_errno; /* of the first header read that failed, else 0 */
+	struct elf_core core;
+	char detail[160];
+};
+
+static size_t read_file(void *user, uint64_t off, void *buf, size_t len)
+{
+	struct elfcore *elf = user;
+	size_t done = 0;
+
+	while (done < len && off <= INT64_MAX - done) {
+		ssize_t n = pread(elf->fd, (char *)buf + done, len - done, (off_t)(off + done));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && !elf->read_errno)
+			elf->read_errno = errno;
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	return done;
+}
+
+static const char *origin(const struct elf_core *core)
+{
+	if (core->by_vaddr)
+		return " of a process";
+	if (elf_note_find(core, "QEMU", -1, 0))
+		return ", QEMU";
+	return elf_note_find(core, "VMCOREINFO", -1, 0) ? ", kdump" : "";
+}
+
+/* 1 where a segment claims bytes that the file does not have. */
+static int cut_off(const struct elf_core *core)
+{
+	for (size_t i = 0; i < core->n_segments; i++) {
+		const struct elf_segment *s = &core->segments[i];
+		if (s->filesz && (s->off > core->file_size || s->filesz > core->file_size - s->off))
+			return 1;
+	}
+	return core->n_cut > 0;
+}
+
+static void describe(struct elfcore *elf)
+{
+	const struct elf_core *core = &elf->core;
+	uint32_t n_cpus = elf_core_cpu_count(core);
+	char *at = elf->detail;
+	size_t cap = sizeof(elf->detail);
+	int used = snprintf(at, cap, "ELF%u core%s, %u %s%s, %zu segment%s%s", core->word * 8,
+			    origin(core), n_cpus, core->by_vaddr ? "thread" : "CPU",
+			    n_cpus == 1 ? "" : "s", core->n_segments,
+			    core->n_segments == 1 ? "" : "s", cut_off(core) ? ", cut off" : "");
+
+	if (core->n_refused && used > 0 && (size_t)used < cap)
+		snprintf(at + used, cap - (size_t)used, ", %llu refused: addresses wrap",
+			 (unsigned long long)core->n_refused);
+}
+
+/* Opening a pipe would wait for its writer, so what a path is comes before open. */
+static int open_file(struct elfcore *elf, const struct sonde_host *host, const char *path,
+		     struct sonde_error *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return host->error_os(err, errno, "elfcore: '%.300s'", path);
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return host->error_set(
+			err, SONDE_E_BAD_FORMAT,
+			"elfcore: '%.300s': is neither a regular file nor a block device", path);
+	elf->fd = open(path, (elf->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
+	if (elf->fd < 0)
+		return host->error_os(err, errno, "elfcore: '%.300s'", path);
+	return 0;
+}
+
+static int read_core(struct elfcore *elf, const struct sonde_host *host, const char *path,
+		     struct sonde_error *err)
+{
+	const char *why;
+	off_t size = lseek(elf->fd, 0, SEEK_END);
+
+	if (size < 0)
+		return host->error_os(err, errno, "elfcore: '%.300s': size", path);
+	int r = elf_core_read(&elf->core, read_file, elf, (uint64_t)size, &why);
+	if (r < 0 && elf->read_errno)
+		return host->error_os(err, elf->read_errno, "elfcore: '%.300s'", path);
+	if (r < 0)
+		return host->error_set(err, r, "elfcore: '%.300s': %s", path, why);
+	describe(elf);
+	return 0;
+}
+
+static void elfcore_close(void *conn)
+{
+	struct elfcore *elf = conn;
+
+	elf_core_finish(&elf->core);
+	if (elf->fd >= 0)
+		close(elf->fd);
+	free(elf);
+}
+
+static int elfcore_open(const struct sonde_host *host, const struct sonde_args *args,
+			void **ret_conn, struct sonde_error *err)
+{
+	const char *path = host->arg(args, "path");
+	struct elfcore *elf = calloc(1, sizeof(*elf));
+
+	if (!elf)
+		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
+	elf->fd = -1;
+	elf->writable = host->arg_write(args);
+	int r = path ? open_file(elf, host, path, err)
+		     : host->error_set(err, SONDE_E_BAD_ARG,
+				       "elfcore: no file given: write elfcore:FILE");
+	if (r == 0)
+		r = read_core(elf, host, path, err);
+	if (r < 0) {
+		elfcore_close(elf);
+		return r;
+	}
+	*ret_conn = elf;
+	return 0;
+}
+
+static void elfcore_info(void *conn, struct sonde_target_info *ret)
+{
+	struct elfcore *elf = conn;
+
+	ret->detail = elf->detail;
+	ret->arch = elf_core_arch(&elf->core);
+	ret->flags = (elf->core.by_vaddr ? SONDE_TARGET_PROCESS : SONDE_TARGET_PHYSICAL) |
+		     (elf->writable ? SONDE_TARGET_WRITABLE : 0);
+	ret->n_cpus = elf_core_cpu_count(&elf->core);
+}
+
+static uint32_t region_flags(const struct elfcore *elf, const struct elf_segment *s)
+{
+	uint32_t flags = SONDE_REGION_READ | (elf->writable ? SONDE_REGION_WRITE : 0);
+
+	if (!elf->core.by_vaddr)
+		return flags | SONDE_REGION_RAM;
+	return flags | (s->flags & ELF_FLAG_WRITE ? SONDE_REGION_WRITE : 0) |
+	       (s->flags & ELF_FLAG_EXEC ? SONDE_REGION_EXEC : 0);
+}
+
+/* Bytes of a segment that are in the file. */
+static uint64_t present(const struct elf_core *core, const struct elf_segment *s)
+{
+	if (s->off >= core->file_size)
+		return 0;
+	uint64_t left = core->file_size - s->off;
+	return s->filesz < left ? s->filesz : left;
+}
+
+static int tell_present(struct elfcore *elf, const struct elf_segment *s, sonde_extent_fn *fn,
+			void *user)
+{
+	struct sonde_extent extent = {
+		.addr = elf_segment_addr(&elf->core, s),
+		.len = present(&elf->core, s),
+		.kind = SONDE_EXTENT_FILE,
+		.flags = region_flags(elf, s),
+		.off = s->off,
+		.fd = elf->fd,
+	};
+
+	return extent.len ? fn(user, &extent) : 0;
+}
+
+/* Behind what is in the file: what was cut off, then what was never saved. */
+static int tell_absent(struct elfcore *elf, const struct elf_segment *s, sonde_extent_fn *fn,
+		       void *user)
+{
+	uint64_t addr = elf_segment_addr(&elf->core, s), have = present(&elf->core, s);
+	struct sonde_extent cut = {
+		.addr = addr + have,
+		.len = s->filesz - have,
+		.kind = SONDE_EXTENT_ABSENT,
+		.err = SONDE_E_TRUNCATED,
+	};
+	struct sonde_extent unsaved = {
+		.addr = addr + s->filesz,
+		.len = s->memsz > s->filesz ? s->memsz - s->filesz : 0,
+		.kind = SONDE_EXTENT_ABSENT,
+		.err = SONDE_E_NOT_SAVED,
+	};
+	int r = cut.len ? fn(user, &cut) : 0;
+
+	return r == 0 && unsaved.len ? fn(user, &unsaved) : r;
+}
+
+/* All that is present before anything absent: where segments overlap, bytes beat their lack. */
+static int elfcore_extents(void *conn, sonde_extent_fn *fn, void *user, struct sonde_error *err)
+{
+	struct elfcore *elf = conn;
+	int r = 0;
+
+	(void)err;
+	for (size_t i = 0; r == 0 && i < elf->core.n_segments; i++)
+		r = tell_present(elf, &elf->core.segments[i], fn, user);
+	for (size_t i = 0; r == 0 && i < elf->core.n_segments; i++)
+		r = tell_absent(elf, &elf->core.segments[i], fn, user);
+	return r;
+}
+
+static int elfcore_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
+{
+	const struct elf_core *core = &((struct elfcore *)conn)->core;
+
+	return elf_core_cpu_count(core) ? elf_core_cpu(core, index, ret) : SONDE_E_UNSUPPORTED;
+}
+
+static int64_t elfcore_note(void *conn, const char *name, void *buf, size_t cap)
+{
+	struct elfcore *elf = conn;
+	const struct elf_note *note = elf_note_find(&elf->core, name, -1, 0);
+
+	if (!note)
+		return SONDE_E_NOT_FOUND;
+	if (cap)
+		memcpy(buf, note->desc, note->len < cap ? note->len : cap);
+	return note->len;
+}
+
+static int elfcore_probe(const uint8_t *head, size_t head_len, uint64_t file_size)
+{
+	(void)file_size;
+	if (head_len < ELF_TYPE_AT + 2 || memcmp(head, "\177ELF", 4) != 0)
+		return 0;
+	int big = head[ELF_IDENT_DATA] == ELF_DATA_BIG;
+	uint16_t type = sonde_le16(head + ELF_TYPE_AT);
+	return (big ? __builtin_bswap16(type) : type) == ELF_TYPE_CORE ? 90 : 0;
+}
+
+static const struct sonde_connector_ops elfcore_ops = {
+	.size = sizeof(elfcore_ops),
+	.open = elfcore_open,
+	.close = elfcore_close,
+	.info = elfcore_info,
+	.extents = elfcore_extents,
+	.cpu = elfcore_cpu,
+	.note = elfcore_note,
+	.probe = elfcore_probe,
+};
+
+SONDE_PLUGIN(.name = "elfcore", .summary = "ELF core of a guest, a crashed kernel or a process",
+	     .main_arg = "path", .args_help = "path=FILE  the core to read (required)\n",
+	     .connector = &elfcore_ops);
