@@ -38,20 +38,28 @@ struct listing {
 	uint64_t n;
 };
 
+/* Symbols are virtual addresses: of physical ones they would tell lies. */
+static void symbol(const struct listing *l, uint64_t addr, char *buf, size_t cap)
+{
+	buf[0] = '\0';
+	if (l->place.pid >= 0)
+		session_symbol(l->ctx, addr, buf, cap);
+}
+
 static void put_row(struct listing *l, uint64_t addr, const uint8_t *code, const struct insn *insn)
 {
 	struct table *t = &l->table;
 	char name[512];
 
 	table_addr(t, addr);
-	session_symbol(l->ctx, addr, name, sizeof(name));
+	symbol(l, addr, name, sizeof(name));
 	table_str(t, *name ? name : NULL);
 	table_hex(t, code, insn->size);
 	table_str(t, insn->mnemonic);
 	table_str(t, insn->operands);
 	if (insn->refers) {
 		table_addr(t, insn->target);
-		session_symbol(l->ctx, insn->target, name, sizeof(name));
+		symbol(l, insn->target, name, sizeof(name));
 		table_str(t, *name ? name : NULL);
 	} else {
 		table_null(t);
@@ -65,7 +73,7 @@ static void put_heading(struct listing *l, uint64_t addr)
 	struct buf line = { 0 };
 	char name[512];
 
-	session_symbol(l->ctx, addr, name, sizeof(name));
+	symbol(l, addr, name, sizeof(name));
 	if (*name && (l->n == 0 || !strchr(name, '+'))) {
 		text_put(&line, TEXT_TERMINAL, name, strlen(name));
 		buf_str(&line, ":\n");
@@ -94,7 +102,7 @@ static void put_text(struct listing *l, uint64_t addr, const uint8_t *code, cons
 	for (size_t i = strlen(insn->mnemonic); *insn->operands && i < 8; i++)
 		buf_char(&line, ' ');
 	buf_str(&line, insn->operands);
-	session_symbol(l->ctx, insn->target, name, sizeof(name));
+	symbol(l, insn->target, name, sizeof(name));
 	if (insn->refers == INSN_REFERS_DATA) {
 		buf_str(&line, "  # 0x");
 		buf_hex(&line, insn->target, 1);
@@ -181,29 +189,38 @@ static void choose_extent(struct listing *l)
 		l->count = COUNT_DEFAULT;
 }
 
-static uint32_t architecture(const struct ctx *ctx)
+/* A raw image does not say what machine it is of, but the kernel in it does. */
+static int architecture(struct ctx *ctx, uint32_t *ret)
 {
 	struct sonde_target_info info;
 	struct sonde_kernel kernel;
 
 	sonde_target_info(ctx->target, &info);
-	if (info.arch != SONDE_ARCH_NONE || !ctx->os)
-		return info.arch;
+	*ret = info.arch;
+	if (info.arch != SONDE_ARCH_NONE)
+		return 0;
+	int code = session_attach(ctx);
+	if (code != 0)
+		return code;
 	sonde_os_kernel(ctx->os, &kernel);
-	return kernel.arch;
+	*ret = kernel.arch;
+	return 0;
 }
 
 static int run(struct ctx *ctx)
 {
 	struct listing l = { .ctx = ctx };
 	const char *why;
+	uint32_t arch;
 
 	int code = table_init(&l.table, ctx, columns, N_COLUMNS);
 	if (code != 0 || (code = session_open(ctx)) != 0)
 		return code;
 	if ((code = session_place(ctx, ctx->args[1], &l.place)) != 0)
 		return code;
-	l.disas = disas_open(architecture(ctx), &why);
+	if ((code = architecture(ctx, &arch)) != 0)
+		return code;
+	l.disas = disas_open(arch, &why);
 	if (!l.disas)
 		return fail(ctx, EXIT_FAILED, "%s", why);
 	choose_extent(&l);

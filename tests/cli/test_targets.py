@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: MIT
+"""Opening, reading and writing targets; and everything that is not one."""
+import ctypes
+import json
+import os
+import stat
+import subprocess
+import sys
+
+from harness import FOLDER, IMAGE, SONDE, Case, make_file, run
+
+
+class NotATarget(Case):
+    def test_no_such_file(self):
+        self.expect_error(run("ps", FOLDER + "/none.elf"), 4, "none.elf", "No such file or directory")
+
+    def test_a_file_of_unknown_format_is_never_taken_for_raw(self):
+        path = make_file("random.bin", bytes(range(1, 256)) * 64)
+        result = run("ps", path)
+        self.expect_error(result, 4, path, "flat:")
+
+    def test_an_empty_file(self):
+        self.expect_error(run("ps", make_file("empty", b"")), 4, "is empty")
+
+    def test_a_folder(self):
+        self.expect_error(run("ps", FOLDER), 4, "is a folder")
+
+    def test_a_fifo_does_not_hang(self):
+        path = FOLDER + "/fifo"
+        os.mkfifo(path)
+        self.expect_error(run("ps", path), 4, path)
+        self.expect_error(run("ps", "flat:" + path), 4, path)
+
+    def test_an_unknown_connector(self):
+        self.expect_error(run("ps", "nosuch:thing"), 4, "nosuch")
+
+    def test_names_that_cannot_be_read(self):
+        for name in ("", ":", "|", "ram:4k|", "ram:4k|nolayer", "ram:4k,size", "flat:", "ram:x"):
+            with self.subTest(name=name):
+                self.expect_error(run("ps", name), 4)
+
+    def test_a_name_that_holds_terminal_commands_does_not_reach_the_terminal(self):
+        for word in ("ps", "nosuch"):
+            result = run(word, FOLDER + "/\x1b[2J", "\x1b[2J")
+            self.assertIn(result.code, (2, 4))
+            self.assertNotIn("\x1b", result.err)
+
+    def test_no_permission(self):
+        path = make_file("secret.img", b"\0" * 4096)
+        os.chmod(path, 0)
+        if os.geteuid() == 0:
+            usable = subprocess.run([SONDE, "--version"], user=65534, capture_output=True,
+                                    check=False).returncode == 0
+            if not usable:
+                self.skipTest("running as root, and another user cannot reach the build tree")
+            result = run("ps", "flat:" + path, user=65534)
+            if "no connector" in result.err or "not found" in result.err:
+                self.skipTest("running as root, and another user cannot reach the plugins")
+        else:
+            result = run("ps", "flat:" + path)
+        self.expect_error(result, 4, "secret.img", "Permission denied")
+
+    def test_json_of_a_target_that_is_none_is_an_empty_array(self):
+        self.expect(run("ps", "--json", FOLDER + "/none.elf"), 4, "[]\n")
+
+    def test_no_system_in_a_raw_image(self):
+        result = run("ps", IMAGE)
+        self.expect_error(result, 5)
+
+    def test_info_of_a_raw_image_says_what_it_is_and_why_there_is_no_system(self):
+        result = run("info", IMAGE, "--json")
+        self.expect(result, 0, err="")
+        (row,) = json.loads(result.out)
+        self.assertEqual((row["connector"], row["memory"], row["regions"], row["os"]),
+                         ("flat", 16384, 1, None))
+        self.assertTrue(row["no_os"])
+
+    def test_a_missing_qmp_socket(self):
+        if "qemu" not in run("plugins", "--fields", "name").out:
+            self.skipTest("built without the qemu connector")
+        self.expect_error(run("ps", f"qemu:{FOLDER}/none.sock"), 4, "none.sock")
+        self.expect_error(run("ps", "qemu:no-such-guest-anywhere"), 4, "no-such-guest-anywhere")
+
+    def test_no_such_process(self):
+        self.expect_error(run("maps", "process:2147483646"), 4, "2147483646")
+        self.expect_error(run("maps", "process:x"), 4)
+
+    def test_a_process_of_someone_else(self):
+        if os.geteuid() == 0:
+            result = run("maps", "process:1", user=65534)
+            if "no connector" in result.err or "not found" in result.err.lower():
+                self.skipTest("running as root, and another user cannot reach the plugins")
+        else:
+            result = run("maps", "process:1")
+        self.expect_error(result, 4, "process")
+
+
+class Read(Case):
+    def test_a_hex_dump(self):
+        self.expect(run("read", IMAGE, "0x2000", 13), 0, err="", out=(
+            "0000000000002000  68 65 6c 6c 6f 2c 20 1b  5b 32 4a ff 21           |hello, .[2J.!|\n"))
+
+    def test_repeated_lines_become_a_star_and_the_last_is_shown(self):
+        self.expect(run("read", IMAGE, "0x3000", 64), 0, err="", out=(
+            "0000000000003000  " + "00 " * 8 + " " + "00 " * 8 + " |" + "." * 16 + "|\n*\n"
+            "0000000000003030  " + "00 " * 8 + " " + "00 " * 8 + " |" + "." * 16 + "|\n"))
+
+    def test_bytes_behind_the_end_are_shown_as_missing_and_exit_with_3(self):
+        self.expect(run("read", IMAGE, "0x3ffc", 8), 3,
+                    "0000000000003ffc  00 00 00 00 -- -- -- --" + " " * 27 + "|....----|\n",
+                    "sonde: read: physical memory 0x4000-0x4003: no memory at this address\n"
+                    "sonde: read: 4 of 8 bytes could not be read\n")
+
+    def test_a_hole_hides_nothing_behind_it(self):
+        result = run("read", "ram:4096,hole=0x10+8", "0x0c", 16, "--hex")
+        self.expect(result, 3, "00000000" + "--" * 8 + "01010101\n",
+                    "sonde: read: physical memory 0x10-0x17: no memory at this address\n"
+                    "sonde: read: 8 of 16 bytes could not be read\n")
+
+    def test_nothing_readable_is_a_failure(self):
+        self.expect(run("read", IMAGE, "0x10000", 4, "--hex"), 1, "--------\n")
+
+    def test_json_tells_stretches(self):
+        result = run("read", "ram:4096,hole=0x10+8", "0x0e", 12, "--json")
+        self.assertEqual(result.code, 3)
+        self.assertEqual(json.loads(result.out), [
+            {"addr": "0xe", "len": 2, "data": "0000", "error": None},
+            {"addr": "0x10", "len": 8, "data": None, "error": "NOT_MAPPED"},
+            {"addr": "0x18", "len": 2, "data": "0101", "error": None}])
+
+    def test_raw_bytes_to_a_pipe(self):
+        result = run("read", IMAGE, "0x2000", 13, "--raw", text=False)
+        self.assertEqual((result.code, result.out), (0, b"hello, \x1b[2J\xff!"))
+
+    def test_into_a_file_that_only_the_owner_can_read(self):
+        path = FOLDER + "/out.bin"
+        self.expect(run("read", IMAGE, "0x3ff0", 32, "-o", path), 3, "")
+        with open(path, "rb") as file:
+            self.assertEqual(file.read(), b"\0" * 32)
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+
+    def test_more_than_a_chunk(self):
+        path = FOLDER + "/large.bin"
+        self.expect(run("read", "ram:5M", 3, "5000000", "-o", path), 0, "", "")
+        with open(path, "rb") as file:
+            data = file.read()
+        whole = b"".join(bytes([i & 255]) * 16 for i in range(5 * 65536))
+        self.assertTrue(data == whole[3:5000003])
+
+    def test_a_file_that_cannot_be_written(self):
+        self.expect_error(run("read", IMAGE, 0, 4, "-o", FOLDER + "/no/file"), 1, "No such file")
+        self.expect_error(run("read", IMAGE, 0, 4, "-o", "/dev/full"), 1, "'/dev/full': No space left")
+
+    def test_disas_of_a_physical_address_names_no_symbols(self):
+        result = run("disas", IMAGE, "0x1000", "--phys")
+        if "without Capstone" in result.err:
+            self.skipTest("built without Capstone")
+        self.assertIn(result.code, (1, 5))  # a raw image does not say what machine it is of
+
+
+class Write(Case):
+    def setUp(self):
+        self.path = make_file("writable.img", bytes(64))
+
+    def bytes_there(self):
+        with open(self.path, "rb") as file:
+            return file.read()
+
+    def test_nothing_is_written_without_being_asked_twice(self):
+        self.expect_error(run("write", "flat:" + self.path, 0, "--hex", "90"), 2, "add --write")
+        self.assertEqual(self.bytes_there(), bytes(64))
+
+    def test_bytes_of_all_three_kinds(self):
+        data = make_file("data", b"\x00\xff")
+        for at, words in ((0, ["--hex", "90 c3"]), (8, ["--string", "hi"]), (16, ["--file", data])):
+            result = run("write", "flat:" + self.path, at, *words, "--write")
+            self.expect(result, 0, f"Address  {at:#x}\nBytes    2\nWritten  2\n", "")
+        self.assertEqual(self.bytes_there()[:18], b"\x90\xc3" + bytes(6) + b"hi" + bytes(6) + b"\x00\xff")
+
+    def test_bytes_that_are_none(self):
+        for words, why in ((["--hex", "9"], "pairs of hex digits"), (["--hex", "zz"], "'zz' is none"),
+                           (["--hex", ""], "no bytes"), ([], "one of --hex, --file, --string"),
+                           (["--hex", "90", "--string", "x"], "one of --hex, --file, --string")):
+            self.expect_error(run("write", "flat:" + self.path, 0, *words, "--write"), 2, why)
+        self.expect_error(run("write", "flat:" + self.path, 0, "--file", FOLDER + "/none", "--write"), 1,
+                          "No such file")
+
+    def test_what_does_not_fit_is_told(self):
+        result = run("write", "flat:" + self.path, 62, "--hex", "01020304", "--write", "--json")
+        self.assertEqual(result.code, 3, str(result))
+        (row,) = json.loads(result.out)
+        self.assertEqual((row["addr"], row["len"], row["written"], row["error_addr"]),
+                         ("0x3e", 4, 2, "0x40"))
+        self.assertEqual(self.bytes_there()[62:], b"\x01\x02")
+        self.assertEqual(run("write", "flat:" + self.path, 1000, "--hex", "01", "--write").code, 1)
+
+
+class Process(Case):
+    """This very process is the target: what Sonde reads can be compared with what is there."""
+
+    def setUp(self):
+        if "process" not in run("plugins", "--fields", "name").out:
+            self.skipTest("the process connector is not built here")
+        self.target = f"process:{os.getpid()}"
+        if run("maps", self.target).code == 4:
+            self.skipTest("this machine lets no process read another")
+
+    def test_memory_of_a_process_is_read(self):
+        secret = ctypes.create_string_buffer(b"sonde was here")
+        result = run("read", self.target, hex(ctypes.addressof(secret)), 14, "--raw", text=False)
+        self.assertEqual((result.code, result.out), (0, b"sonde was here"))
+
+    def test_memory_of_a_process_is_written_when_asked_twice(self):
+        place = ctypes.create_string_buffer(b"before")
+        at = hex(ctypes.addressof(place))
+        self.expect(run("write", self.target, at, "--string", "AFTER", "--write"), 0)
+        self.assertEqual(place.value, b"AFTERe")
+
+    def test_the_zero_page_is_a_hole(self):
+        result = run("read", self.target, 0, 16, "--hex")
+        self.expect(result, 1, "--" * 16 + "\n")
+        self.assertIn("process memory 0x0-0xf: ", result.err)
+
+    def test_maps_are_those_of_proc(self):
+        child = subprocess.Popen(["sleep", "60"])
+        try:
+            while "sleep" not in os.readlink(f"/proc/{child.pid}/exe"):
+                pass
+            with open(f"/proc/{child.pid}/maps", encoding="utf-8") as file:
+                truth = [line.split(None, 5) for line in file]
+            rows = json.loads(run("maps", f"process:{child.pid}", "--json").out)
+            ours = {(row["start"], row["end"], row["perms"]) for row in rows}
+            for words in truth:
+                start, end = words[0].split("-")
+                if "r" in words[1] and "[v" not in words[-1]:
+                    self.assertIn((hex(int(start, 16)), hex(int(end, 16)), words[1]), ours)
+        finally:
+            child.kill()
+            child.wait()
+
+    def test_disas_reads_code_of_a_process(self):
+        with open("/proc/self/maps", encoding="utf-8") as file:
+            text = next(line for line in file if "r-xp" in line and "/" in line)
+        result = run("disas", self.target, "0x" + text.split("-")[0], "-n", 3)
+        if "without Capstone" in result.err or "architecture" in result.err:
+            self.skipTest(result.err)
+        self.expect(result, 0, err="")
+        self.assertEqual(result.out.count("\n"), 3)
+
+    def test_a_process_has_no_operating_system(self):
+        self.expect_error(run("ps", self.target), 5)
+
+
+class Plugins(Case):
+    def test_what_was_found_is_listed(self):
+        rows = json.loads(run("plugins", "--json").out)
+        found = {row["name"]: row for row in rows}
+        for name in ("ram", "flat"):
+            self.assertEqual((found[name]["kind"], found[name]["status"]), ("connector", "ok"))
+            self.assertTrue(found[name]["path"].endswith(".so"))
+
+    def test_what_is_no_plugin_is_listed_with_the_reason(self):
+        folder = FOLDER + "/plugins"
+        os.mkdir(folder)
+        make_file("plugins/broken.so", b"no ELF at all")
+        make_file("plugins/open.so", b"writable by all")
+        os.chmod(folder + "/broken.so", 0o644)
+        os.chmod(folder + "/open.so", 0o666)
+        result = run("plugins", "--json", env={**os.environ, "SONDE_PLUGIN_PATH": folder})
+        self.assertEqual(result.code, 0)
+        rows = {os.path.basename(row["path"]): row for row in json.loads(result.out)}
+        for name in ("broken.so", "open.so"):
+            self.assertEqual(rows[name]["status"], "refused")
+            self.assertTrue(rows[name]["refused"])
+        result = run("plugins", env={**os.environ, "SONDE_PLUGIN_PATH": folder})
+        self.assertIn(f"sonde: plugins: refused '{folder}/open.so': ", result.err)
+
+
+if __name__ == "__main__":
+    sys.exit("run these through run.py")

@@ -1,0 +1,130 @@
+# bash completion for sonde(1)                             -*- shell-script -*-
+# SPDX-License-Identifier: MIT
+#
+# Commands, their options, and targets: files, and what the installed connectors name. A test
+# holds the lists here against the tool's own --help.
+
+_sonde_commands='info ps threads modules maps dmesg read write translate sym type disas plugins'
+_sonde_common='--json --csv --no-header --color --engine --symbols --stats --verbose --help'
+
+_sonde_options() {
+	case $1 in
+	ps) echo '--fields --pid --args' ;;
+	threads) echo '--fields --pid' ;;
+	maps) echo '--fields --pid --all --phys' ;;
+	read) echo '--fields --pid --kernel --phys --output --raw --hex' ;;
+	write) echo '--pid --kernel --phys --hex --file --string --write' ;;
+	translate) echo '--fields --pid' ;;
+	sym) echo '--fields --all --match' ;;
+	disas) echo '--fields --pid --kernel --phys --count' ;;
+	info | modules | dmesg | type | plugins) echo '--fields' ;;
+	*) echo '--version' ;;
+	esac
+}
+
+_sonde_fields() {
+	case $1 in
+	info) echo 'target connector detail arch live writable cpus regions memory os release version
+		command_line hostname found_by candidates types_from symbols online_cpus page_levels
+		page_table kaslr_offset phys_base text_start text_end boot_time uptime no_os' ;;
+	ps) echo 'pid tgid ppid uid gid euid egid state threads rss vsize start_ns start name command
+		args exe kernel_thread addr parent_addr page_table missing error' ;;
+	threads) echo 'pid tid ppid uid state start_ns start name kernel_thread addr missing error' ;;
+	modules) echo 'name base size refs state addr error' ;;
+	maps) echo 'pid range start end perms offset dev inode kind path error' ;;
+	dmesg) echo 'seq time_ns time level facility caller text' ;;
+	read) echo 'addr len data error' ;;
+	translate) echo 'va pid pa page_size perms levels entries entry_addrs error' ;;
+	sym) echo 'addr type size offset module name' ;;
+	type) echo 'type size member offset bit_offset bit_size source declaration' ;;
+	disas) echo 'addr symbol bytes mnemonic operands target target_symbol' ;;
+	plugins) echo 'name kind status summary abi refused args_help path' ;;
+	esac
+}
+
+# The names of running guests: the value behind -name of each QEMU, as far as we may look.
+_sonde_guests() {
+	local dir word next
+	for dir in /proc/[0-9]*; do
+		[[ $(readlink "$dir/exe" 2>/dev/null) == *qemu-system-* ]] || continue
+		next=
+		while IFS= read -r -d '' word; do
+			if [[ -n $next ]]; then
+				word=${word#guest=}
+				printf '%s\n' "${word%%,*}"
+				break
+			fi
+			[[ $word == -name || $word == --name ]] && next=1
+		done 2>/dev/null <"$dir/cmdline"
+	done
+}
+
+# A colon splits words: what bash has as the current word is only what stands behind it.
+_sonde_target() {
+	local cur=$1 whole=$2 word
+	case $whole in
+	qemu:*) mapfile -t COMPREPLY < <(compgen -W "$(_sonde_guests)" -- "${whole#qemu:}") ;;
+	process:*)
+		mapfile -t COMPREPLY < <(compgen -W "$(cd /proc && echo [0-9]*)" -- "${whole#process:}")
+		;;
+	*:*) mapfile -t COMPREPLY < <(compgen -f -- "${whole#*:}") ;;
+	*)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		for word in $("${COMP_WORDS[0]}" plugins --csv --no-header --fields kind,name 2>/dev/null |
+			tr -d '\r' | sed -n 's/^connector,//p'); do
+			[[ $word == "$cur"* ]] && COMPREPLY+=("$word:")
+		done
+		[[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *: ]] && compopt -o nospace 2>/dev/null
+		;;
+	esac
+	compopt -o filenames 2>/dev/null
+}
+
+_sonde_value() {
+	local option=$1 cur=$2 command=$3 before=
+	case $option in
+	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur") ;;
+	--engine) mapfile -t COMPREPLY < <(compgen -W 'auto sync direct io_uring threads' -- "$cur") ;;
+	--symbols | --output | -o | --file) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	--fields | -f)
+		[[ $cur == *,* ]] && before=${cur%,*},
+		mapfile -t COMPREPLY < <(compgen -P "$before" -W "$(_sonde_fields "$command")" -- "${cur##*,}")
+		compopt -o nospace 2>/dev/null
+		;;
+	--hex) [[ $command == write ]] || return 1 ;;
+	--pid | -p | --string | --match | -m | --count | -n) ;;
+	*) return 1 ;;
+	esac
+	return 0 # whatever compopt has said
+}
+
+_sonde() {
+	local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+	local whole=$cur i=$COMP_CWORD command='' n_operands=0 word
+	COMPREPLY=()
+
+	# Join what the colon has split: "qemu" ":" "vm" is one word to us.
+	while ((i > 1)) && [[ ${COMP_WORDS[i]} == : || ${COMP_WORDS[i - 1]} == : ]]; do
+		i=$((i - 1))
+		whole=${COMP_WORDS[i]}$whole
+	done
+	[[ $cur == : ]] && cur=
+	for word in "${COMP_WORDS[@]:1:i-1}"; do
+		[[ $word == -* ]] && continue
+		if [[ -z $command ]]; then
+			[[ " $_sonde_commands " == *" $word "* ]] && command=$word
+		else
+			n_operands=$((n_operands + 1))
+		fi
+	done
+	_sonde_value "$previous" "$cur" "$command" && return
+	if [[ $cur == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$_sonde_common $(_sonde_options "$command")" -- "$cur")
+	elif [[ -z $command ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$_sonde_commands" -- "$cur")
+	elif [[ $command != plugins ]]; then
+		_sonde_target "$cur" "$whole"
+	fi
+}
+
+complete -F _sonde sonde
