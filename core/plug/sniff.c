@@ -157,20 +157,22 @@ static int ask(void *user, struct plugin *plugin)
 static int refuse_unknown(const char *path, const struct sniff_head *head, struct sonde_error *err)
 {
 	const char *name = sniff_known(head->bytes, head->len);
-	char bytes[3 * 8 + 1] = "";
+	char bytes[3 * 8 + 1] = "", asked[160];
 
+	plugin_names(SONDE_PLUGIN_CONNECTOR, asked, sizeof(asked));
 	if (name)
-		return sonde_error_set(err, SONDE_E_BAD_FORMAT,
-				       "target: '%.200s': is %s: no connector here reads that; say "
-				       "flat:%.100s to take it as raw memory all the same",
-				       path, name, path);
+		return sonde_error_set(
+			err, SONDE_E_BAD_FORMAT,
+			"target: '%.150s': is %s, which no connector here reads (%s): say "
+			"flat:%.50s to take it as raw memory all the same",
+			path, name, asked, path);
 	for (size_t i = 0; i < head->len && i < 8; i++)
 		snprintf(bytes + 3 * i, 4, " %02x", head->bytes[i]);
 	return sonde_error_set(
 		err, SONDE_E_BAD_FORMAT,
-		"target: '%.200s': unknown format (first bytes%s): say flat:%.100s to "
-		"read it as raw memory",
-		path, bytes, path);
+		"target: '%.150s': unknown format (first bytes%s): say flat:%.50s to "
+		"read it as raw memory (connectors asked: %s)",
+		path, bytes, path, asked);
 }
 
 int sniff_connector(const char *path, const struct sniff_head *head, struct plugin **ret,

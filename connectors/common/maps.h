@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* Lines of /proc/PID/maps. */
+#ifndef MAPS_H
+#define MAPS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct maps_line {
+	uint64_t start, end; /* end > start       */
+	uint32_t flags;      /* enum sonde_region_flag */
+	uint64_t off;        /* in the file       */
+	uint64_t inode;      /* 0: no file        */
+	const char *path;    /* "" for none; octal escapes resolved in place */
+};
+
+/*
+ * Take one line (without newline, changed in place) apart.
+ * Returns 1, 0 when it is not such a line. Source: linux v6.1 Documentation/filesystems/proc.rst.
+ */
+int maps_parse(char *line, struct maps_line *ret);
+
+#endif

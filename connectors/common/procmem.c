@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process_vm_readv costs about 1.3 us a piece, whatever its length, because each one looks
+ * up and pins its pages: so pieces of one page are fetched as one. A call stops at the first
+ * page that is not there; that page is failed and the rest asked for again, so that no
+ * hole hides what lies behind it. /proc/PID/mem is the way where the call is refused
+ * (old kernels, sandboxes), and for writing to pages the process itself may not write.
+ */
+#include "procmem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* What one remote vector of a call serves: one piece, or several of a page through a bounce. */
+struct run {
+	uint64_t addr;
+	uint32_t len;
+	uint8_t *buf;
+	uint32_t first, n_pieces;
+};
+
+int procmem_alive(struct procmem *pm)
+{
+	struct pollfd poller = { .fd = pm->pidfd, .events = POLLIN };
+
+	if (!pm->gone && pm->pidfd >= 0 && poll(&poller, 1, 0) > 0)
+		pm->gone = 1;
+	return !pm->gone;
+}
+
+static int open_mem(struct procmem *pm)
+{
+	char path[48];
+
+	if (pm->mem_fd >= 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)pm->pid);
+	pm->mem_fd = open(path, (pm->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	if (pm->mem_fd < 0)
+		return -errno;
+	/* Opened by number: still the process that pidfd was taken of? */
+	if (!procmem_alive(pm)) {
+		close(pm->mem_fd);
+		pm->mem_fd = -1;
+		return -ESRCH;
+	}
+	return 0;
+}
+
+/* Both return bytes moved (at least 1), or a negative errno; EFAULT: the first page is not there.
+ */
+static ssize_t move_by_call(struct procmem *pm, uint32_t write, const struct iovec *local,
+			    const struct iovec *remote, size_t n)
+{
+	ssize_t got = write ? process_vm_writev(pm->pid, local, n, remote, n, 0)
+			    : process_vm_readv(pm->pid, local, n, remote, n, 0);
+	int os_code = got > 0 ? 0 : got < 0 ? errno : EFAULT;
+
+	/* The number may be another process's by now; what came is believed only if not. */
+	if (os_code != EPERM && os_code != ENOSYS && !procmem_alive(pm))
+		return -ESRCH;
+	return os_code ? -os_code : got;
+}
+
+static ssize_t move_by_file(struct procmem *pm, uint32_t write, void *buf, size_t len,
+			    uint64_t addr)
+{
+	int r = open_mem(pm);
+
+	if (r < 0)
+		return r;
+	if (addr > INT64_MAX)
+		return -EFAULT;
+	ssize_t got = write ? pwrite(pm->mem_fd, buf, len, (off_t)addr)
+			    : pread(pm->mem_fd, buf, len, (off_t)addr);
+	if (got > 0)
+		return got;
+	if (got == 0) /* the address space itself is gone */
+		return -ESRCH;
+	return errno == EIO || errno == EINVAL ? -EFAULT : -errno;
+}
+
+static int32_t code_of(ssize_t moved)
+{
+	switch (-moved) {
+	case EFAULT:
+		return SONDE_E_NOT_MAPPED;
+	case ESRCH:
+		return SONDE_E_GONE;
+	case EPERM:
+	case EACCES:
+		return SONDE_E_NO_ACCESS;
+	default:
+		return SONDE_E_IO;
+	}
+}
+
+/* Bytes [off, off + len) of a run are final. A bounced run lies in one page: it is told whole. */
+static void tell(struct procmem *pm, const struct run *run, uint32_t off, uint32_t len, int32_t err)
+{
+	for (uint32_t k = run->first; k < run->first + run->n_pieces; k++) {
+		const struct procmem_piece *p = &pm->pieces[k];
+		if (run->n_pieces == 1) {
+			sonde_progress(pm->host, p->io, p->i, p->off + off, len, err);
+			continue;
+		}
+		if (err == 0)
+			memcpy((uint8_t *)p->io->xfers[p->i].buf + p->off,
+			       run->buf + (p->addr - run->addr), p->len);
+		sonde_progress(pm->host, p->io, p->i, p->off, p->len, err);
+	}
+}
+
+static uint32_t rest_of_page(uint64_t addr, uint32_t len)
+{
+	uint32_t rest = PROCMEM_PAGE - (uint32_t)(addr % PROCMEM_PAGE);
+
+	return len < rest ? len : rest;
+}
+
+/* A page that the call could not write may still be written the way a debugger does. */
+static int32_t force_write(struct procmem *pm, const struct run *run, uint32_t off, uint32_t len)
+{
+	ssize_t moved = 0;
+
+	for (uint32_t done = 0; done < len; done += (uint32_t)moved) {
+		moved = move_by_file(pm, SONDE_IO_WRITE, run->buf + off + done, len - done,
+				     run->addr + off + done);
+		if (moved < 0)
+			return code_of(moved);
+	}
+	return 0;
+}
+
+/* The bytes from off on that did not move: as far as the same answer is sure to hold. */
+static uint32_t settle_failure(struct procmem *pm, uint32_t op, const struct run *run, uint32_t off,
+			       ssize_t moved)
+{
+	uint32_t left = run->len - off;
+	int32_t err = code_of(moved);
+	uint32_t len = run->n_pieces > 1 || err == SONDE_E_GONE
+			       ? left
+			       : rest_of_page(run->addr + off, left);
+
+	if (op == SONDE_IO_WRITE && err == SONDE_E_NOT_MAPPED && !pm->by_file)
+		err = force_write(pm, run, off, len);
+	tell(pm, run, off, len, err);
+	return len;
+}
+
+/* len bytes from off on have moved. A bounced run lies in one page: in part is not at all. */
+static void settle_success(struct procmem *pm, const struct run *run, uint32_t off, uint32_t len)
+{
+	if (run->n_pieces > 1 && len < run->len)
+		tell(pm, run, 0, run->len, SONDE_E_NOT_MAPPED);
+	else
+		tell(pm, run, off, len, 0);
+}
+
+/* How far a list of runs has come. */
+struct cursor {
+	const struct run *runs; /* [n] */
+	size_t n, at;
+	uint32_t off; /* in runs[at] */
+};
+
+static void advance(struct cursor *c, uint32_t len)
+{
+	const struct run *run = &c->runs[c->at];
+
+	c->off = run->n_pieces > 1 ? run->len : c->off + len;
+	if (c->off == run->len) {
+		c->at++;
+		c->off = 0;
+	}
+}
+
+/* Ask for all that is left in one call, or for the front run where only the file is open to us. */
+static ssize_t move_rest(struct procmem *pm, uint32_t op, const struct cursor *c)
+{
+	struct iovec local[PROCMEM_BATCH], remote[PROCMEM_BATCH];
+	uint32_t off = c->off;
+	size_t n = 0;
+
+	for (size_t k = c->at; k < c->n; k++, n++, off = 0) {
+		const struct run *run = &c->runs[k];
+		local[n] = (struct iovec){ run->buf + off, run->len - off };
+		remote[n] = (struct iovec){ (void *)(uintptr_t)(run->addr + off), run->len - off };
+	}
+	if (pm->gone)
+		return -ESRCH;
+	if (!pm->by_file) {
+		ssize_t moved = move_by_call(pm, op, local, remote, n);
+		if (-moved != ENOSYS && -moved != EPERM)
+			return moved;
+		pm->by_file = 1;
+	}
+	return move_by_file(pm, op, local[0].iov_base, local[0].iov_len,
+			    c->runs[c->at].addr + c->off);
+}
+
+static void move_runs(struct procmem *pm, uint32_t op, const struct run *runs, size_t n)
+{
+	struct cursor c = { .runs = runs, .n = n };
+
+	while (c.at < n) {
+		ssize_t moved = move_rest(pm, op, &c);
+		if (moved < 0)
+			advance(&c, settle_failure(pm, op, &runs[c.at], c.off, moved));
+		while (moved > 0 && c.at < n) {
+			uint32_t left = runs[c.at].len - c.off;
+			uint32_t len = moved < (ssize_t)left ? (uint32_t)moved : left;
+			settle_success(pm, &runs[c.at], c.off, len);
+			advance(&c, len);
+			moved -= len;
+		}
+	}
+}
+
+/* By insertion: at most 64, often in order already, and qsort would allocate. */
+static void sort_pieces(struct procmem_piece *pieces, size_t n)
+{
+	for (size_t k = 1; k < n; k++) {
+		struct procmem_piece piece = pieces[k];
+		size_t at = k;
+		for (; at > 0 && pieces[at - 1].addr > piece.addr; at--)
+			pieces[at] = pieces[at - 1];
+		pieces[at] = piece;
+	}
+}
+
+/* How many pieces from k on lie in one page; *ret_last is the last byte of any of them. */
+static uint32_t count_same_page(const struct procmem *pm, size_t k, uint64_t *ret_last)
+{
+	const struct procmem_piece *p = &pm->pieces[k];
+	uint64_t page_last = p->addr | (PROCMEM_PAGE - 1);
+	uint32_t n = 0;
+
+	*ret_last = p->addr;
+	for (; k + n < pm->n; n++) {
+		const struct procmem_piece *q = &pm->pieces[k + n];
+		if (q->addr > page_last || q->len - 1 > page_last - q->addr)
+			break;
+		if (q->addr + (q->len - 1) > *ret_last)
+			*ret_last = q->addr + (q->len - 1);
+	}
+	return n > 1 ? n : 1;
+}
+
+/* Writes keep their order and are never merged: overlapping ones must end as if done one by one. */
+static size_t make_runs(struct procmem *pm, uint32_t op, struct run *runs)
+{
+	size_t n_runs = 0, n_bounced = 0;
+
+	if (op == SONDE_IO_READ)
+		sort_pieces(pm->pieces, pm->n);
+	for (size_t k = 0; k < pm->n; k += runs[n_runs++].n_pieces) {
+		const struct procmem_piece *p = &pm->pieces[k];
+		struct run *run = &runs[n_runs];
+		uint64_t last;
+		uint32_t n = op == SONDE_IO_READ ? count_same_page(pm, k, &last) : 1;
+
+		*run = (struct run){
+			.addr = p->addr, .len = p->len, .first = (uint32_t)k, .n_pieces = n
+		};
+		run->buf = (uint8_t *)p->io->xfers[p->i].buf + p->off;
+		if (n > 1) {
+			run->len = (uint32_t)(last - p->addr) + 1;
+			run->buf = pm->bounce[n_bounced++];
+		}
+	}
+	return n_runs;
+}
+
+void procmem_flush(struct procmem *pm)
+{
+	struct run runs[PROCMEM_BATCH];
+
+	if (pm->n == 0)
+		return;
+	uint32_t op = pm->pieces[0].io->op;
+	size_t n = make_runs(pm, op, runs);
+	move_runs(pm, op, runs, n);
+	pm->n = 0;
+}
+
+void procmem_add(struct procmem *pm, struct sonde_io *io, uint32_t i, uint32_t off, uint32_t len,
+		 uint64_t addr)
+{
+	if (io->op == SONDE_IO_WRITE && !pm->writable) {
+		sonde_progress(pm->host, io, i, off, len, SONDE_E_READ_ONLY);
+		return;
+	}
+	if (len - 1 > UINT64_MAX - addr) {
+		uint32_t fit = (uint32_t)(UINT64_MAX - addr) + 1;
+		sonde_progress(pm->host, io, i, off + fit, len - fit, SONDE_E_NOT_MAPPED);
+		len = fit;
+	}
+	if (pm->n == PROCMEM_BATCH || (pm->n && pm->pieces[0].io->op != io->op))
+		procmem_flush(pm);
+	pm->pieces[pm->n++] =
+		(struct procmem_piece){ .io = io, .i = i, .off = off, .len = len, .addr = addr };
+}
+
+int procmem_get(struct procmem *pm, uint64_t addr, void *buf, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		struct iovec local = { (uint8_t *)buf + done, len - done };
+		struct iovec remote = { (void *)(uintptr_t)(addr + done), len - done };
+		ssize_t moved = pm->by_file ? move_by_file(pm, SONDE_IO_READ, local.iov_base,
+							   len - done, addr + done)
+					    : move_by_call(pm, SONDE_IO_READ, &local, &remote, 1);
+		if (!pm->by_file && (-moved == ENOSYS || -moved == EPERM)) {
+			pm->by_file = 1;
+			continue;
+		}
+		if (moved < 0)
+			return code_of(moved);
+		done += (size_t)moved;
+	}
+	return 0;
+}
+
+/* The setting that most often stands in the way, by its value on this machine. */
+static int refuse_access(const struct procmem *pm, const char *who, struct sonde_error *err)
+{
+	char scope[16] = "absent";
+	int fd = open("/proc/sys/kernel/yama/ptrace_scope", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		ssize_t n = read(fd, scope, sizeof(scope) - 1);
+		scope[n > 0 ? n : 0] = '\0';
+		scope[strcspn(scope, "\n")] = '\0';
+		close(fd);
+	}
+	return pm->host->error_set(
+		err, SONDE_E_NO_ACCESS,
+		"%s: '%d': not allowed to read its memory: be root or its user with "
+		"CAP_SYS_PTRACE; kernel.yama.ptrace_scope is %s (0 lets a user read his "
+		"own processes)",
+		who, (int)pm->pid, scope);
+}
+
+/* One byte is tried at once, so that a refusal comes at opening and not at the first read. */
+static int try_access(struct procmem *pm, const char *who, struct sonde_error *err)
+{
+	uint8_t byte;
+	struct iovec local = { &byte, 1 }, remote = { NULL, 1 };
+	ssize_t moved = pm->by_file ? -ENOSYS : move_by_call(pm, SONDE_IO_READ, &local, &remote, 1);
+
+	if (-moved == ENOSYS || -moved == EPERM) {
+		pm->by_file = 1;
+		moved = open_mem(pm);
+		if (moved == 0)
+			moved = move_by_file(pm, SONDE_IO_READ, &byte, 1, 0);
+	}
+	if (moved > 0 || -moved == EFAULT)
+		return pm->writable && open_mem(pm) < 0 ? refuse_access(pm, who, err) : 0;
+	if (-moved == EPERM || -moved == EACCES)
+		return refuse_access(pm, who, err);
+	if (-moved == ESRCH && procmem_alive(pm))
+		return pm->host->error_set(err, SONDE_E_UNSUPPORTED,
+					   "%s: '%d': a kernel thread has no memory of its own",
+					   who, (int)pm->pid);
+	if (-moved == ESRCH)
+		return pm->host->error_set(err, SONDE_E_GONE, "%s: '%d': has ended", who,
+					   (int)pm->pid);
+	return pm->host->error_os(err, (int)-moved, "%s: '%d': memory", who, (int)pm->pid);
+}
+
+int procmem_open(struct procmem *ret, const struct sonde_host *host, const char *who, pid_t pid,
+		 int write, struct sonde_error *err)
+{
+	ret->host = host;
+	ret->pid = pid;
+	ret->writable = write;
+	ret->mem_fd = -1;
+	ret->n = 0;
+	ret->gone = 0;
+	ret->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	int os_code = ret->pidfd < 0 ? errno : 0;
+	if (os_code == ESRCH || os_code == EINVAL)
+		return host->error_set(err, SONDE_E_NOT_FOUND, "%s: '%d': no such process", who,
+				       (int)pid);
+	/* Without a pidfd (before Linux 5.3) only an open /proc/PID/mem is sure to stay the same
+	 * process. */
+	ret->by_file = os_code != 0;
+	return try_access(ret, who, err);
+}
+
+void procmem_close(struct procmem *pm)
+{
+	if (pm->mem_fd >= 0)
+		close(pm->mem_fd);
+	if (pm->pidfd >= 0)
+		close(pm->pidfd);
+	pm->mem_fd = pm->pidfd = -1;
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process: the memory of a live Linux process. common/procmem.c moves the bytes;
+ * here are the process itself, its mappings, and stopping it.
+ */
+#include "../common/maps.h"
+#include "../common/procmem.h"
+
+#include <sonde/plugin.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STOP_WAIT_MS 2000
+
+struct process {
+	struct procmem mem;
+	uint32_t arch;
+	int paused; /* by us */
+	char detail[128];
+};
+
+/* The process's own ELF header says what it is; e_machine at 18 (System V gABI). */
+static uint32_t find_arch(pid_t pid)
+{
+	char path[48];
+	uint8_t head[20];
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return SONDE_ARCH_NONE;
+	ssize_t n = pread(fd, head, sizeof(head), 0);
+	close(fd);
+	if (n != sizeof(head) || memcmp(head, "\177ELF", 4) != 0)
+		return SONDE_ARCH_NONE;
+	switch (sonde_le16(head + 18)) {
+	case 3:
+		return SONDE_ARCH_I386;
+	case 62:
+		return SONDE_ARCH_X86_64;
+	case 183:
+		return SONDE_ARCH_AARCH64;
+	case 243:
+		return SONDE_ARCH_RISCV64;
+	default:
+		return SONDE_ARCH_NONE;
+	}
+}
+
+static void describe(struct process *process)
+{
+	char path[48], comm[32] = "";
+	pid_t pid = process->mem.pid;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, comm, sizeof(comm) - 1) : 0;
+	if (fd >= 0)
+		close(fd);
+	comm[n > 0 ? n : 0] = '\0';
+	for (char *c = comm; *c; c++) { /* a process names itself as it likes */
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = c[1] ? '?' : '\0';
+	}
+	snprintf(process->detail, sizeof(process->detail), "live process %d '%s', %s", (int)pid,
+		 comm, process->mem.by_file ? "/proc/PID/mem" : "process_vm_readv");
+}
+
+static int parse_pid(const struct sonde_host *host, const struct sonde_args *args, pid_t *ret,
+		     struct sonde_error *err)
+{
+	uint64_t pid = 0;
+	const char *text = host->arg(args, "pid");
+
+	if (!text)
+		return host->error_set(err, SONDE_E_BAD_ARG,
+				       "process: no process given: write process:PID");
+	if (strspn(text, "0123456789") != strlen(text) || host->arg_u64(args, "pid", &pid, err) < 0)
+		return host->error_set(err, SONDE_E_BAD_ARG,
+				       "process: '%.60s': not a process number: write process:PID",
+				       text);
+	if (pid == 0 || pid > INT32_MAX)
+		return host->error_set(err, SONDE_E_NOT_FOUND, "process: '%.60s': no such process",
+				       text);
+	*ret = (pid_t)pid;
+	return 0;
+}
+
+static int send_signal(struct process *process, int number)
+{
+	if (process->mem.pidfd >= 0)
+		return (int)syscall(SYS_pidfd_send_signal, process->mem.pidfd, number, NULL, 0);
+	return kill(process->mem.pid, number);
+}
+
+static void process_close(void *conn)
+{
+	struct process *process = conn;
+
+	if (process->paused)
+		send_signal(process, SIGCONT);
+	procmem_close(&process->mem);
+	free(process);
+}
+
+static int process_open(const struct sonde_host *host, const struct sonde_args *args,
+			void **ret_conn, struct sonde_error *err)
+{
+	pid_t pid = 0;
+	int r = parse_pid(host, args, &pid, err);
+	if (r < 0)
+		return r;
+
+	struct process *process = calloc(1, sizeof(*process));
+	if (!process)
+		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
+	r = procmem_open(&process->mem, host, "process", pid, host->arg_write(args), err);
+	if (r < 0) {
+		process_close(process);
+		return r;
+	}
+	process->arch = find_arch(pid);
+	describe(process);
+	*ret_conn = process;
+	return 0;
+}
+
+static void process_info(void *conn, struct sonde_target_info *ret)
+{
+	struct process *process = conn;
+
+	ret->detail = process->detail;
+	ret->arch = process->arch;
+	ret->flags = SONDE_TARGET_LIVE | SONDE_TARGET_PROCESS |
+		     (process->mem.writable ? SONDE_TARGET_WRITABLE : 0);
+}
+
+static void process_transfer(void *conn, struct sonde_io *const *ios, size_t n)
+{
+	struct process *process = conn;
+
+	for (size_t k = 0; k < n; k++) {
+		for (uint32_t i = 0; i < ios[k]->n; i++)
+			procmem_add(&process->mem, ios[k], i, 0, ios[k]->xfers[i].len,
+				    ios[k]->xfers[i].addr);
+	}
+	procmem_flush(&process->mem);
+}
+
+static int visit_line(char *line, sonde_region_fn *fn, void *user)
+{
+	struct maps_line map;
+
+	line[strcspn(line, "\n")] = '\0';
+	if (!maps_parse(line, &map))
+		return 0;
+	struct sonde_region region = {
+		.addr = map.start, .len = map.end - map.start, .flags = map.flags, .name = map.path
+	};
+	return fn(user, &region);
+}
+
+static int process_regions(void *conn, sonde_region_fn *fn, void *user)
+{
+	struct process *process = conn;
+	char path[48], *line = NULL;
+	size_t cap = 0;
+	int r = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)process->mem.pid);
+	FILE *maps = fopen(path, "re");
+	if (!procmem_alive(&process->mem) || !maps) {
+		int os_code = errno;
+		if (maps)
+			fclose(maps);
+		return !maps && (os_code == EACCES || os_code == EPERM) ? SONDE_E_NO_ACCESS
+									: SONDE_E_GONE;
+	}
+	while (r == 0 && getline(&line, &cap, maps) > 0)
+		r = visit_line(line, fn, user);
+	free(line);
+	fclose(maps);
+	return r;
+}
+
+/* The state letter in /proc/PID/stat, behind the name in parentheses; 0 when it is gone. */
+static char state_of(pid_t pid)
+{
+	char path[48], text[256];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	const char *name_end = strrchr(text, ')');
+	return name_end && name_end[1] == ' ' ? name_end[2] : 0;
+}
+
+/* The signal is only sent: pause has done its work once the kernel says the process has stopped. */
+static int process_pause(void *conn, struct sonde_error *err)
+{
+	struct process *process = conn;
+	const struct sonde_host *host = process->mem.host;
+	pid_t pid = process->mem.pid;
+
+	if (state_of(pid) == 'T')
+		return 0;
+	if (send_signal(process, SIGSTOP) < 0)
+		return host->error_os(err, errno, "process: '%d': stop", (int)pid);
+	process->paused = 1;
+	for (int ms = 0; ms < STOP_WAIT_MS; ms++) {
+		char state = state_of(pid);
+		if (state == 'T' || state == 't')
+			return 0;
+		if (!state || !procmem_alive(&process->mem))
+			return host->error_set(err, SONDE_E_GONE, "process: '%d': has ended",
+					       (int)pid);
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	}
+	return host->error_set(err, SONDE_E_TIMED_OUT, "process: '%d': did not stop within %d s",
+			       (int)pid, STOP_WAIT_MS / 1000);
+}
+
+static int process_resume(void *conn, struct sonde_error *err)
+{
+	struct process *process = conn;
+
+	if (send_signal(process, SIGCONT) < 0)
+		return process->mem.host->error_os(err, errno, "process: '%d': continue",
+						   (int)process->mem.pid);
+	process->paused = 0;
+	return 0;
+}
+
+static const struct sonde_connector_ops process_ops = {
+	.size = sizeof(process_ops),
+	.open = process_open,
+	.close = process_close,
+	.info = process_info,
+	.transfer = process_transfer,
+	.regions = process_regions,
+	.pause = process_pause,
+	.resume = process_resume,
+};
+
+SONDE_PLUGIN(.name = "process", .summary = "a live process of this machine", .main_arg = "pid",
+	     .args_help = "pid=N  number of the process (required)\n", .connector = &process_ops);

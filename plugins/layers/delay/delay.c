@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * delay: a latency in front of memory, per batch: every batch waits its time and then goes on
+ * as it is, whatever its size. It makes round trips visible: code that asks one thing
+ * after another becomes slow, code that gathers does not.
+ */
+#include <sonde/plugin.h>
+
+#include <stdlib.h>
+
+/* A batch on its way. At most so many wait at once; what comes then goes on without waiting. */
+#define DELAY_BATCHES_MAX 4096
+
+struct delay;
+
+struct batch {
+	struct sonde_timer timer;
+	struct delay *delay;
+	struct batch *next_free;
+	size_t n, cap;
+	struct sonde_io **ios; /* [n] */
+};
+
+struct delay {
+	const struct sonde_host *host;
+	void *below;
+	uint64_t ns;
+	struct batch *free;
+	struct batch *all[DELAY_BATCHES_MAX]; /* [n_all] */
+	size_t n_all;
+};
+
+static void forward_batch(struct sonde_timer *timer)
+{
+	struct batch *batch = timer->user;
+	struct delay *delay = batch->delay;
+
+	/* Off the free list until forward is back: it may complete requests that submit new ones.
+	 */
+	delay->host->forward(delay->below, batch->ios, batch->n);
+	batch->next_free = delay->free;
+	delay->free = batch;
+}
+
+/* A batch that has room for n requests; NULL when out of memory or all are on their way. */
+static struct batch *take_batch(struct delay *delay, size_t n)
+{
+	struct batch *batch = delay->free;
+
+	if (batch) {
+		delay->free = batch->next_free;
+	} else {
+		if (delay->n_all == DELAY_BATCHES_MAX || !(batch = calloc(1, sizeof(*batch))))
+			return NULL;
+		batch->delay = delay;
+		delay->all[delay->n_all++] = batch;
+	}
+	if (batch->cap >= n)
+		return batch;
+
+	struct sonde_io **ios = realloc(batch->ios, n * sizeof(struct sonde_io *));
+	if (!ios) {
+		batch->next_free = delay->free;
+		delay->free = batch;
+		return NULL;
+	}
+	batch->ios = ios;
+	batch->cap = n;
+	return batch;
+}
+
+static void delay_submit(void *conn, struct sonde_io *const *ios, size_t n)
+{
+	struct delay *delay = conn;
+	struct batch *batch = delay->ns ? take_batch(delay, n) : NULL;
+
+	/* No request is failed for want of a place to wait in. */
+	if (!batch) {
+		delay->host->forward(delay->below, ios, n);
+		return;
+	}
+	memcpy(batch->ios, ios, n * sizeof(struct sonde_io *));
+	batch->n = n;
+	batch->timer = (struct sonde_timer){ .at_ns = delay->host->now_ns() + delay->ns,
+					     .fire = forward_batch,
+					     .user = batch };
+	if (delay->host->timer_start(delay->host->loop(delay->below), &batch->timer) < 0)
+		forward_batch(&batch->timer);
+}
+
+static void delay_close(void *conn)
+{
+	struct delay *delay = conn;
+
+	for (size_t i = 0; i < delay->n_all; i++) {
+		free(delay->all[i]->ios);
+		free(delay->all[i]);
+	}
+	free(delay);
+}
+
+static int delay_time(const struct sonde_host *host, const struct sonde_args *args, uint64_t *ret,
+		      struct sonde_error *err)
+{
+	uint64_t ms = 0, us = 0;
+	int has_ms = host->arg_u64(args, "ms", &ms, err);
+	int has_us = has_ms < 0 ? 0 : host->arg_u64(args, "us", &us, err);
+
+	if (has_ms < 0 || has_us < 0)
+		return SONDE_E_BAD_ARG;
+	if (!has_ms && !has_us)
+		return host->error_set(err, SONDE_E_BAD_ARG,
+				       "delay: how long? Write delay,ms=N or delay,us=N");
+	if (ms > 60000 || us > 60000000)
+		return host->error_set(err, SONDE_E_BAD_ARG, "delay: more than a minute");
+	*ret = ms * 1000000 + us * 1000;
+	return 0;
+}
+
+static int delay_open(const struct sonde_host *host, const struct sonde_args *args, void *below,
+		      void **ret_conn, struct sonde_error *err)
+{
+	uint64_t ns = 0;
+	int r = delay_time(host, args, &ns, err);
+	if (r < 0)
+		return r;
+
+	struct delay *delay = calloc(1, sizeof(*delay));
+	if (!delay)
+		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
+	delay->host = host;
+	delay->below = below;
+	delay->ns = ns;
+	*ret_conn = delay;
+	return 0;
+}
+
+static const struct sonde_layer_ops delay_ops = {
+	.size = sizeof(delay_ops),
+	.open = delay_open,
+	.close = delay_close,
+	.submit = delay_submit,
+};
+
+SONDE_PLUGIN(.name = "delay", .summary = "a latency per batch, to count round trips by the clock",
+	     .args_help = "ms=N  milliseconds each batch waits\n"
+			  "us=N  microseconds, added to them\n",
+	     .layer = &delay_ops);
