@@ -112,7 +112,7 @@ def mirror_urls():
         files += [os.path.join(folder, f) for f in sorted(os.listdir(folder))]
     for path in files:
         try:
-            text = open(path, encoding="utf-8", errors="replace").read()
+            text = read_bytes(path).decode("utf-8", "replace")
         except OSError:
             continue
         text = "\n".join(l for l in text.splitlines() if not l.lstrip().startswith("#"))
@@ -283,10 +283,14 @@ def fetch_locked(folder, suite, arch):
 # ---- the initramfs ---------------------------------------------------------------------------
 
 
+def read_bytes(path):
+    with open(path, "rb") as handle:
+        return handle.read()
+
+
 def read_module(path):
     """The bytes of a module, decompressed: the guest loads plain ELF only."""
-    with open(path, "rb") as handle:
-        data = handle.read()
+    data = read_bytes(path)
     if path.endswith(".ko"):
         return data
     if path.endswith(".xz"):
@@ -390,27 +394,36 @@ def compile_guest(arch, out):
 def initramfs(info):
     """Path of the initramfs for the kernel @info; built once per version of guest.c."""
     digest = hashlib.sha256()
-    for part in (open(os.path.join(HERE, "guest.c"), "rb").read(), BUILD_VERSION.encode(),
+    for part in (read_bytes(os.path.join(HERE, "guest.c")), BUILD_VERSION.encode(),
                  repr(MODULES).encode(), os.environ.get("CC", "").encode()):
         digest.update(part)
     path = os.path.join(info["dir"], "initramfs-%s.cpio" % digest.hexdigest()[:16])
-    if os.path.exists(path):
-        return path
     with locked(os.path.join(info["dir"], ".lock")):
-        if not os.path.exists(path):
+        if os.path.exists(path):
+            os.utime(path)
+        else:
             build_initramfs(info, path)
     return path
 
 
+def prune_initramfs(folder):
+    """Remove what older versions of guest.c left, unless somebody used it within a day."""
+    for name in os.listdir(folder):
+        old = os.path.join(folder, name)
+        if name.startswith("initramfs-") and time.time() - os.path.getmtime(old) > 86400:
+            os.unlink(old)
+
+
 def build_initramfs(info, path):
+    prune_initramfs(info["dir"])
     program = path + ".init"
     compile_guest(info["arch"], program)
     archive = Cpio()
     for folder in ("bin", "dev", "modules", "mnt", "proc", "sys", "tmp"):
         archive.add(folder, stat.S_IFDIR | 0o755)
     archive.add("dev/console", stat.S_IFCHR | 0o600, rdev=(5, 1))
-    archive.add("init", stat.S_IFREG | 0o755, open(program, "rb").read())
-    archive.add("bin/busybox", stat.S_IFREG | 0o755, open(info["busybox"], "rb").read())
+    archive.add("init", stat.S_IFREG | 0o755, read_bytes(program))
+    archive.add("bin/busybox", stat.S_IFREG | 0o755, read_bytes(info["busybox"]))
     modules = choose_modules(info["modules"])
     for name, data in modules:
         archive.add("modules/%s.ko" % name, stat.S_IFREG | 0o644, data)
@@ -426,8 +439,9 @@ def build_initramfs(info, path):
 
 
 def base_dir(folder=None):
-    return os.path.abspath(folder or os.environ.get("SONDE_LAB_DIR")
-                           or "/tmp/sonde-lab-%d" % os.getuid())
+    """The folder that holds a folder per guest."""
+    chosen = folder or os.environ.get("SONDE_LAB_DIR")
+    return os.path.realpath(chosen) if chosen else "/tmp/sonde-lab-%d" % os.getuid()
 
 
 def check_name(name):
@@ -466,6 +480,22 @@ class Guest:
         """The state when QEMU runs, else None."""
         state = self.load()
         return state if state and is_same_process(state["pid"], state["pid_start"]) else None
+
+    def orphan(self):
+        """Pid and start of a QEMU of ours that no state.json tells of, else None.
+
+        It is left behind when this program is killed between starting QEMU and noting it.
+        """
+        try:
+            with open(self.path("pid")) as handle:
+                pid = int(handle.read())
+            with open("/proc/%d/cmdline" % pid, "rb") as handle:
+                words = handle.read().split(b"\0")
+        except (OSError, ValueError):
+            return None
+        if os.fsencode(self.path("pid")) not in words:
+            return None
+        return {"pid": pid, "pid_start": process_start(pid)}
 
     def need_running(self):
         state = self.running()
@@ -511,8 +541,19 @@ def make_private_dir(path):
         info = os.lstat(path)
     except OSError as err:
         fail(path, "cannot make the folder: %s" % err.strerror, "set SONDE_LAB_DIR or use --dir")
-    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid():
-        fail(path, "is not a folder of yours", "set SONDE_LAB_DIR to a folder that is")
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & 0o022:
+        fail(path, "others may write there, or it is no folder of yours",
+             "set SONDE_LAB_DIR or use --dir")
+
+
+def make_guest_dir(guest, folder):
+    """Make the guest's folder. A base folder that the user named may be shared, as /tmp is."""
+    if folder or os.environ.get("SONDE_LAB_DIR"):
+        with contextlib.suppress(OSError):
+            os.makedirs(guest.base, mode=0o700, exist_ok=True)
+    else:
+        make_private_dir(guest.base)
+    make_private_dir(guest.dir)
 
 
 def check_socket_paths(guest):
@@ -694,8 +735,7 @@ class Channel:
 
 def log_tail(guest, lines=12):
     try:
-        with open(guest.path("log"), "rb") as handle:
-            text = handle.read()[-8192:].decode("utf-8", "replace")
+        text = read_bytes(guest.path("log"))[-8192:].decode("utf-8", "replace")
     except OSError:
         return ""
     tail = [l for l in text.splitlines() if l.strip()][-lines:]
@@ -930,7 +970,7 @@ def stat_value(raw, key):
     return int(match.group(1)) if match else None
 
 
-def kernel_truth(raw, symbols):
+def kernel_truth(raw, symbols, pages):
     text = {k: text_of(v).rstrip("\n") for k, v in raw.items()}
     uptime = text["uptime"].split()
     text_symbol = symbols["names"].get("_text")
@@ -940,10 +980,18 @@ def kernel_truth(raw, symbols):
         "boot_time": stat_value(raw["kstat"], b"btime"), "uptime": float(uptime[0]),
         "forks": stat_value(raw["kstat"], b"processes"), "hz": int(text["hz"]),
         "vmcoreinfo": text.get("vmcoreinfo"), "kaslr_offset": None,
+        "page_table_levels": None,
     }
     if text_symbol and text["machine"] == "x86_64":
         kernel["kaslr_offset"] = hex(int(text_symbol, 16) - X86_TEXT_BASE)
+    high = [p for p in pages if p["kind"] == "high"]  # mapped as high as the kernel would go
+    if high and text["machine"] == "x86_64":
+        kernel["page_table_levels"] = 5 if int(high[0]["va"], 16) >> 47 else 4
     return kernel
+
+
+THREAD_OF_PROCESS = (("tid", "pid"), ("name", "name"), ("name_hex", "name_hex"),
+                     ("state", "state"), ("start_ticks", "start_ticks"))
 
 
 def parse_truth(data, short):
@@ -967,11 +1015,13 @@ def parse_truth(data, short):
         elif not add_to_process(processes, tag, number, value):
             raw[tag] = value
     listed = [processes[p] for p in sorted(processes)]
-    for process in listed:
-        process.get("threads_list", []).sort(key=lambda t: t["tid"])
-        process.get("fds", []).sort(key=lambda f: f["fd"])
+    for process in listed if not short else []:
+        if process["kthread"]:  # always one thread; the guest does not ask for it
+            process["threads_list"] = [{k: process[v] for k, v in THREAD_OF_PROCESS}]
+        process["threads_list"].sort(key=lambda t: t["tid"])
+        process["fds"].sort(key=lambda f: f["fd"])
     return {
-        "format": 1, "short": short, "teller": 1, "kernel": kernel_truth(raw, symbols),
+        "format": 1, "short": short, "teller": 1, "kernel": kernel_truth(raw, symbols, pages),
         "cpus": int(raw["cpus"]), "processes": [p for p in listed if "tgid" in p], "zoo": zoo,
         "modules": parse_modules(raw["modules"]), "symbols": symbols, "dmesg": dmesg,
         "pattern": {"magic": hex(PATTERN_MAGIC), "pages": pages},
@@ -1038,17 +1088,14 @@ def check_options(guest, opts):
         if not low <= opts[key] <= high:
             fail(guest.name, "--%s %s is not from %d to %d" % (key, opts[key], low, high),
                  "choose another number")
-    for text in (opts["append"] or "",):
-        if "nokaslr" in text.split():
-            fail(guest.name, "--append holds nokaslr", "the lab tests with KASLR on; leave it out")
+    if "nokaslr" in (opts["append"] or "").split():
+        fail(guest.name, "--append holds nokaslr", "the lab tests with KASLR on; leave it out")
     if "," in guest.dir:
         fail(guest.name, "a comma in the folder %s" % guest.dir, "use another --dir")
 
 
 def prepare_dir(guest, opts):
     """A clean state folder; the memory file of an earlier run stays when asked for."""
-    make_private_dir(guest.base)
-    make_private_dir(guest.dir)
     mem = guest.path("mem")
     for leaf in ("state.json", "truth.json", "log", "pid", "serial.sock", "qmp.sock",
                  "control.sock"):
@@ -1109,22 +1156,28 @@ def summary(state):
 
 def boot(name, dir=None, suite=DEFAULT_SUITE, mem=512, procs=0, share=True, vmcoreinfo=True,
          la57=False, keep_mem=False, smp=1, append=None, timeout=120, cpu=None,
-         arch=DEFAULT_ARCH):
+         dirty=None, arch=DEFAULT_ARCH):
     """Boot the guest @name, wait until it is ready, gather its truth; returns the summary.
 
-    When it does not become ready, QEMU is stopped again and the log stays.
+    When it does not become ready, QEMU is stopped again and the log stays. @dirty: "below" or
+    "above" leaves a whole stale kernel in the lower or upper half of the RAM.
     """
     guest = Guest(name, dir)
+    if dirty:
+        append = " ".join(filter(None, (append, leave_stale_kernel(
+            guest, dirty, mem, keep_mem, dict(suite=suite, share=share, vmcoreinfo=vmcoreinfo,
+                                              la57=la57, smp=smp, append=append, timeout=timeout,
+                                              cpu=cpu, arch=arch, dir=dir)))))
+        keep_mem = True
     opts = {"mem": mem, "procs": procs, "share": share, "vmcoreinfo": vmcoreinfo, "la57": la57,
             "keep_mem": keep_mem, "smp": smp, "append": append, "cpu": cpu}
     check_options(guest, opts)
     check_socket_paths(guest)
     qemu_program(arch)
     info = fetch(suite, arch)
-    make_private_dir(guest.base)
-    make_private_dir(guest.dir)
+    make_guest_dir(guest, dir)
     with guest.locked():
-        state = guest.running()
+        state = guest.running() or guest.orphan()
         if state:
             fail(name, "is already running with pid %d" % state["pid"],
                  "use it, or stop it with 'lab.py stop %s'" % name)
@@ -1147,6 +1200,26 @@ def boot(name, dir=None, suite=DEFAULT_SUITE, mem=512, procs=0, share=True, vmco
             remove_runtime_files(guest, keep_mem=False)
             raise
     return summary(state)
+
+
+def leave_stale_kernel(guest, dirty, mem, keep_mem, options):
+    """Run a guest in one half of the RAM and end it; returns words that keep the next to the other.
+
+    Each half excludes the other by the kernel's own mem= and memmap= parameters, so that the
+    remnant is whole: image, page tables, processes, vmcoreinfo.
+    """
+    if dirty not in ("below", "above"):
+        fail(guest.name, "unknown kind of remnant '%s'" % dirty, "use below or above")
+    if keep_mem or not options["share"] or mem < 512:
+        fail(guest.name, "a stale kernel needs its own run in at least 512 MiB of shared memory",
+             "drop --keep-mem and --private, give --mem 512 or more")
+    half = min(mem // 2, 1024)
+    lower, upper = "mem=%dM" % half, "memmap=%dM$16M" % (half - 16)
+    first, second = (lower, upper) if dirty == "below" else (upper, lower)
+    options["append"] = " ".join(filter(None, (options["append"], first)))
+    boot(guest.name, mem=mem, procs=50, **options)
+    stop(guest.name, options["dir"], keep_mem=True)
+    return second
 
 
 def need_unpaused(guest):
@@ -1337,7 +1410,7 @@ def stop(name, dir=None, keep_mem=False):
     if not os.path.isdir(guest.dir):
         fail(name, "no such guest in %s" % guest.base, "'lab.py list' shows guests")
     with guest.locked():
-        state = guest.running()
+        state = guest.running() or guest.orphan()
         if state:
             kill_qemu(guest, state)
         remove_runtime_files(guest, keep_mem)
@@ -1384,7 +1457,7 @@ def command_boot(args):
     print_json(boot(args.name, dir=args.dir, suite=args.suite, mem=args.mem, procs=args.procs,
                     share=args.share, vmcoreinfo=args.vmcoreinfo, la57=args.la57,
                     keep_mem=args.keep_mem, smp=args.smp, append=args.append,
-                    timeout=args.timeout, cpu=args.cpu, arch=args.arch))
+                    timeout=args.timeout, cpu=args.cpu, dirty=args.dirty, arch=args.arch))
 
 
 def command_truth(args):
@@ -1461,6 +1534,8 @@ def add_boot_options(parser):
     parser.add_argument("--cpu", help="QEMU's -cpu (default %s)" % DEFAULT_CPU)
     parser.add_argument("--keep-mem", action="store_true",
                         help="boot into the memory that an earlier run left")
+    parser.add_argument("--dirty", choices=("below", "above"),
+                        help="leave a whole stale kernel in the lower or upper half of the RAM")
     parser.add_argument("--append", help="more words for the kernel's command line")
     parser.add_argument("--timeout", type=float, default=120, help="seconds until ready")
 
