@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -222,21 +223,21 @@ class Process(Case):
         self.assertIn("process memory 0x0-0xf: ", result.err)
 
     def test_maps_are_those_of_proc(self):
-        child = subprocess.Popen(["sleep", "60"])
+        child = subprocess.Popen(["sh", "-c", "echo; read x"], stdin=subprocess.PIPE,
+                                 stdout=subprocess.PIPE)
         try:
-            while "sleep" not in os.readlink(f"/proc/{child.pid}/exe"):
-                pass
+            child.stdout.readline()  # from here on it only waits
             with open(f"/proc/{child.pid}/maps", encoding="utf-8") as file:
-                truth = [line.split(None, 5) for line in file]
+                truth = set()
+                for start, end, perms, path in re.findall(
+                        r"(?m)^(\w+)-(\w+) (\S+) \S+ \S+ \S+ *(.*)$", file.read()):
+                    truth.add((hex(int(start, 16)), hex(int(end, 16)), perms, path))
             rows = json.loads(run("maps", f"process:{child.pid}", "--json").out)
-            ours = {(row["start"], row["end"], row["perms"]) for row in rows}
-            for words in truth:
-                start, end = words[0].split("-")
-                if "r" in words[1] and "[v" not in words[-1]:
-                    self.assertIn((hex(int(start, 16)), hex(int(end, 16)), words[1]), ours)
+            ours = {(row["start"], row["end"], row["perms"], row["path"]) for row in rows}
+            self.assertEqual(ours - truth, set())
+            self.assertEqual({line for line in truth - ours if not line[3].startswith("[v")}, set())
         finally:
-            child.kill()
-            child.wait()
+            child.communicate()
 
     def test_disas_reads_code_of_a_process(self):
         with open("/proc/self/maps", encoding="utf-8") as file:
