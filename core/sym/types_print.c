@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_LINES      20000u /* anonymous structures inside one another can multiply */
+#define MAX_LINES      10000u /* anonymous structures inside one another can multiply */
+#define MAX_HOPS       100000u /* of all declarations; C needs about five each        */
 #define COMMENT_COLUMN 56u
 #define DECL_MAX       400u   /* bytes of one declaration                             */
 #define MAX_ARGS       16u
@@ -23,6 +24,7 @@ struct out {
 	size_t cap, len;
 	size_t column;
 	uint32_t lines;
+	uint32_t hops; /* used of MAX_HOPS */
 };
 
 /* Names come from the target and end on terminals: no control bytes pass. */
@@ -114,11 +116,11 @@ static const char *keyword(const struct btf_type *type)
 	}
 }
 
-static void write_decl(const struct btf *btf, uint32_t id, const char *name, unsigned protos,
-		       struct decl *ret);
+static void write_decl(struct out *o, const struct btf *btf, uint32_t id, const char *name,
+		       unsigned protos, struct decl *ret);
 
-static void decl_args(const struct btf *btf, const struct btf_type *proto, unsigned protos,
-		      struct decl *d)
+static void decl_args(struct out *o, const struct btf *btf, const struct btf_type *proto,
+		      unsigned protos, struct decl *d)
 {
 	char args[DECL_MAX];
 	size_t len = 1;
@@ -131,7 +133,7 @@ static void decl_args(const struct btf *btf, const struct btf_type *proto, unsig
 		if (i >= MAX_ARGS || protos >= MAX_PROTOS || (!id && last))
 			snprintf(arg.text, sizeof(arg.text), "...");
 		else
-			write_decl(btf, id, "", protos + 1, &arg);
+			write_decl(o, btf, id, "", protos + 1, &arg);
 		int n = snprintf(args + len, sizeof(args) - len, "%s%s", i ? ", " : "", arg.text);
 		len += (size_t)n;
 		if (i >= MAX_ARGS || len >= sizeof(args) - 1)
@@ -172,8 +174,8 @@ static const char *qualifier(uint32_t kind)
 	}
 }
 
-static void write_decl(const struct btf *btf, uint32_t id, const char *name, unsigned protos,
-		       struct decl *ret)
+static void write_decl(struct out *o, const struct btf *btf, uint32_t id, const char *name,
+		       unsigned protos, struct decl *ret)
 {
 	char quals[64] = "", suffix[16];
 	struct btf_type type;
@@ -181,7 +183,8 @@ static void write_decl(const struct btf *btf, uint32_t id, const char *name, uns
 
 	*ret = (struct decl){ 0 };
 	snprintf(ret->text, sizeof(ret->text), "%s", name);
-	for (unsigned hops = 0; hops < TYPES_MAX_HOPS; hops++) {
+	for (unsigned hops = 0; hops < TYPES_MAX_HOPS && o->hops < MAX_HOPS; hops++) {
+		o->hops++;
 		if (!btf_type_get(btf, id, &type)) {
 			decl_wrap(ret, "<no such type> ", "");
 			return;
@@ -210,7 +213,7 @@ static void write_decl(const struct btf *btf, uint32_t id, const char *name, uns
 			id = array.elem;
 			continue;
 		case BTF_FUNC_PROTO:
-			decl_args(btf, &type, protos, ret);
+			decl_args(o, btf, &type, protos, ret);
 			id = type.ref;
 			continue;
 		default:
@@ -278,7 +281,7 @@ static void put_member(struct out *o, const struct btf *btf, const struct btf_ty
 
 	types_member(btf, outer, index, &m);
 	indent(o, depth);
-	write_decl(btf, m.type, m.name, 0, &d);
+	write_decl(o, btf, m.type, m.name, 0, &d);
 	const char *place = strstr(d.text, braces);
 	if (place && depth < TYPES_MAX_DEPTH && is_inline(btf, m.type, &inner)) {
 		put(o, "%.*s{\n", (int)(place - d.text), d.text);
@@ -343,7 +346,7 @@ static void put_typedef(struct out *o, const struct btf *btf, uint32_t id,
 		put_definition(o, btf, &target, "typedef ", type->name);
 		return;
 	}
-	write_decl(btf, type->ref, type->name, 0, &d);
+	write_decl(o, btf, type->ref, type->name, 0, &d);
 	put(o, "typedef %s; /* size: %lld */\n", d.text, (long long)types_size(btf, id));
 }
 
@@ -363,14 +366,14 @@ static void put_type(struct out *o, const struct btf *btf, uint32_t id, const st
 		break;
 	case BTF_FUNC:
 	case BTF_VAR:
-		write_decl(btf, type->ref, type->name, 0, &d);
+		write_decl(o, btf, type->ref, type->name, 0, &d);
 		put(o, "%s;\n", d.text);
 		break;
 	case BTF_FWD:
 		put(o, "%s%.*s; /* incomplete */\n", keyword(type), (int)DECL_MAX, type->name);
 		break;
 	default:
-		write_decl(btf, id, "", 0, &d);
+		write_decl(o, btf, id, "", 0, &d);
 		put(o, "%s; /* size: %lld */\n", d.text, (long long)types_size(btf, id));
 		break;
 	}

@@ -78,6 +78,10 @@ int kallsyms_settle_form(struct kallsyms_tables *t, uint32_t form)
 	if (!n)
 		return 0;
 	uint64_t last = kallsyms_address(t, 0);
+	/* The kernel's text, which comes first, lies below its read-only data. */
+	if (form == KALLSYMS_SELF_RELATIVE &&
+	    (last >= t->addresses_va || !kallsyms_base_plausible(last, t->word_size)))
+		return 0;
 	for (uint32_t i = 1; i < n; i++) {
 		uint64_t addr = kallsyms_address(t, i);
 		if (addr < last)
@@ -228,10 +232,10 @@ static int fetch_long(const struct fetch *f)
 	t->addresses = addresses;
 	t->addresses_va = x[1].addr;
 	t->addresses_len = there < addresses_len ? there : addresses_len;
-	if (tail && there >= addresses_len + tail)
-		t->relative_base = word_at(addresses + align_up(x[1].addr + addresses_len,
-								t->word_size) - x[1].addr,
-					   t->word_size);
+	if (tail && there >= addresses_len + tail) {
+		uint64_t base = align_up(x[1].addr + addresses_len, t->word_size) - x[1].addr;
+		t->relative_base = word_at(addresses + base, t->word_size);
+	}
 	return 0;
 }
 
