@@ -23,10 +23,10 @@ static int read_pieces(struct sonde_space *memory)
 {
 	char a[16], b[512], c[64], d[8];
 	struct sonde_xfer pieces[] = {
-		{ .addr = 0x8000, .buf = a, .len = sizeof(a) },  /* any order           */
-		{ .addr = 0x0f00, .buf = b, .len = sizeof(b) },  /* runs into the hole  */
-		{ .addr = 0x1080, .buf = c, .len = sizeof(c) },  /* lies in it          */
-		{ .addr = 0x1100, .buf = d, .len = sizeof(d) },  /* just behind it      */
+		{ .addr = 0x8000, .buf = a, .len = sizeof(a) }, /* any order           */
+		{ .addr = 0x0f00, .buf = b, .len = sizeof(b) }, /* runs into the hole  */
+		{ .addr = 0x1080, .buf = c, .len = sizeof(c) }, /* lies in it          */
+		{ .addr = 0x1100, .buf = d, .len = sizeof(d) }, /* just behind it      */
 	};
 
 	/* One trip for all four. What could not be read is zero, and said. */

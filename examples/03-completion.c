@@ -38,8 +38,12 @@ static int ask(struct sonde_loop *loop, struct sonde_space *memory)
 	struct question q = { 0 };
 
 	q.piece = (struct sonde_xfer){ .addr = 0x20, .buf = q.answer, .len = sizeof(q.answer) };
-	q.io = (struct sonde_io){ .xfers = &q.piece, .n = 1, .op = SONDE_IO_READ, .done = done,
-				  .fragment = fragment, .user = &q };
+	q.io = (struct sonde_io){ .xfers = &q.piece,
+				  .n = 1,
+				  .op = SONDE_IO_READ,
+				  .done = done,
+				  .fragment = fragment,
+				  .user = &q };
 	if (sonde_io_submit(memory, &q.io) < 0)
 		return 1;
 	printf("submitted; this line comes first\n");

@@ -57,7 +57,8 @@ int main(void)
 	struct sonde_error err = { 0 };
 	int failed = 1;
 
-	/* mode=transfer: the connector is asked for every batch; mapped memory would just be copied. */
+	/* mode=transfer: the connector is asked for every batch; mapped memory would just be
+	 * copied. */
 	if (sonde_loop_create(NULL, &loop, &err) < 0 ||
 	    sonde_target_open(loop, "ram:64k,mode=transfer", NULL, &target, &err) < 0)
 		fprintf(stderr, "%s\n", err.text);

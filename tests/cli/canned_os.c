@@ -78,8 +78,8 @@ int sonde_os_process_memory(struct sonde_os *os, int32_t pid, struct sonde_space
 {
 	(void)os, (void)ret;
 	return sonde_error_set(err, pid == 2 ? SONDE_E_NOT_MAPPED : SONDE_E_NOT_FOUND,
-			       pid == 2 ? "canned: process 2: a kernel thread has no memory" :
-					  "canned: process %d: no such process",
+			       pid == 2 ? "canned: process 2: a kernel thread has no memory"
+					: "canned: process %d: no such process",
 			       pid);
 }
 
@@ -95,23 +95,64 @@ static const char init_args[] = "/sbin/init\0--flag\0two words";
 static const char evil_args[] = "e\033[2J\0\xff\xc3\xa9\n\0\"q\",\\x41\0\xe2\x80\xae";
 
 static const struct sonde_process plain[] = {
-	{ .addr = 0xffff888000001000, .pid = 1, .tgid = 1, .state = 'S', .n_threads = 2,
-	  .start_ns = 1500000000, .rss = 1572864, .vsize = 10485760, .page_table = 0x5000,
-	  .name = "init", .cmdline = init_args, .cmdline_len = sizeof(init_args),
+	{ .addr = 0xffff888000001000,
+	  .pid = 1,
+	  .tgid = 1,
+	  .state = 'S',
+	  .n_threads = 2,
+	  .start_ns = 1500000000,
+	  .rss = 1572864,
+	  .vsize = 10485760,
+	  .page_table = 0x5000,
+	  .name = "init",
+	  .cmdline = init_args,
+	  .cmdline_len = sizeof(init_args),
 	  .exe = "/sbin/init" },
-	{ .addr = 0xffff888000002000, .pid = 2, .tgid = 2, .state = 'I', .kernel_thread = 1,
-	  .n_threads = 1, .start_ns = 1500000000, .name = "kthreadd" },
-	{ .addr = 0xffff888000003000, .parent_addr = 0xffff888000001000, .pid = 37, .tgid = 37,
-	  .ppid = 1, .uid = 1000, .gid = 1000, .euid = 0, .egid = 1000, .state = 'R',
-	  .n_threads = 1, .start_ns = 2000000000, .rss = 4096, .vsize = 8192, .name = "evil\033[31m",
-	  .cmdline = evil_args, .cmdline_len = sizeof(evil_args), .exe = "/tmp/x (deleted)" },
-	{ .addr = 0xffff888000004000, .pid = 41, .tgid = 41, .ppid = 37, .state = 'Z',
-	  .n_threads = 1, .start_ns = 2500000000, .name = "gone" },
+	{ .addr = 0xffff888000002000,
+	  .pid = 2,
+	  .tgid = 2,
+	  .state = 'I',
+	  .kernel_thread = 1,
+	  .n_threads = 1,
+	  .start_ns = 1500000000,
+	  .name = "kthreadd" },
+	{ .addr = 0xffff888000003000,
+	  .parent_addr = 0xffff888000001000,
+	  .pid = 37,
+	  .tgid = 37,
+	  .ppid = 1,
+	  .uid = 1000,
+	  .gid = 1000,
+	  .euid = 0,
+	  .egid = 1000,
+	  .state = 'R',
+	  .n_threads = 1,
+	  .start_ns = 2000000000,
+	  .rss = 4096,
+	  .vsize = 8192,
+	  .name = "evil\033[31m",
+	  .cmdline = evil_args,
+	  .cmdline_len = sizeof(evil_args),
+	  .exe = "/tmp/x (deleted)" },
+	{ .addr = 0xffff888000004000,
+	  .pid = 41,
+	  .tgid = 41,
+	  .ppid = 37,
+	  .state = 'Z',
+	  .n_threads = 1,
+	  .start_ns = 2500000000,
+	  .name = "gone" },
 };
 
 static const struct sonde_process broken = {
-	.addr = 0xffff888000005000, .pid = 42, .tgid = 42, .ppid = 1, .state = '?', .name = "torn",
-	.missing = SONDE_PROCESS_CRED | SONDE_PROCESS_CMDLINE, .err = SONDE_E_NOT_MAPPED,
+	.addr = 0xffff888000005000,
+	.pid = 42,
+	.tgid = 42,
+	.ppid = 1,
+	.state = '?',
+	.name = "torn",
+	.missing = SONDE_PROCESS_CRED | SONDE_PROCESS_CMDLINE,
+	.err = SONDE_E_NOT_MAPPED,
 };
 
 static int make_list(struct sonde_os *os, struct sonde_processes **ret)
@@ -243,16 +284,16 @@ static const struct sonde_mapping mappings[] = {
 	  "/bin/with space" },
 	{ 0x7ffc00000000, 0x7ffc00021000, 0, 0, 0, 0, SONDE_REGION_READ | SONDE_REGION_WRITE, 0,
 	  "[stack]" },
-	{ 0x7ffc00030000, 0x7ffc00031000, 0x1000, 9, 0, 1,
-	  SONDE_REGION_READ | SONDE_REGION_SHARED, 0, "" },
+	{ 0x7ffc00030000, 0x7ffc00031000, 0x1000, 9, 0, 1, SONDE_REGION_READ | SONDE_REGION_SHARED,
+	  0, "" },
 };
 
 int sonde_os_mappings(struct sonde_os *os, int32_t pid, struct sonde_mappings **ret,
 		      struct sonde_error *err)
 {
 	if (pid != 1 && pid != 37 && pid != 42)
-		return sonde_error_set(err, SONDE_E_NOT_FOUND, "canned: process %d: no such process",
-				       pid);
+		return sonde_error_set(err, SONDE_E_NOT_FOUND,
+				       "canned: process %d: no such process", pid);
 	*ret = calloc(1, sizeof(**ret));
 	if (!*ret)
 		return SONDE_E_NO_MEMORY;
@@ -324,20 +365,24 @@ void sonde_log_destroy(struct sonde_log *log)
 	free(log);
 }
 
-int sonde_os_translate(struct sonde_os *os, int32_t pid, uint64_t va,
-		       struct sonde_translation *ret, struct sonde_error *err)
+int sonde_os_translate(struct sonde_os *os, int32_t pid, uint64_t va, struct sonde_translation *ret,
+		       struct sonde_error *err)
 {
 	(void)os;
 	if (va >= 0x200000 || pid > 1) {
-		*ret = (struct sonde_translation){ .levels = 1, .entry = { 0 },
+		*ret = (struct sonde_translation){ .levels = 1,
+						   .entry = { 0 },
 						   .entry_pa = { 0x2000 } };
 		return sonde_error_set(err, SONDE_E_NOT_MAPPED, "canned: 0x%llx: not mapped",
 				       (unsigned long long)va);
 	}
 	*ret = (struct sonde_translation){
-		.pa = va + 0x400000, .page_size = 2 << 20, .levels = 3,
+		.pa = va + 0x400000,
+		.page_size = 2 << 20,
+		.levels = 3,
 		.flags = SONDE_REGION_READ | SONDE_REGION_EXEC,
-		.entry = { 0x3067, 0x4067, 0x4000e3 }, .entry_pa = { 0x2000, 0x3000, 0x4000 },
+		.entry = { 0x3067, 0x4067, 0x4000e3 },
+		.entry_pa = { 0x2000, 0x3000, 0x4000 },
 	};
 	return 0;
 }

@@ -167,8 +167,8 @@ static int list(struct listing *l)
 		if (last && wanted(l, addr))
 			return fail(ctx, l->n > 0 ? EXIT_PARTIAL : EXIT_FAILED,
 				    "%s 0x%" PRIx64 ": %s", l->place.name, addr,
-				    good < len ? sonde_strerror(l->chunk.err[good]) :
-						 "the address space ends here");
+				    good < len ? sonde_strerror(l->chunk.err[good])
+					       : "the address space ends here");
 	}
 	return 0;
 }
@@ -237,12 +237,13 @@ const struct cmd cmd_disas = {
 	.name = "disas",
 	.args = "TARGET ADDR|SYMBOL",
 	.summary = "disassemble code, with symbols",
-	.help = "Disassemble from ADDR, which is read as 'sonde read' does: a symbol to its end, an\n"
+	.help = "Disassemble from ADDR, which is read as 'sonde read' does: a symbol to its end, "
+		"an\n"
 		"address for 16 instructions, or COUNT of them.\n"
 		"Fields: addr symbol bytes mnemonic operands target target_symbol.\n",
 	.example = "sonde disas guest.elf schedule",
-	.options = OPT_BIT(FIELDS) | OPT_BIT(PID) | OPT_BIT(KERNEL) | OPT_BIT(PHYS) |
-		   OPT_BIT(COUNT),
+	.options =
+		OPT_BIT(FIELDS) | OPT_BIT(PID) | OPT_BIT(KERNEL) | OPT_BIT(PHYS) | OPT_BIT(COUNT),
 	.min_args = 2,
 	.max_args = 2,
 	.run = run,

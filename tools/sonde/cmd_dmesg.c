@@ -121,7 +121,8 @@ const struct cmd cmd_dmesg = {
 	.name = "dmesg",
 	.args = "TARGET",
 	.summary = "print the kernel's log",
-	.help = "Print the kernel's log, oldest record first, as dmesg(1) does: the time in seconds\n"
+	.help = "Print the kernel's log, oldest record first, as dmesg(1) does: the time in "
+		"seconds\n"
 		"since boot, further lines of one record below its first.\n"
 		"Fields: seq time_ns time level facility caller text.\n",
 	.example = "sonde dmesg guest.elf --json",

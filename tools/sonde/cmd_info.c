@@ -10,9 +10,34 @@
 #include <string.h>
 
 enum {
-	TARGET, CONNECTOR, DETAIL, ARCH, LIVE, WRITABLE, CPUS, REGIONS, MEMORY, FAMILY, RELEASE,
-	VERSION, COMMAND_LINE, HOSTNAME, FOUND_BY, CANDIDATES, TYPES_FROM, SYMBOLS, KERNEL_CPUS,
-	PAGE_LEVELS, PAGE_TABLE, KASLR, PHYS_BASE, TEXT_START, TEXT_END, BOOT, UPTIME, NO_OS,
+	TARGET,
+	CONNECTOR,
+	DETAIL,
+	ARCH,
+	LIVE,
+	WRITABLE,
+	CPUS,
+	REGIONS,
+	MEMORY,
+	FAMILY,
+	RELEASE,
+	VERSION,
+	COMMAND_LINE,
+	HOSTNAME,
+	FOUND_BY,
+	CANDIDATES,
+	TYPES_FROM,
+	SYMBOLS,
+	KERNEL_CPUS,
+	PAGE_LEVELS,
+	PAGE_TABLE,
+	KASLR,
+	PHYS_BASE,
+	TEXT_START,
+	TEXT_END,
+	BOOT,
+	UPTIME,
+	NO_OS,
 	N_COLUMNS
 };
 
@@ -127,8 +152,7 @@ static void put_kernel(struct table *t, const struct sonde_kernel *k)
 
 static int run(struct ctx *ctx)
 {
-	struct sonde_os_options options = { .size = sizeof(options),
-					    .symbols = ctx->opts.symbols };
+	struct sonde_os_options options = { .size = sizeof(options), .symbols = ctx->opts.symbols };
 	struct sonde_error err = { 0 };
 	struct sonde_kernel kernel;
 	struct table t;
@@ -155,12 +179,16 @@ const struct cmd cmd_info = {
 	.name = "info",
 	.args = "TARGET",
 	.summary = "tell what a target is, and which kernel runs in it",
-	.help = "Tell how a target was opened, how much memory it has, and which kernel was found in\n"
-		"it and how. Without an operating system the rest is still printed, with the reason,\n"
+	.help = "Tell how a target was opened, how much memory it has, and which kernel was found "
+		"in\n"
+		"it and how. Without an operating system the rest is still printed, with the "
+		"reason,\n"
 		"and the exit code is 0. 'sonde maps --phys' lists the regions.\n"
-		"Fields: target connector detail arch live writable cpus regions memory os release\n"
+		"Fields: target connector detail arch live writable cpus regions memory os "
+		"release\n"
 		"version command_line hostname found_by candidates types_from symbols online_cpus\n"
-		"page_levels page_table kaslr_offset phys_base text_start text_end boot_time uptime\n"
+		"page_levels page_table kaslr_offset phys_base text_start text_end boot_time "
+		"uptime\n"
 		"no_os.\n",
 	.example = "sonde info guest.elf",
 	.options = OPT_BIT(FIELDS),

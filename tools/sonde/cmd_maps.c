@@ -83,9 +83,7 @@ static void put_mapping(struct listing *l, int32_t pid, const struct sonde_mappi
 
 static const char *region_kind(uint32_t flags)
 {
-	return flags & SONDE_REGION_RAM	   ? "ram" :
-	       flags & SONDE_REGION_DEVICE ? "device" :
-					     "memory";
+	return flags & SONDE_REGION_RAM ? "ram" : flags & SONDE_REGION_DEVICE ? "device" : "memory";
 }
 
 static int put_region(void *user, const struct sonde_region *region)
@@ -125,7 +123,7 @@ static int list_regions(struct listing *l)
 	return 0;
 }
 
-/* The mappings of one process into the table. Returns 0, EXIT_PARTIAL, or an error with its story. */
+/* The mappings of one process into the table. Returns 0, EXIT_PARTIAL, or an error, in err. */
 static int list_one(struct listing *l, int32_t pid, struct sonde_error *err)
 {
 	struct sonde_mappings *list = NULL;
@@ -138,7 +136,8 @@ static int list_one(struct listing *l, int32_t pid, struct sonde_error *err)
 		put_mapping(l, pid, sonde_mappings_at(list, i));
 	const char *damage = sonde_mappings_damage(list);
 	if (damage)
-		code = fail(l->ctx, EXIT_PARTIAL, "process %d: the list is damaged: %s", pid, damage);
+		code = fail(l->ctx, EXIT_PARTIAL, "process %d: the list is damaged: %s", pid,
+			    damage);
 	sonde_mappings_destroy(list);
 	return code;
 }
@@ -216,7 +215,8 @@ const struct cmd cmd_maps = {
 	.name = "maps",
 	.args = "TARGET",
 	.summary = "list the mappings of a process or the regions of a target",
-	.help = "List the memory mappings of a process in a guest (--pid), of all of them (--all),\n"
+	.help = "List the memory mappings of a process in a guest (--pid), of all of them "
+		"(--all),\n"
 		"or the regions of the target's own memory (--phys; the default for process:PID).\n"
 		"Columns are those of /proc/PID/maps.\n"
 		"Fields: pid range start end perms offset dev inode kind path error.\n",

@@ -8,12 +8,9 @@ enum { NAME, BASE, SIZE, REFS, STATE, ADDR, ERROR, N_COLUMNS };
 #define RIGHT (COLUMN_TEXT | COLUMN_RIGHT)
 
 static const struct column columns[N_COLUMNS] = {
-	[NAME] = { "name", "NAME", COLUMN_TEXT },
-	[BASE] = { "base", "BASE", COLUMN_TEXT },
-	[SIZE] = { "size", "SIZE", RIGHT },
-	[REFS] = { "refs", "REFS", RIGHT },
-	[STATE] = { "state", "STATE", COLUMN_TEXT },
-	[ADDR] = { "addr", "ADDR", 0 },
+	[NAME] = { "name", "NAME", COLUMN_TEXT },    [BASE] = { "base", "BASE", COLUMN_TEXT },
+	[SIZE] = { "size", "SIZE", RIGHT },          [REFS] = { "refs", "REFS", RIGHT },
+	[STATE] = { "state", "STATE", COLUMN_TEXT }, [ADDR] = { "addr", "ADDR", 0 },
 	[ERROR] = { "error", "ERROR", 0 },
 };
 

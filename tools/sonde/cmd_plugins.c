@@ -7,14 +7,10 @@
 enum { NAME, KIND, STATUS, SUMMARY, ABI, REFUSED, ARGS_HELP, PATH, N_COLUMNS };
 
 static const struct column columns[N_COLUMNS] = {
-	[NAME] = { "name", "NAME", COLUMN_TEXT },
-	[KIND] = { "kind", "KIND", COLUMN_TEXT },
-	[STATUS] = { "status", "STATUS", COLUMN_TEXT },
-	[SUMMARY] = { "summary", "SUMMARY", 0 },
-	[ABI] = { "abi", "ABI", COLUMN_RIGHT },
-	[REFUSED] = { "refused", "REFUSED", 0 },
-	[ARGS_HELP] = { "args_help", "ARGUMENTS", 0 },
-	[PATH] = { "path", "PATH", COLUMN_TEXT },
+	[NAME] = { "name", "NAME", COLUMN_TEXT },       [KIND] = { "kind", "KIND", COLUMN_TEXT },
+	[STATUS] = { "status", "STATUS", COLUMN_TEXT }, [SUMMARY] = { "summary", "SUMMARY", 0 },
+	[ABI] = { "abi", "ABI", COLUMN_RIGHT },         [REFUSED] = { "refused", "REFUSED", 0 },
+	[ARGS_HELP] = { "args_help", "ARGUMENTS", 0 },  [PATH] = { "path", "PATH", COLUMN_TEXT },
 };
 
 struct listing {
@@ -25,9 +21,9 @@ struct listing {
 
 static const char *kind_name(uint32_t kind)
 {
-	return kind == SONDE_PLUGIN_CONNECTOR ? "connector" :
-	       kind == SONDE_PLUGIN_LAYER     ? "layer" :
-						NULL;
+	return kind == SONDE_PLUGIN_CONNECTOR ? "connector"
+	       : kind == SONDE_PLUGIN_LAYER   ? "layer"
+					      : NULL;
 }
 
 static const char *or_null(const char *text)
@@ -76,7 +72,8 @@ static int run(struct ctx *ctx)
 	int text = table_is_text(&l.table);
 	table_finish(&l.table);
 	if (l.n == 0)
-		complain(ctx, "no plugin found; SONDE_PLUGIN_PATH names the folders that have them");
+		complain(ctx,
+			 "no plugin found; SONDE_PLUGIN_PATH names the folders that have them");
 	if (text)
 		sonde_plugins(tell_refused, ctx);
 	return 0;
@@ -86,7 +83,8 @@ const struct cmd cmd_plugins = {
 	.name = "plugins",
 	.args = "",
 	.summary = "list connectors and layers, and what was refused and why",
-	.help = "List every plugin file of the search path: $SONDE_PLUGIN_PATH, then the installed\n"
+	.help = "List every plugin file of the search path: $SONDE_PLUGIN_PATH, then the "
+		"installed\n"
 		"folder. A plugin that is refused is listed with the reason.\n"
 		"Fields: name kind status summary abi refused args_help path.\n",
 	.example = "sonde plugins --fields name,summary",

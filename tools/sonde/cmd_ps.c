@@ -6,8 +6,30 @@
 #include <string.h>
 
 enum {
-	PID, TGID, PPID, UID, GID, EUID, EGID, STATE, THREADS, RSS, VSIZE, START_NS, START, NAME,
-	COMMAND, ARGS, EXE, KERNEL_THREAD, ADDR, PARENT, PAGE_TABLE, MISSING, ERROR, N_COLUMNS
+	PID,
+	TGID,
+	PPID,
+	UID,
+	GID,
+	EUID,
+	EGID,
+	STATE,
+	THREADS,
+	RSS,
+	VSIZE,
+	START_NS,
+	START,
+	NAME,
+	COMMAND,
+	ARGS,
+	EXE,
+	KERNEL_THREAD,
+	ADDR,
+	PARENT,
+	PAGE_TABLE,
+	MISSING,
+	ERROR,
+	N_COLUMNS
 };
 
 #define RIGHT (COLUMN_TEXT | COLUMN_RIGHT)
@@ -165,8 +187,8 @@ static int run(struct ctx *ctx)
 		return code;
 	uint32_t fields = SONDE_PROCESS_IDENTITY | table_needs(&t);
 	int pid = (int)ctx->opts.pid;
-	int r = pid ? sonde_os_process(ctx->os, pid, fields, &list, &err) :
-		      sonde_os_processes(ctx->os, fields, &list, &err);
+	int r = pid ? sonde_os_process(ctx->os, pid, fields, &list, &err)
+		    : sonde_os_processes(ctx->os, fields, &list, &err);
 	if (r < 0)
 		return fail(ctx, EXIT_FAILED, "%s", err.text);
 	sonde_os_kernel(ctx->os, &kernel);

@@ -35,12 +35,12 @@ struct read {
 	struct place place;
 	uint64_t len;
 	struct chunk chunk;
-	struct table table;  /* JSON and CSV */
-	struct out *file;    /* raw, standard output's or that of -o */
+	struct table table; /* JSON and CSV */
+	struct out *file;   /* raw, standard output's or that of -o */
 	int new_file;
 	struct hole holes[HOLES_KEPT];
 	uint64_t n_holes, bytes_missing;
-	uint8_t last[LINE];  /* the dump's line before this one ... */
+	uint8_t last[LINE]; /* the dump's line before this one ... */
 	int8_t last_err[LINE];
 	int repeats, n_lines; /* ... and whether it stands for several */
 	void (*sink)(struct read *r, const struct chunk *c, int is_last);
@@ -48,9 +48,8 @@ struct read {
 
 static void note_hole(struct read *r, uint64_t addr, uint32_t len, int32_t err)
 {
-	struct hole *last = r->n_holes > 0 && r->n_holes <= HOLES_KEPT ?
-				    &r->holes[r->n_holes - 1] :
-				    NULL;
+	struct hole *last =
+		r->n_holes > 0 && r->n_holes <= HOLES_KEPT ? &r->holes[r->n_holes - 1] : NULL;
 
 	r->bytes_missing += len;
 	if (last && last->err == err && last->addr + last->len == addr) {
@@ -104,7 +103,9 @@ static void dump_line(struct out *out, uint64_t addr, const uint8_t *bytes, cons
 		line[i] = "0123456789abcdef"[addr >> (60 - 4 * i) & 15];
 	for (uint32_t i = 0; i < n; i++) {
 		hex2(hex + i * 3 + (i >= LINE / 2), bytes[i], err[i]);
-		text[i + 1] = err[i] ? '-' : bytes[i] >= 0x20 && bytes[i] < 0x7f ? (char)bytes[i] : '.';
+		text[i + 1] = err[i]                                ? '-'
+			      : bytes[i] >= 0x20 && bytes[i] < 0x7f ? (char)bytes[i]
+								    : '.';
 	}
 	text[0] = '|';
 	text[n + 1] = '|';
@@ -227,11 +228,12 @@ static int choose_sink(struct read *r)
 	if (opts->raw + opts->hex + opts->json + opts->csv + (opts->output != NULL) > 1)
 		return usage(ctx, "--raw, --hex, --json, --csv and --output exclude each other");
 	if (opts->raw && isatty(ctx->out.fd))
-		return usage(ctx, "--raw: standard output is a terminal; use a pipe or --output FILE");
-	r->sink = opts->hex		    ? hex_digits :
-		  opts->json || opts->csv   ? rows :
-		  opts->raw || opts->output ? raw :
-					      dump;
+		return usage(ctx,
+			     "--raw: standard output is a terminal; use a pipe or --output FILE");
+	r->sink = opts->hex                   ? hex_digits
+		  : opts->json || opts->csv   ? rows
+		  : opts->raw || opts->output ? raw
+					      : dump;
 	if (r->sink == rows)
 		return table_init(&r->table, ctx, columns, N_COLUMNS);
 	r->file = opts->raw ? &ctx->out : NULL;
@@ -268,14 +270,17 @@ const struct cmd cmd_read = {
 	.args = "TARGET ADDR LEN",
 	.summary = "read memory: hex dump, raw bytes, or rows",
 	.help = "Read LEN bytes at ADDR: 0x hex, decimal, SYMBOL or SYMBOL+OFFSET; LEN may end in\n"
-		"k, M or G. The address is physical for numbers and the kernel's for symbols and for\n"
-		"numbers from 0x8000000000000000 up, unless --pid, --kernel or --phys says otherwise.\n"
-		"Unreadable bytes are shown as '--' (zeros in raw output), their ranges on stderr; a\n"
+		"k, M or G. The address is physical for numbers and the kernel's for symbols and "
+		"for\n"
+		"numbers from 0x8000000000000000 up, unless --pid, --kernel or --phys says "
+		"otherwise.\n"
+		"Unreadable bytes are shown as '--' (zeros in raw output), their ranges on stderr; "
+		"a\n"
 		"line like the one before it is '*'.\n"
 		"Fields: addr len data error.\n",
 	.example = "sonde read guest.elf linux_banner 128",
-	.options = OPT_BIT(FIELDS) | OPT_BIT(PID) | OPT_BIT(KERNEL) | OPT_BIT(PHYS) | OPT_BIT(OUTPUT) |
-		   OPT_BIT(RAW) | OPT_BIT(HEX),
+	.options = OPT_BIT(FIELDS) | OPT_BIT(PID) | OPT_BIT(KERNEL) | OPT_BIT(PHYS) |
+		   OPT_BIT(OUTPUT) | OPT_BIT(RAW) | OPT_BIT(HEX),
 	.min_args = 3,
 	.max_args = 3,
 	.run = run,

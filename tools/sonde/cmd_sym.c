@@ -105,8 +105,10 @@ const struct cmd cmd_sym = {
 	.name = "sym",
 	.args = "TARGET [NAME|ADDR]...",
 	.summary = "look up symbols of a kernel, by name or address",
-	.help = "Print the symbol of each NAME, or the one that covers each ADDR, with the offset into\n"
-		"it; --match prints those that a shell pattern matches, --all every one. Types are\n"
+	.help = "Print the symbol of each NAME, or the one that covers each ADDR, with the offset "
+		"into\n"
+		"it; --match prints those that a shell pattern matches, --all every one. Types "
+		"are\n"
 		"those of nm(1).\n"
 		"Fields: addr type size offset module name.\n",
 	.example = "sonde sym guest.elf --match 'init_*'",

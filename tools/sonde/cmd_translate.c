@@ -5,9 +5,7 @@
 
 #include <inttypes.h>
 
-enum {
-	VA, PID, PA, PAGE_SIZE, PERMS, LEVELS, ENTRIES, ENTRY_ADDRS, ERROR, N_COLUMNS
-};
+enum { VA, PID, PA, PAGE_SIZE, PERMS, LEVELS, ENTRIES, ENTRY_ADDRS, ERROR, N_COLUMNS };
 
 static const struct column columns[N_COLUMNS] = {
 	[VA] = { "va", "Virtual", COLUMN_TEXT },
@@ -126,7 +124,8 @@ const struct cmd cmd_translate = {
 	.name = "translate",
 	.args = "TARGET VA...",
 	.summary = "translate virtual addresses to physical ones",
-	.help = "Walk the page tables for each VA (an address or a symbol) and show every entry on\n"
+	.help = "Walk the page tables for each VA (an address or a symbol) and show every entry "
+		"on\n"
 		"the way: the kernel's tables, or with --pid those of a process.\n"
 		"Fields: va pid pa page_size perms levels entries entry_addrs error.\n",
 	.example = "sonde translate guest.elf linux_banner",

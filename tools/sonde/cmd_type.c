@@ -92,7 +92,8 @@ static int show_type(struct ctx *ctx, struct table *t, const struct sonde_types 
 	char *text = declaration(types, type);
 
 	if (!text)
-		return fail(ctx, EXIT_FAILED, "'%s': its declaration contradicts itself", ctx->args[1]);
+		return fail(ctx, EXIT_FAILED, "'%s': its declaration contradicts itself",
+			    ctx->args[1]);
 	if (table_is_text(t) && !ctx->opts.fields)
 		print_lines(&ctx->out, text);
 	else
@@ -107,7 +108,8 @@ static int show_member(struct ctx *ctx, struct table *t, const struct sonde_type
 	struct sonde_member member;
 
 	if (!sonde_type_member(types, type, ctx->args[2], &member))
-		return fail(ctx, EXIT_FAILED, "'%s' has no member '%s'", ctx->args[1], ctx->args[2]);
+		return fail(ctx, EXIT_FAILED, "'%s' has no member '%s'", ctx->args[1],
+			    ctx->args[2]);
 	char *text = declaration(types, member.type);
 	put_member(t, types, ctx->args[1], ctx->args[2], &member,
 		   table_is_text(t) && !ctx->opts.fields ? NULL : text);
@@ -125,8 +127,9 @@ static int run(struct ctx *ctx)
 		return code;
 	const struct sonde_types *types = sonde_os_types(ctx->os);
 	if (!types)
-		return fail(ctx, EXIT_NO_OS, "this kernel carries no types; --symbols FILE takes them "
-					     "from its vmlinux");
+		return fail(ctx, EXIT_NO_OS,
+			    "this kernel carries no types; --symbols FILE takes them "
+			    "from its vmlinux");
 	if (!sonde_type_find(types, ctx->args[1], &type))
 		return fail(ctx, EXIT_FAILED, "'%s': no such type in %s", ctx->args[1],
 			    sonde_types_source(types));
@@ -143,9 +146,12 @@ const struct cmd cmd_type = {
 	.name = "type",
 	.args = "TARGET NAME [MEMBER]",
 	.summary = "show how a type of the kernel is laid out",
-	.help = "Print the declaration of a type with offsets, as this very kernel was built, or where\n"
-		"a MEMBER lies in it: a path as in C, 'se.sum_exec_runtime' or 'pid_links[1].next'.\n"
-		"NAME is 'struct task_struct', 'union u', 'enum e' or a typedef; a bare name is looked\n"
+	.help = "Print the declaration of a type with offsets, as this very kernel was built, or "
+		"where\n"
+		"a MEMBER lies in it: a path as in C, 'se.sum_exec_runtime' or "
+		"'pid_links[1].next'.\n"
+		"NAME is 'struct task_struct', 'union u', 'enum e' or a typedef; a bare name is "
+		"looked\n"
 		"for in that order.\n"
 		"Fields: type size member offset bit_offset bit_size source declaration.\n",
 	.example = "sonde type guest.elf 'struct task_struct' mm",

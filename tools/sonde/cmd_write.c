@@ -15,10 +15,8 @@
 enum { ADDR, LEN, WRITTEN, ERROR_ADDR, ERROR, N_COLUMNS };
 
 static const struct column columns[N_COLUMNS] = {
-	[ADDR] = { "addr", "Address", 0 },
-	[LEN] = { "len", "Bytes", 0 },
-	[WRITTEN] = { "written", "Written", 0 },
-	[ERROR_ADDR] = { "error_addr", "Failed at", 0 },
+	[ADDR] = { "addr", "Address", 0 },       [LEN] = { "len", "Bytes", 0 },
+	[WRITTEN] = { "written", "Written", 0 }, [ERROR_ADDR] = { "error_addr", "Failed at", 0 },
 	[ERROR] = { "error", "Because", 0 },
 };
 
@@ -26,10 +24,10 @@ enum { FILE_MAX = 1 << 30 };
 
 static int hex_digit(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0' :
-	       c >= 'a' && c <= 'f' ? c - 'a' + 10 :
-	       c >= 'A' && c <= 'F' ? c - 'A' + 10 :
-				      -1;
+	return c >= '0' && c <= '9'   ? c - '0'
+	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
+	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
+				      : -1;
 }
 
 static int hex_bytes(struct ctx *ctx, const char *text, struct buf *ret)
@@ -41,7 +39,8 @@ static int hex_bytes(struct ctx *ctx, const char *text, struct buf *ret)
 			break;
 		int high = hex_digit(at[0]), low = high < 0 ? -1 : hex_digit(at[1]);
 		if (low < 0)
-			return usage(ctx, "--hex '%s': pairs of hex digits are needed, '%.2s' is none",
+			return usage(ctx,
+				     "--hex '%s': pairs of hex digits are needed, '%.2s' is none",
 				     text, at);
 		buf_char(ret, (char)(high << 4 | low));
 	}
@@ -89,7 +88,8 @@ static int bytes_to_write(struct ctx *ctx, struct buf *ret)
 
 static int put(struct ctx *ctx, const struct place *place, const struct buf *bytes)
 {
-	struct sonde_xfer x = { .addr = place->addr, .buf = bytes->bytes,
+	struct sonde_xfer x = { .addr = place->addr,
+				.buf = bytes->bytes,
 				.len = (uint32_t)bytes->len };
 	struct table t;
 

@@ -16,9 +16,9 @@ enum { INSN_MAX = 15 }; /* Intel SDM 2A 2.3.11: no instruction is longer */
 enum insn_refers { INSN_REFERS_NOT, INSN_REFERS_CODE, INSN_REFERS_DATA };
 
 struct insn {
-	uint32_t size;       /* bytes                                        */
-	uint32_t refers;     /* enum insn_refers: is target set, and to what */
-	uint64_t target;     /* of a branch or call, or of pc-relative data  */
+	uint32_t size;   /* bytes                                        */
+	uint32_t refers; /* enum insn_refers: is target set, and to what */
+	uint64_t target; /* of a branch or call, or of pc-relative data  */
 	char mnemonic[32];
 	char operands[160];
 };

@@ -41,8 +41,9 @@ struct disas *disas_open(uint32_t arch, const char **why)
 
 	*d = (struct disas){ .arch = arch, .skip = arch == SONDE_ARCH_AARCH64 ? 4 : 1 };
 	if (!capstone_mode(arch, &cs_arch, &cs_mode)) {
-		*why = arch == SONDE_ARCH_NONE ? "the target does not say its architecture" :
-						 "this architecture is not known to the disassembler";
+		*why = arch == SONDE_ARCH_NONE
+			       ? "the target does not say its architecture"
+			       : "this architecture is not known to the disassembler";
 		free(d);
 		return NULL;
 	}

@@ -14,8 +14,7 @@ void disas_close(struct disas *disas)
 	(void)disas;
 }
 
-int disas_one(struct disas *disas, const uint8_t *code, size_t len, uint64_t addr,
-	      struct insn *ret)
+int disas_one(struct disas *disas, const uint8_t *code, size_t len, uint64_t addr, struct insn *ret)
 {
 	(void)disas, (void)code, (void)len, (void)addr;
 	*ret = (struct insn){ .size = 1 };

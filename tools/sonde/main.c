@@ -17,19 +17,18 @@
 #include <unistd.h>
 
 static const struct cmd *const cmds[] = {
-	&cmd_info, &cmd_ps,	   &cmd_threads, &cmd_modules, &cmd_maps,  &cmd_dmesg,	 &cmd_read,
-	&cmd_write, &cmd_translate, &cmd_sym,	  &cmd_type,	&cmd_disas, &cmd_plugins,
+	&cmd_info,  &cmd_ps,        &cmd_threads, &cmd_modules, &cmd_maps,  &cmd_dmesg,   &cmd_read,
+	&cmd_write, &cmd_translate, &cmd_sym,     &cmd_type,    &cmd_disas, &cmd_plugins,
 };
 enum { N_CMDS = sizeof(cmds) / sizeof(cmds[0]) };
 
-static const char exit_codes[] =
-	"Exit codes:\n"
-	"  0  all went well\n"
-	"  1  the command failed; the reason is on stderr\n"
-	"  2  the command line is wrong\n"
-	"  3  something was printed, and something is missing from it\n"
-	"  4  the target is not there or cannot be opened\n"
-	"  5  no operating system, or no types, found in the target\n";
+static const char exit_codes[] = "Exit codes:\n"
+				 "  0  all went well\n"
+				 "  1  the command failed; the reason is on stderr\n"
+				 "  2  the command line is wrong\n"
+				 "  3  something was printed, and something is missing from it\n"
+				 "  4  the target is not there or cannot be opened\n"
+				 "  5  no operating system, or no types, found in the target\n";
 
 /* Guests and files have their say in messages, so those are escaped like everything else. */
 static void complain_v(struct ctx *ctx, const char *fmt, va_list args, const char *behind)

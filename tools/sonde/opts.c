@@ -46,8 +46,7 @@ static const struct entry entries[OPT_N] = {
 	[OPT_HELP] = { "help", 'h', FLAG, FIELD(help), NULL, "print this help" },
 	[OPT_FIELDS] = { "fields", 'f', STRING, FIELD(fields), "LIST",
 			 "show these fields, in this order: pid,name,..." },
-	[OPT_PID] = { "pid", 'p', NUMBER, FIELD(pid), "PID", "of the process PID only",
-		      INT32_MAX },
+	[OPT_PID] = { "pid", 'p', NUMBER, FIELD(pid), "PID", "of the process PID only", INT32_MAX },
 	[OPT_ALL] = { "all", 'a', FLAG, FIELD(all), NULL, "all of them" },
 	[OPT_ARGS] = { "args", 0, FLAG, FIELD(args), NULL,
 		       "show the command line as an array, each argument quoted" },
@@ -65,8 +64,7 @@ static const struct entry entries[OPT_N] = {
 	[OPT_FILE] = { "file", 0, STRING, FIELD(file), "FILE", "write the contents of FILE" },
 	[OPT_STRING] = { "string", 0, STRING, FIELD(string), "TEXT",
 			 "write TEXT, without a terminating NUL" },
-	[OPT_WRITE] = { "write", 0, FLAG, FIELD(write), NULL,
-			"yes, change the target's memory" },
+	[OPT_WRITE] = { "write", 0, FLAG, FIELD(write), NULL, "yes, change the target's memory" },
 	[OPT_MATCH] = { "match", 'm', STRING, FIELD(match), "GLOB",
 			"all whose name matches: 'sys_*'" },
 	[OPT_COUNT] = { "count", 'n', NUMBER, FIELD(count), "COUNT", "how many instructions",
@@ -178,9 +176,10 @@ static int refuse(int result, char **argv, char why[256])
 
 	if (optopt > 0 && optopt < 256)
 		word = letter;
-	snprintf(why, 256, result == ':' ? "option '%s' needs a value" :
-			   optopt >= 256 ? "option '%s' takes no value" :
-					   "unknown option '%s'",
+	snprintf(why, 256,
+		 result == ':'   ? "option '%s' needs a value"
+		 : optopt >= 256 ? "option '%s' takes no value"
+				 : "unknown option '%s'",
 		 word);
 	return -1;
 }
@@ -198,8 +197,8 @@ int opts_parse(struct opts *opts, uint64_t takes, bool first_only, int argc, cha
 	while ((result = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
 		if (result == '?' || result == ':')
 			return refuse(result, argv, why);
-		const struct entry *e = result >= 256 ? &entries[result - 256] :
-							by_letter(takes, result);
+		const struct entry *e =
+			result >= 256 ? &entries[result - 256] : by_letter(takes, result);
 		if (e && take(opts, e, optarg, why) < 0)
 			return -1;
 	}

@@ -40,7 +40,7 @@ enum opt {
 	OPT_N,
 };
 #define OPT_BIT(name) (UINT64_C(1) << OPT_##name)
-#define OPTS_COMMON   (OPT_BIT(FIELDS) - 1)
+#define OPTS_COMMON (OPT_BIT(FIELDS) - 1)
 
 struct opts {
 	bool json, csv, no_header, stats, verbose, help, version;

@@ -18,8 +18,9 @@ void time_text(char text[32], uint64_t unix_ns)
 
 void process_missing(struct table *t, const struct sonde_process *p)
 {
-	static const char *const names[] = { "identity", "cred", "times", "memory", "cmdline",
-					     "exe" };
+	static const char *const names[] = {
+		"identity", "cred", "times", "memory", "cmdline", "exe"
+	};
 	struct buf blob = { 0 };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -37,8 +37,12 @@ int chunk_read(struct ctx *ctx, struct sonde_space *space, uint64_t addr, uint32
 	       struct chunk *chunk)
 {
 	struct sonde_xfer x = { .addr = addr, .buf = chunk->bytes, .len = len };
-	struct sonde_io io = { .xfers = &x, .n = 1, .op = SONDE_IO_READ, .done = done,
-			       .fragment = landed, .user = chunk };
+	struct sonde_io io = { .xfers = &x,
+			       .n = 1,
+			       .op = SONDE_IO_READ,
+			       .done = done,
+			       .fragment = landed,
+			       .user = chunk };
 
 	chunk->addr = addr;
 	chunk->len = len;

@@ -28,8 +28,7 @@ static int open_loop(struct ctx *ctx)
 
 int session_open(struct ctx *ctx)
 {
-	struct sonde_target_options options = { .size = sizeof(options),
-						.write = ctx->opts.write };
+	struct sonde_target_options options = { .size = sizeof(options), .write = ctx->opts.write };
 	struct sonde_error err = { 0 };
 	struct sonde_target_info info;
 	const char *why;
@@ -50,8 +49,7 @@ int session_open(struct ctx *ctx)
 
 int session_attach(struct ctx *ctx)
 {
-	struct sonde_os_options options = { .size = sizeof(options),
-					    .symbols = ctx->opts.symbols };
+	struct sonde_os_options options = { .size = sizeof(options), .symbols = ctx->opts.symbols };
 	struct sonde_error err = { 0 };
 	struct sonde_kernel kernel;
 
@@ -135,15 +133,17 @@ static int symbol_address(struct ctx *ctx, const char *text, uint64_t *ret)
 	memcpy(name, text, len);
 	name[len] = '\0';
 	if (text[len] != '\0' && !parse_u64(text + len + 1, &off))
-		return usage(ctx, "'%s': '%s' is no offset: a number must follow", text, text + len);
+		return usage(ctx, "'%s': '%s' is no offset: a number must follow", text,
+			     text + len);
 	int code = session_attach(ctx);
 	if (code != 0)
 		return code;
 	if (!sonde_symbol_find(sonde_os_symbols(ctx->os), name, &symbol))
-		return fail(ctx, EXIT_FAILED,
-			    "'%s': no such symbol in this kernel; numbers need 0x or decimal digits, "
-			    "and 'sonde sym TARGET --match' searches",
-			    name);
+		return fail(
+			ctx, EXIT_FAILED,
+			"'%s': no such symbol in this kernel; numbers need 0x or decimal digits, "
+			"and 'sonde sym TARGET --match' searches",
+			name);
 	*ret = text[len] == '-' ? symbol.addr - off : symbol.addr + off;
 	return 0;
 }

@@ -24,13 +24,14 @@ struct place {
 	struct sonde_space *space;
 	const char *name; /* "physical memory", for messages          */
 	uint64_t addr;
-	int64_t pid;      /* PID, 0 the kernel, -1 the target's own memory */
+	int64_t pid; /* PID, 0 the kernel, -1 the target's own memory */
 };
 
 /*
  * Read an operand that is an address: 0x hex, decimal, SYMBOL, SYMBOL+OFFSET. The space is the one
- * that --pid, --kernel or --phys names; without them the kernel's for symbols and for numbers in the
- * upper half of a physical target's 64 bits (no machine has memory there), else the target's own.
+ * that --pid, --kernel or --phys names; without them the kernel's for symbols and for numbers in
+ * the upper half of a physical target's 64 bits (no machine has memory there), else the target's
+ * own.
  */
 int session_place(struct ctx *ctx, const char *text, struct place *ret);
 /* The same without a space: for commands that only speak of the kernel's addresses. */

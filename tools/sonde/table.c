@@ -21,11 +21,8 @@ const char style_end[] = "\033[0m";
 const char *style_begin(enum table_style style)
 {
 	static const char *const begin[STYLE_N] = {
-		[STYLE_NONE] = "",
-		[STYLE_BOLD] = "\033[1m",
-		[STYLE_DIM] = "\033[2m",
-		[STYLE_RED] = "\033[31m",
-		[STYLE_YELLOW] = "\033[33m",
+		[STYLE_NONE] = "",        [STYLE_BOLD] = "\033[1m",    [STYLE_DIM] = "\033[2m",
+		[STYLE_RED] = "\033[31m", [STYLE_YELLOW] = "\033[33m",
 	};
 
 	return begin[style];
@@ -96,8 +93,8 @@ static int choose(struct table *t, struct ctx *ctx)
 		int i = find_column(t, at, len);
 
 		if (i < 0 || t->wanted[i])
-			return i < 0 ? no_such_field(t, ctx, at, len) :
-				       fail(ctx, EXIT_USAGE, "--fields: '%.*s' stands twice",
+			return i < 0 ? no_such_field(t, ctx, at, len)
+				     : fail(ctx, EXIT_USAGE, "--fields: '%.*s' stands twice",
 					    (int)len, at);
 		t->wanted[i] = 1;
 		t->shown[t->n_shown++] = (uint8_t)i;
@@ -115,7 +112,9 @@ static int init(struct table *t, struct ctx *ctx, const struct column *columns, 
 		.out = &ctx->out,
 		.columns = columns,
 		.n_columns = (uint32_t)n,
-		.format = ctx->opts.json ? TABLE_JSON : ctx->opts.csv ? TABLE_CSV : text,
+		.format = ctx->opts.json  ? TABLE_JSON
+			  : ctx->opts.csv ? TABLE_CSV
+					  : text,
 		.header = !ctx->opts.no_header,
 		.color = (uint8_t)color_wanted(ctx),
 		.screen = screen_width(ctx->out.fd),
@@ -155,9 +154,9 @@ uint32_t table_needs(const struct table *t)
 
 static enum text_form form(const struct table *t)
 {
-	return t->format == TABLE_JSON ? TEXT_JSON :
-	       t->format == TABLE_CSV  ? TEXT_CSV :
-					 TEXT_TERMINAL;
+	return t->format == TABLE_JSON  ? TEXT_JSON
+	       : t->format == TABLE_CSV ? TEXT_CSV
+					: TEXT_TERMINAL;
 }
 
 /* Begin the value of the next column. Returns NULL where that column is not shown. */

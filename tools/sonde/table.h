@@ -48,11 +48,11 @@ struct table {
 	uint8_t wanted[TABLE_COLUMNS_MAX]; /* [n_columns] is it shown                          */
 	enum table_format format;
 	uint8_t header, color, style;
-	uint32_t next;        /* the column the next value is for              */
-	size_t screen;        /* columns of the terminal to cut at, 0 no limit */
-	struct cell *cells;   /* [n_rows + 1][n_columns]                       */
-	size_t n_rows, room;  /* rows that wait for their widths; rows of room */
-	struct buf bytes;     /* what the cells hold                           */
+	uint32_t next;       /* the column the next value is for              */
+	size_t screen;       /* columns of the terminal to cut at, 0 no limit */
+	struct cell *cells;  /* [n_rows + 1][n_columns]                       */
+	size_t n_rows, room; /* rows that wait for their widths; rows of room */
+	struct buf bytes;    /* what the cells hold                           */
 	size_t width[TABLE_COLUMNS_MAX];
 	uint64_t n_printed;
 };
@@ -72,14 +72,14 @@ void table_null(struct table *t);
 void table_u64(struct table *t, uint64_t value);
 void table_i64(struct table *t, int64_t value);
 void table_bool(struct table *t, int value);
-void table_addr(struct table *t, uint64_t addr);                 /* "0x..."                    */
+void table_addr(struct table *t, uint64_t addr); /* "0x..." */
 void table_str(struct table *t, const char *str);
 void table_bytes(struct table *t, const char *bytes, size_t len);
-void table_size(struct table *t, uint64_t bytes);                /* text: 1.5M                 */
-void table_list(struct table *t, const char *blob, size_t len);  /* strings, each NUL-ended    */
-void table_seconds(struct table *t, uint64_t ns);                /* 1.234567                   */
+void table_size(struct table *t, uint64_t bytes);               /* text: 1.5M */
+void table_list(struct table *t, const char *blob, size_t len); /* strings, each NUL-ended */
+void table_seconds(struct table *t, uint64_t ns);               /* 1.234567 */
 void table_addrs(struct table *t, const uint64_t *addrs, size_t n);
-void table_hex(struct table *t, const void *bytes, size_t len);  /* hex digits                 */
+void table_hex(struct table *t, const void *bytes, size_t len); /* hex digits */
 
 /* The style of the row being filled; then end it. */
 void table_style(struct table *t, enum table_style style);

@@ -119,7 +119,7 @@ static size_t put_csv(struct buf *buf, const char *bytes, size_t len)
 		quotes += plain[i] == '"';
 	if (!quote && quotes == 0)
 		return n;
-	/* Make room at the end, then spread from the back, so that nothing is overwritten unread. */
+	/* Make room at the end, then spread from the back: nothing is overwritten unread. */
 	for (size_t i = 0; i < quotes + 2; i++)
 		buf_char(buf, '"');
 	char *text = buf->bytes + start;
@@ -139,8 +139,9 @@ static size_t put_csv(struct buf *buf, const char *bytes, size_t len)
 
 static void put_json_char(struct buf *buf, const char *bytes, size_t n, uint32_t c)
 {
-	static const char letter[] = { ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
-				       ['\r'] = 'r' };
+	static const char letter[] = {
+		['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'
+	};
 
 	if (c == '"' || c == '\\') {
 		buf_char(buf, '\\');
