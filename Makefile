@@ -1,0 +1,69 @@
+# Two commands do all: make demo, make check. Meson does the building; this file knows the order.
+# HACKING.md has the single steps.
+
+BUILD ?= build
+MESON_TEST = meson test --print-errorlogs --timeout-multiplier 4
+
+.PHONY: all demo check check-gcc check-asan check-tsan check-fuzz check-format check-cross bench \
+	packages-build packages-demo packages-check clean
+
+all: $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+demo: packages-demo all
+	tools/dev/demo $(BUILD)
+
+check: packages-check
+	$(MAKE) check-format
+	$(MAKE) check-gcc
+	$(MAKE) check-asan
+	$(MAKE) check-tsan
+	$(MAKE) check-fuzz
+	$(MAKE) check-cross
+	@tools/dev/summary $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz $(BUILD)-aarch64
+
+packages-build packages-demo packages-check:
+	@tools/dev/install-packages $(@:packages-%=%)
+
+$(BUILD)/build.ninja: | packages-build
+	meson setup $(BUILD)
+
+# Everything, live guests included.
+check-gcc:
+	[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD)
+	ninja -C $(BUILD)
+	$(MESON_TEST) -C $(BUILD)
+
+check-asan:
+	[ -f $(BUILD)-asan/build.ninja ] || CC=clang meson setup $(BUILD)-asan \
+		-Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized
+	ninja -C $(BUILD)-asan
+	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+		$(MESON_TEST) -C $(BUILD)-asan
+
+check-tsan:
+	[ -f $(BUILD)-tsan/build.ninja ] || meson setup $(BUILD)-tsan \
+		-Db_sanitize=thread -Db_lundef=false -Dbuildtype=debugoptimized
+	ninja -C $(BUILD)-tsan
+	TSAN_OPTIONS=halt_on_error=1 $(MESON_TEST) -C $(BUILD)-tsan --suite unit --suite conformance
+
+# FUZZ_SECONDS of each target, from the corpus in the tree.
+FUZZ_SECONDS ?= 15
+check-fuzz:
+	[ -f $(BUILD)-fuzz/build.ninja ] || CC=clang meson setup $(BUILD)-fuzz -Dfuzz=true \
+		-Db_lundef=false -Ddefault_library=static
+	ninja -C $(BUILD)-fuzz
+	tools/dev/fuzz $(BUILD)-fuzz $(FUZZ_SECONDS)
+
+# The core and its tasks on aarch64, under user emulation.
+check-cross:
+	[ -f $(BUILD)-aarch64/build.ninja ] || meson setup $(BUILD)-aarch64 \
+		--cross-file tests/cross/aarch64.ini
+	ninja -C $(BUILD)-aarch64
+	$(MESON_TEST) -C $(BUILD)-aarch64 --suite unit
+
+check-format:
+	git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
+
+clean:
+	rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz $(BUILD)-aarch64
