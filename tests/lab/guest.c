@@ -45,11 +45,9 @@
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -306,18 +304,78 @@ static void record_link(const char *tag, long num, const char *path)
 
 /* Symbols that the tests compare; sorted for bsearch at start. */
 static const char *wanted_symbols[] = {
-	"_text", "_stext", "_etext", "_sdata", "_edata", "__bss_start", "__bss_stop", "_end",
-	"__init_begin", "__init_end", "__start_rodata", "__end_rodata", "__start_BTF", "__stop_BTF",
-	"init_task", "init_pid_ns", "init_mm", "init_cred", "init_uts_ns", "init_user_ns", "init_nsproxy",
-	"init_fs", "init_files", "init_css_set", "modules", "prb", "printk_rb_static", "swapper_pg_dir",
-	"init_top_pgt", "level4_kernel_pgt", "linux_banner", "linux_proc_banner", "vmcoreinfo_data",
-	"vmcoreinfo_note", "saved_command_line", "boot_command_line", "jiffies", "jiffies_64",
-	"phys_base", "page_offset_base", "vmemmap_base", "vmalloc_base", "__pgtable_l5_enabled",
-	"sys_call_table", "idt_table", "per_cpu__current_task", "current_task", "__per_cpu_offset",
-	"nr_cpu_ids", "__cpu_online_mask", "runqueues", "timekeeper", "tk_core", "super_blocks",
-	"file_systems", "inet_stream_ops", "tcp_hashinfo", "kallsyms_token_table", "kallsyms_names",
-	"schedule", "do_exit", "vfs_read", "kmalloc_caches", "high_memory", "max_pfn", "mem_section",
-	"start_kernel", "log_buf", "iomem_resource", "slab_caches", "find_module", "kernel_clone",
+	"_text",
+	"_stext",
+	"_etext",
+	"_sdata",
+	"_edata",
+	"__bss_start",
+	"__bss_stop",
+	"_end",
+	"__init_begin",
+	"__init_end",
+	"__start_rodata",
+	"__end_rodata",
+	"__start_BTF",
+	"__stop_BTF",
+	"init_task",
+	"init_pid_ns",
+	"init_mm",
+	"init_cred",
+	"init_uts_ns",
+	"init_user_ns",
+	"init_nsproxy",
+	"init_fs",
+	"init_files",
+	"init_css_set",
+	"modules",
+	"prb",
+	"printk_rb_static",
+	"swapper_pg_dir",
+	"init_top_pgt",
+	"level4_kernel_pgt",
+	"linux_banner",
+	"linux_proc_banner",
+	"vmcoreinfo_data",
+	"vmcoreinfo_note",
+	"saved_command_line",
+	"boot_command_line",
+	"jiffies",
+	"jiffies_64",
+	"phys_base",
+	"page_offset_base",
+	"vmemmap_base",
+	"vmalloc_base",
+	"__pgtable_l5_enabled",
+	"sys_call_table",
+	"idt_table",
+	"per_cpu__current_task",
+	"current_task",
+	"__per_cpu_offset",
+	"nr_cpu_ids",
+	"__cpu_online_mask",
+	"runqueues",
+	"timekeeper",
+	"tk_core",
+	"super_blocks",
+	"file_systems",
+	"inet_stream_ops",
+	"tcp_hashinfo",
+	"kallsyms_token_table",
+	"kallsyms_names",
+	"schedule",
+	"do_exit",
+	"vfs_read",
+	"kmalloc_caches",
+	"high_memory",
+	"max_pfn",
+	"mem_section",
+	"start_kernel",
+	"log_buf",
+	"iomem_resource",
+	"slab_caches",
+	"find_module",
+	"kernel_clone",
 };
 #define N_WANTED (sizeof(wanted_symbols) / sizeof(wanted_symbols[0]))
 
@@ -418,7 +476,8 @@ static unsigned long stat_flags(const char *text, char *ret_state, long *ret_ppi
 	*ret_start = 0;
 	if (p)
 		sscanf(p + 1,
-		       " %c %ld %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+		       " %c %ld %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+		       "%*d %llu",
 		       ret_state, ret_ppid, &flags, ret_start);
 	return flags;
 }
@@ -587,8 +646,9 @@ static void tell_areas(void)
 		uint64_t entry;
 		int n;
 
-		for (uint64_t off = 0; off < a->len; off += a->len > 16 * PAGE ? HUGE_PAGE : PAGE) {
-			if (pread(fd, &entry, sizeof(entry), (off_t)((a->va + off) / PAGE * 8)) != 8)
+		for (uint64_t off = 0; off<a->len; off += a->len> 16 * PAGE ? HUGE_PAGE : PAGE) {
+			if (pread(fd, &entry, sizeof(entry), (off_t)((a->va + off) / PAGE * 8)) !=
+			    8)
 				break;
 			n = snprintf(head, sizeof(head), "%016llx %016llx %s",
 				     (unsigned long long)(a->va + off), (unsigned long long)entry,
@@ -721,7 +781,8 @@ static void zoo_add(const char *role, void (*body)(void))
 
 static char *const plain_env[] = { "PATH=/bin", "HOME=/", NULL };
 
-/* Exec a role of our own program; the ready pipe stays open across and is named in the environment. */
+/* Exec a role of our own program; the ready pipe stays open across and is named in the environment.
+ */
 __attribute__((noreturn)) static void exec_role(const char *path, char *const argv[])
 {
 	char word[32];
@@ -810,7 +871,8 @@ static void zoo_oddname(void)
 
 static void zoo_utf8name(void)
 {
-	set_name("\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"); /* cut in a letter */
+	set_name("\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"); /* cut in a
+											 letter */
 	ready();
 	rest();
 }
@@ -828,8 +890,9 @@ static void zoo_longargs(void)
 
 static void zoo_args(void)
 {
-	char *const argv[] = { LABPROC, "--role", "args", "", "line1\nline2", "tab\there", "",
-			       "\xc3\xbcn\xc3\xaf", "\xff\xfe", "quote\"'\\", "", NULL };
+	char *const argv[] = { LABPROC,        "--role",     "args", "",
+			       "line1\nline2", "tab\there",  "",     "\xc3\xbcn\xc3\xaf",
+			       "\xff\xfe",     "quote\"'\\", "",     NULL };
 
 	exec_role(LABPROC, argv);
 }
@@ -1381,10 +1444,8 @@ static int run_role(char **argv)
 		const char *role;
 		void (*body)(char **argv);
 	} bodies[] = {
-		{ "threads", role_threads },
-		{ "deadleader", role_deadleader },
-		{ "retitle", role_retitle },
-		{ "proctitle", role_proctitle },
+		{ "threads", role_threads },         { "deadleader", role_deadleader },
+		{ "retitle", role_retitle },         { "proctitle", role_proctitle },
 		{ "deleted-exe", role_deleted_exe },
 	};
 	const char *fd = getenv("LAB_READY");
@@ -1436,7 +1497,8 @@ static void set_limits(void)
 	write_file("/proc/sys/vm/overcommit_memory", "1");
 	write_file("/proc/sys/vm/max_map_count", "262144");
 	write_file("/proc/sys/vm/nr_hugepages", "2");
-	write_file("/sys/kernel/mm/transparent_hugepage/enabled", "madvise"); /* off in small guests */
+	write_file("/sys/kernel/mm/transparent_hugepage/enabled",
+		   "madvise"); /* off in small guests */
 	write_file("/proc/sys/kernel/printk_devkmsg", "on");
 	sethostname("sonde-guest", 11);
 }
@@ -1576,7 +1638,8 @@ __attribute__((noreturn)) static void spawned_body(const char *name)
 	rest();
 }
 
-/* Real ids for the next children: set here because under TCG each child would need a millisecond. */
+/* Real ids for the next children: set here because under TCG each child would need a millisecond.
+ */
 static void set_real_ids(uid_t uid, gid_t gid)
 {
 	if (setresgid(gid, (gid_t)-1, (gid_t)-1) || setresuid(uid, (uid_t)-1, (uid_t)-1))
@@ -1651,7 +1714,8 @@ static void command_kmsg(const char *text)
 	int n;
 	bool ok;
 
-	/* Without the line break the kernel keeps the record open for more, and shows it to nobody. */
+	/* Without the line break the kernel keeps the record open for more, and shows it to nobody.
+	 */
 	n = snprintf(scratch, SCRATCH_MAX, "%s\n", text);
 	ok = write(kmsg_fd, scratch, (size_t)n) == n;
 	emitf(ok ? "ok\n" : "error kmsg: %s\n", strerror(errno));

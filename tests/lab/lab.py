@@ -372,16 +372,10 @@ class Cpio:
         return b"".join(self.parts)
 
 
-def compiler_for(arch):
-    if os.environ.get("CC"):
-        return os.environ["CC"].split()
-    del arch  # one architecture so far: the machine's own compiler
-    return [need_program("cc", "gcc")]
-
-
-def compile_guest(arch, out):
-    argv = compiler_for(arch) + ["-static", "-O2", "-pthread", "-std=gnu11", "-Wall", "-Wextra",
-                                 os.path.join(HERE, "guest.c"), "-o", out]
+def compile_guest(out):
+    compiler = os.environ.get("CC", "").split() or [need_program("cc", "gcc")]
+    argv = compiler + ["-static", "-O2", "-pthread", "-std=gnu11", "-Wall", "-Wextra",
+                       os.path.join(HERE, "guest.c"), "-o", out]
     try:
         done = subprocess.run(argv, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except OSError as err:
@@ -417,7 +411,7 @@ def prune_initramfs(folder):
 def build_initramfs(info, path):
     prune_initramfs(info["dir"])
     program = path + ".init"
-    compile_guest(info["arch"], program)
+    compile_guest(program)
     archive = Cpio()
     for folder in ("bin", "dev", "modules", "mnt", "proc", "sys", "tmp"):
         archive.add(folder, stat.S_IFDIR | 0o755)
@@ -1546,7 +1540,8 @@ def make_parser():
     one = add_command(commands, "fetch", command_fetch, "get a kernel into the cache", named=False)
     one.add_argument("--suite", default=DEFAULT_SUITE, help="one of %s" % ", ".join(SUITES))
     one.add_argument("--arch", default=DEFAULT_ARCH, help="one of %s" % ", ".join(ARCHES))
-    add_boot_options(add_command(commands, "boot", command_boot, "boot a guest and leave it running"))
+    add_boot_options(
+        add_command(commands, "boot", command_boot, "boot a guest and leave it running"))
     one = add_command(commands, "truth", command_truth, "ask the guest again for its truth")
     one.add_argument("--short", action=argparse.BooleanOptionalAction, default=None,
                      help="one line per process (default: above %d)" % SHORT_TRUTH_ABOVE)
