@@ -264,25 +264,6 @@ void table_str(struct table *t, const char *str)
 		table_null(t);
 }
 
-void size_text(char text[24], uint64_t bytes)
-{
-	static const char suffix[] = "BKMGTPE";
-	unsigned shift = 0, i = 0;
-
-	while (bytes >> shift >= 1024 && shift < 60) {
-		shift += 10;
-		i++;
-	}
-	uint64_t whole = bytes >> shift;
-	if (shift == 0 || whole >= 100) {
-		snprintf(text, 24, "%llu%c", (unsigned long long)whole, suffix[i]);
-	} else {
-		uint64_t tenth = ((bytes >> (shift - 10) & 1023) * 10) >> 10;
-		snprintf(text, 24, "%llu.%llu%c", (unsigned long long)whole,
-			 (unsigned long long)tenth, suffix[i]);
-	}
-}
-
 void table_size(struct table *t, uint64_t bytes)
 {
 	char text[24];

@@ -93,7 +93,4 @@ int color_wanted(const struct ctx *ctx);
 const char *style_begin(enum table_style style);
 extern const char style_end[];
 
-/* "1.5M" into text: three digits at least, a suffix of 1024s. */
-void size_text(char text[24], uint64_t bytes);
-
 #endif

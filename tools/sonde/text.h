@@ -24,4 +24,7 @@ size_t text_utf8(const char *s, size_t len, uint32_t *ret);
 /* The longest head of printable text that takes at most width columns; *ret_width what it takes. */
 size_t text_fit(const char *s, size_t len, size_t width, size_t *ret_width);
 
+/* "1.5M", "12.0K", "100M": a suffix of 1024s; tenths below 100. */
+void size_text(char text[24], uint64_t bytes);
+
 #endif
