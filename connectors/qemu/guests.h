@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* The QEMU processes of this machine, as /proc and their command lines show them. */
+#ifndef QEMU_GUESTS_H
+#define QEMU_GUESTS_H
+
+#include <limits.h>
+#include <sonde/plugin.h>
+#include <sys/types.h>
+
+#define GUEST_QMP_MAX 4
+
+struct guest {
+	pid_t pid;
+	char name[128];                    /* -name; "" for none                         */
+	char qmp[GUEST_QMP_MAX][PATH_MAX]; /* [n_qmp], from the root, as seen from here  */
+	size_t n_qmp;
+	char machine[64];        /* first word of -machine or -M; "" default   */
+	char program[64];        /* "qemu-system-x86_64"                       */
+	uint64_t memory;         /* -m in bytes; 0 not given                   */
+	char memory_backend[64]; /* memory-backend= of the machine; "" none    */
+};
+
+/* Take the arguments of pid (n_bytes of them, each ended by NUL) apart. Returns 1, 0 not a QEMU. */
+int guest_parse(struct guest *ret, pid_t pid, const char *cmdline, size_t n_bytes);
+
+/* Read one process. Returns 1, 0 when it is not a QEMU or not there. */
+int guest_read(struct guest *ret, pid_t pid);
+
+/*
+ * The guest that a name means: a -name, else a process number.
+ *
+ * Returns   0; SONDE_E_NOT_FOUND (err lists the guests there are); SONDE_E_AMBIGUOUS (err lists
+ * whose name it is).
+ */
+int guest_find(const struct sonde_host *host, const char *name, struct guest *ret,
+	       struct sonde_error *err);
+
+/* The guest one of whose QMP sockets is at path. Returns 1, 0 none. */
+int guest_find_qmp(const char *path, struct guest *ret);
+
+#endif
