@@ -155,6 +155,20 @@ void buf_hex(struct buf *buf, uint64_t value, unsigned width)
 	buf_bytes(buf, digits + n, sizeof(digits) - n);
 }
 
+void buf_hex_bytes(struct buf *buf, const void *bytes, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *from = bytes;
+
+	if (len == 0)
+		return;
+	char *to = buf_room(buf, 2 * len);
+	for (size_t i = 0; i < len; i++) {
+		to[2 * i] = digits[from[i] >> 4];
+		to[2 * i + 1] = digits[from[i] & 15];
+	}
+}
+
 void buf_finish(struct buf *buf)
 {
 	free(buf->bytes);

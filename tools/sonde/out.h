@@ -38,6 +38,8 @@ void buf_char(struct buf *buf, char c);
 void buf_u64(struct buf *buf, uint64_t value);
 /* Lower-case hex, at least digits wide, no 0x. */
 void buf_hex(struct buf *buf, uint64_t value, unsigned digits);
+/* Two digits a byte. */
+void buf_hex_bytes(struct buf *buf, const void *bytes, size_t len);
 void buf_finish(struct buf *buf);
 
 /* realloc that ends the program with a message where there is no memory. */

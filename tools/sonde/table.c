@@ -341,14 +341,12 @@ void table_addrs(struct table *t, const uint64_t *addrs, size_t n)
 void table_hex(struct table *t, const void *bytes, size_t len)
 {
 	struct cell *cell = begin(t);
-	const unsigned char *b = bytes;
 	const char *quote = t->format == TABLE_JSON ? "\"" : "";
 
 	if (!cell)
 		return;
 	buf_str(&t->bytes, quote);
-	for (size_t i = 0; i < len; i++)
-		buf_hex(&t->bytes, b[i], 2);
+	buf_hex_bytes(&t->bytes, bytes, len);
 	buf_str(&t->bytes, quote);
 	end(t, cell);
 }
