@@ -69,6 +69,11 @@ static inline void tools_stack_reused(struct stack_tools *tools, void *bottom, s
 	tools->asan_size = size;
 	__asan_unpoison_memory_region(bottom, size);
 #endif
+#ifdef TASK_TSAN
+	/* The old fiber still holds the call stack of the frames that never returned. */
+	__tsan_destroy_fiber(tools->tsan_fiber);
+	tools->tsan_fiber = __tsan_create_fiber(0);
+#endif
 }
 
 static inline void tools_stack_destroyed(struct stack_tools *tools, void *bottom, size_t size)

@@ -3,8 +3,8 @@
 #include "task/stack.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
-#define GUARD_SIZE 4096u
 #define KEEP_MAX   1024u /* more than this many idle stacks go back to the system */
 
 static size_t room(const struct stack *stack)
@@ -12,20 +12,27 @@ static size_t room(const struct stack *stack)
 	return (size_t)((const char *)stack - stack->bottom);
 }
 
+/* One page of the host, whose size differs between kernels of one architecture. */
+static size_t guard_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
 static struct stack *stack_map(void)
 {
-	char *base = mmap(NULL, GUARD_SIZE + STACK_SIZE, PROT_READ | PROT_WRITE,
+	size_t guard = guard_size();
+	char *base = mmap(NULL, guard + STACK_SIZE, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (base == MAP_FAILED)
 		return NULL;
-	if (mprotect(base, GUARD_SIZE, PROT_NONE)) {
-		munmap(base, GUARD_SIZE + STACK_SIZE);
+	if (mprotect(base, guard, PROT_NONE)) {
+		munmap(base, guard + STACK_SIZE);
 		return NULL;
 	}
 	size_t head = (sizeof(struct stack) + 63) & ~(size_t)63;
-	struct stack *stack = (void *)(base + GUARD_SIZE + STACK_SIZE - head);
-	stack->bottom = base + GUARD_SIZE;
+	struct stack *stack = (void *)(base + guard + STACK_SIZE - head);
+	stack->bottom = base + guard;
 	tools_stack_created(&stack->tools, stack->bottom, room(stack));
 	return stack;
 }
@@ -33,7 +40,7 @@ static struct stack *stack_map(void)
 static void stack_unmap(struct stack *stack)
 {
 	tools_stack_destroyed(&stack->tools, stack->bottom, room(stack));
-	munmap(stack->bottom - GUARD_SIZE, GUARD_SIZE + STACK_SIZE);
+	munmap(stack->bottom - guard_size(), guard_size() + STACK_SIZE);
 }
 
 struct stack *stack_get(struct stack_pool *pool)

@@ -25,6 +25,7 @@ struct sonde_task {
 	struct sonde_task *joiner; /* parked until we end */
 	int result;
 	bool ended, detached;
+	bool joined; /* somebody waits in join, and frees it */
 };
 
 /* The thread's own stack: where tasks come back to. One a loop, made with the first task. */
@@ -156,15 +157,18 @@ void task_unpark(struct sonde_task *task)
 
 int sonde_task_join(struct sonde_task *self, struct sonde_task *task)
 {
-	if (task->detached || task->joiner || self == task)
+	if (task->detached || task->joined || self == task)
 		return SONDE_E_BAD_ARG;
+	task->joined = true;
 	if (!task->ended && self) {
 		task->joiner = self;
 		task_park(self);
 	} else if (!task->ended) {
 		int r = loop_pump(task->loop, &task->ended);
-		if (r < 0)
+		if (r < 0) {
+			task->joined = false;
 			return r;
+		}
 	}
 	int result = task->result;
 	task_free(task);
@@ -173,6 +177,8 @@ int sonde_task_join(struct sonde_task *self, struct sonde_task *task)
 
 void sonde_task_detach(struct sonde_task *task)
 {
+	if (task->joined)
+		return; /* whoever waits for it frees it */
 	if (task->ended)
 		task_free(task);
 	else
