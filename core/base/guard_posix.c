@@ -7,7 +7,8 @@
 #include <signal.h>
 #include <stddef.h>
 
-static _Thread_local struct guard *current;
+/* initial-exec: the handler may be the first to touch it, and must not allocate. */
+static _Thread_local __attribute__((tls_model("initial-exec"))) struct guard *current;
 static struct sigaction previous;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int install_result;
@@ -16,9 +17,13 @@ static void give_back(int signo, siginfo_t *info, void *context)
 {
 	if (previous.sa_flags & SA_SIGINFO) {
 		previous.sa_sigaction(signo, info, context);
+	} else if (previous.sa_handler == SIG_IGN && info->si_code <= 0) {
+		return;
 	} else if (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN) {
-		/* The faulting instruction runs again and meets the default action. */
+		/* A fault happens again and meets the default action; a sent signal must be repeated. */
 		signal(signo, SIG_DFL);
+		if (info->si_code <= 0)
+			raise(signo);
 	} else {
 		previous.sa_handler(signo);
 	}

@@ -40,8 +40,8 @@ struct engine_ops {
 	void (*submit)(struct engine *engine, struct file_op *list);
 	/* Hand back what has completed; returns how many. NULL: they come by loop_post. */
 	int (*reap)(struct engine *engine);
-	/* Send what submit prepared to the kernel; NULL: nothing to send. */
-	void (*kick)(struct engine *engine);
+	/* Send what submit prepared to the kernel; true: some is left. NULL: nothing to send. */
+	bool (*kick)(struct engine *engine);
 	/* A descriptor readable when reap has work; NULL: none. */
 	int (*fd)(struct engine *engine);
 };

@@ -54,6 +54,17 @@ static int setup(struct io_uring *ring, unsigned depth)
 	return r;
 }
 
+/* Plain reads and writes came with linux 5.6, rings with 5.1. */
+static bool has_moves(struct io_uring *ring)
+{
+	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+	bool has = probe && io_uring_opcode_supported(probe, IORING_OP_READ) &&
+		   io_uring_opcode_supported(probe, IORING_OP_WRITE);
+
+	io_uring_free_probe(probe);
+	return has;
+}
+
 static int uring_open(struct sonde_loop *loop, const struct sonde_loop_options *options,
 		      struct engine **ret, struct sonde_error *err)
 {
@@ -69,6 +80,13 @@ static int uring_open(struct sonde_loop *loop, const struct sonde_loop_options *
 				       r == -EPERM || r == -EACCES ? SONDE_E_NO_ACCESS
 								   : SONDE_E_UNSUPPORTED,
 				       "io_uring refused: %s%s", strerror(-r), remedy(-r));
+	}
+	if (!has_moves(&engine->ring)) {
+		io_uring_queue_exit(&engine->ring);
+		free(engine);
+		return sonde_error_set(err, SONDE_E_UNSUPPORTED,
+				       "io_uring refused: this kernel's rings cannot read and write "
+				       "(needs 5.6)");
 	}
 	engine->backlog_tail = &engine->backlog;
 	*ret = engine;
@@ -105,7 +123,7 @@ static bool prepare(struct engine *engine, struct file_op *op)
 	return true;
 }
 
-static void uring_kick(struct engine *engine)
+static bool uring_kick(struct engine *engine)
 {
 	while (engine->backlog && prepare(engine, engine->backlog)) {
 		engine->backlog = engine->backlog->next;
@@ -113,11 +131,12 @@ static void uring_kick(struct engine *engine)
 			engine->backlog_tail = &engine->backlog;
 	}
 	if (engine->unsent == 0)
-		return;
+		return false;
 	/* EAGAIN, EBUSY: the kernel is short of something; what is prepared goes with the next kick. */
 	int r = io_uring_submit(&engine->ring);
 	if (r > 0)
 		engine->unsent -= (uint32_t)r < engine->unsent ? (uint32_t)r : engine->unsent;
+	return engine->unsent || engine->backlog;
 }
 
 static void uring_submit(struct engine *engine, struct file_op *list)

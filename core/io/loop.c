@@ -24,6 +24,8 @@
 
 #define DEPTH_DEFAULT 128u
 #define DEPTH_MAX     4096u
+#define DELAY_MAX     64u        /* passes a flush waits for ready work to end     */
+#define RETRY_NS      UINT64_C(1000000) /* the kernel was short of something: how soon again */
 
 static int store_open(struct sonde_loop *loop)
 {
@@ -111,6 +113,7 @@ void sonde_loop_destroy(struct sonde_loop *loop)
 	close_fd(loop->timer_fd);
 	pthread_mutex_destroy(&loop->fragments_lock);
 	free(loop->fragments);
+	free(loop->spare_fragments);
 	free(loop->ops);
 	free(loop);
 }
@@ -126,11 +129,18 @@ const char *sonde_loop_engine(const struct sonde_loop *loop, const char **ret_wh
 
 /* ---- nodes ---------------------------------------------------------------------------- */
 
+void loop_changed(struct sonde_loop *loop)
+{
+	if (loop->poll_fd >= 0 && !loop->inside)
+		sonde_loop_fd(loop);
+}
+
 void loop_add_ready(struct sonde_loop *loop, struct loop_ready *ready)
 {
 	ready->next = NULL;
 	*loop->ready_tail = ready;
 	loop->ready_tail = &ready->next;
+	loop_changed(loop);
 }
 
 void loop_add_flush(struct sonde_loop *loop, struct loop_flush *flush)
@@ -141,6 +151,7 @@ void loop_add_flush(struct sonde_loop *loop, struct loop_flush *flush)
 	flush->next = NULL;
 	*loop->flush_tail = flush;
 	loop->flush_tail = &flush->next;
+	loop_changed(loop);
 }
 
 void loop_add_done(struct sonde_loop *loop, struct sonde_io *io)
@@ -150,7 +161,7 @@ void loop_add_done(struct sonde_loop *loop, struct sonde_io *io)
 	loop->done_tail = &io_core(io)->next;
 }
 
-void sonde_loop_wake(struct sonde_loop *loop)
+static void signal_work(struct sonde_loop *loop)
 {
 	uint64_t one = 1;
 	int saved = errno;
@@ -158,6 +169,12 @@ void sonde_loop_wake(struct sonde_loop *loop)
 
 	(void)r; /* EAGAIN: the counter is full, so it is readable already */
 	errno = saved;
+}
+
+void sonde_loop_wake(struct sonde_loop *loop)
+{
+	atomic_store(&loop->woken, true);
+	signal_work(loop);
 }
 
 void loop_post(struct sonde_loop *loop, struct loop_post *post)
@@ -169,7 +186,7 @@ void loop_post(struct sonde_loop *loop, struct loop_post *post)
 	} while (!atomic_compare_exchange_weak_explicit(&loop->posts, &head, post,
 							memory_order_release, memory_order_relaxed));
 	if (!head)
-		sonde_loop_wake(loop);
+		signal_work(loop);
 }
 
 void loop_post_fragment(struct sonde_loop *loop, const struct loop_fragment *fragment)
@@ -186,7 +203,10 @@ void loop_post_fragment(struct sonde_loop *loop, const struct loop_fragment *fra
 	/* Without room the stretch is never told, and io_finish makes its piece an error. */
 	if (loop->n_fragments < loop->cap_fragments)
 		loop->fragments[loop->n_fragments++] = *fragment;
+	bool first = !atomic_exchange_explicit(&loop->has_fragments, true, memory_order_relaxed);
 	pthread_mutex_unlock(&loop->fragments_lock);
+	if (first)
+		signal_work(loop);
 }
 
 /* ---- the store of file operations -------------------------------------------------------- */
@@ -208,14 +228,20 @@ void loop_put_op(struct sonde_loop *loop, struct file_op *op)
 	op->next = loop->free_ops;
 	loop->free_ops = op;
 	loop->ops_in_use--;
-	if (loop->op_waiters) {
-		struct loop_flush *flush = loop->op_waiters;
-		loop->op_waiters = flush->next;
-		if (!loop->op_waiters)
-			loop->op_waiters_tail = &loop->op_waiters;
-		flush->queued = false;
-		loop_add_flush(loop, flush);
-	}
+}
+
+/* One waiter a pass, as long as there is something to have: a waiter may leave operations unused. */
+static void serve_op_waiter(struct sonde_loop *loop)
+{
+	struct loop_flush *flush = loop->op_waiters;
+
+	if (!flush || !loop->free_ops)
+		return;
+	loop->op_waiters = flush->next;
+	if (!loop->op_waiters)
+		loop->op_waiters_tail = &loop->op_waiters;
+	flush->queued = false;
+	loop_add_flush(loop, flush);
 }
 
 void loop_wait_op(struct sonde_loop *loop, struct loop_flush *flush)
@@ -230,15 +256,24 @@ void loop_wait_op(struct sonde_loop *loop, struct loop_flush *flush)
 
 /* ---- turning ---------------------------------------------------------------------------- */
 
-static void account_fragments(struct sonde_loop *loop)
+/* Two buffers change places, so that no lock is held while watchers are told. */
+static int account_fragments(struct sonde_loop *loop)
 {
+	if (!atomic_load_explicit(&loop->has_fragments, memory_order_relaxed))
+		return 0;
 	pthread_mutex_lock(&loop->fragments_lock);
-	for (size_t i = 0; i < loop->n_fragments; i++) {
-		struct loop_fragment *f = &loop->fragments[i];
-		io_account(f->io, f->piece, f->off, f->len, f->err);
-	}
+	struct loop_fragment *told = loop->fragments;
+	size_t n = loop->n_fragments, cap = loop->cap_fragments;
+	loop->fragments = loop->spare_fragments;
+	loop->cap_fragments = loop->cap_spare;
 	loop->n_fragments = 0;
+	atomic_store_explicit(&loop->has_fragments, false, memory_order_relaxed);
 	pthread_mutex_unlock(&loop->fragments_lock);
+	loop->spare_fragments = told;
+	loop->cap_spare = cap;
+	for (size_t i = 0; i < n; i++)
+		io_account(told[i].io, told[i].piece, told[i].off, told[i].len, told[i].err);
+	return n > 0;
 }
 
 static struct loop_post *take_posts(struct sonde_loop *loop)
@@ -260,11 +295,9 @@ static struct loop_post *take_posts(struct sonde_loop *loop)
 static int run_posts(struct sonde_loop *loop)
 {
 	struct loop_post *post = take_posts(loop);
-	int ran = 0;
-
 	/* A request's fragments were told before it was posted, so they are all here. */
-	if (post)
-		account_fragments(loop);
+	int ran = account_fragments(loop);
+
 	while (post) {
 		struct loop_post *next = post->next;
 		post->run(post);
@@ -332,8 +365,18 @@ static void kick(struct sonde_loop *loop)
 {
 	const struct engine_ops *ops = loop->engine_ops;
 
-	if (ops && ops->kick && loop->ops_in_use)
-		ops->kick(loop->engine);
+	loop->unsent = ops && ops->kick && loop->ops_in_use && ops->kick(loop->engine);
+}
+
+/* A flush waits until nothing else can run, but not for ever: tasks may yield to each other without end. */
+static bool may_flush(struct sonde_loop *loop)
+{
+	if (!loop->flush_head)
+		return false;
+	if ((loop->ready_head || loop->done_head) && ++loop->n_delayed < DELAY_MAX)
+		return false;
+	loop->n_delayed = 0;
+	return true;
 }
 
 /* One pass; a flush runs only when nothing else could. Returns what ran, the flush as one. */
@@ -345,7 +388,8 @@ static int pass(struct sonde_loop *loop)
 	ran += reap(loop);
 	ran += run_done(loop);
 	ran += run_ready(loop);
-	if (!loop->ready_head && !loop->done_head && loop->flush_head) {
+	serve_op_waiter(loop);
+	if (may_flush(loop)) {
 		run_flush(loop);
 		ran++;
 	}
@@ -380,6 +424,8 @@ static void wait_for_events(struct sonde_loop *loop, uint64_t timeout_ns)
 				 { .fd = engine_fd(loop), .events = POLLIN } };
 	struct timespec ts, *limit = NULL;
 
+	if (loop->unsent && timeout_ns > RETRY_NS)
+		timeout_ns = RETRY_NS;
 	if (next != UINT64_MAX) {
 		now = sonde_now_ns();
 		if (next <= now)
@@ -418,10 +464,15 @@ int sonde_loop_wait(struct sonde_loop *loop, uint64_t timeout_ns)
 {
 	int ran = sonde_loop_turn(loop);
 
-	if (ran != 0)
-		return ran;
-	wait_for_events(loop, timeout_ns);
-	return sonde_loop_turn(loop);
+	if (ran == 0) {
+		/* A wake that came before the wait ends it as well. */
+		if (!atomic_load(&loop->woken))
+			wait_for_events(loop, timeout_ns);
+		ran = sonde_loop_turn(loop);
+	}
+	if (ran >= 0)
+		atomic_store(&loop->woken, false);
+	return ran;
 }
 
 static bool is_idle(const struct sonde_loop *loop)
@@ -449,6 +500,7 @@ int loop_pump(struct sonde_loop *loop, const bool *done)
 		if (ran == 0 && !*done)
 			wait_for_events(loop, UINT64_MAX);
 	}
+	loop_changed(loop);
 	return SONDE_OK;
 }
 
@@ -495,6 +547,6 @@ int sonde_loop_fd(struct sonde_loop *loop)
 	}
 	timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 	if (has_work(loop))
-		sonde_loop_wake(loop);
+		signal_work(loop);
 	return loop->poll_fd;
 }

@@ -60,15 +60,23 @@ struct sonde_loop {
 	struct loop_flush *flush_head, **flush_tail;
 	struct sonde_io *done_head, **done_tail; /* completion door: callbacks to call */
 	struct sonde_timer *timers;              /* pairing heap, earliest at the root */
+	struct sonde_timer *new_timers;          /* started while timers fire          */
+	bool firing;
 	size_t n_timers, n_tasks, n_inflight;    /* what sonde_loop_run waits for      */
 
 	_Atomic(struct loop_post *) posts; /* from any thread, newest first */
 	pthread_mutex_t fragments_lock;
 	struct loop_fragment *fragments; /* [n_fragments], room for cap_fragments */
 	size_t n_fragments, cap_fragments;
+	struct loop_fragment *spare_fragments; /* the other buffer, [cap_spare]        */
+	size_t cap_spare;
+	atomic_bool has_fragments;
 	int wake_fd; /* eventfd: something was posted                            */
 	int poll_fd; /* epoll over wake, engine and timer descriptors; -1 unused */
 	int timer_fd;
+	atomic_bool woken;  /* sonde_loop_wake was called; no wait has answered yet          */
+	bool unsent;        /* the engine could not give the kernel all it has: try again    */
+	unsigned n_delayed; /* passes a flush has waited for ready work to end               */
 
 	uint32_t kind; /* enum sonde_engine that was asked for                   */
 	const struct engine_ops *engine_ops; /* NULL: bytes move in the submitting call */
@@ -84,11 +92,14 @@ static inline bool loop_is_here(const struct sonde_loop *loop)
 	return pthread_equal(loop->owner, pthread_self());
 }
 
+/* Work or a timer was added: where that happens outside a turn, a foreign loop must see it. */
+void loop_changed(struct sonde_loop *loop);
+
 void loop_add_ready(struct sonde_loop *loop, struct loop_ready *ready);
 void loop_add_flush(struct sonde_loop *loop, struct loop_flush *flush);
 /* Any thread. */
 void loop_post(struct sonde_loop *loop, struct loop_post *post);
-/* Any thread but the loop's: account for a fragment before its request is posted. */
+/* Any thread but the loop's: account for a fragment before its request is posted; wakes the loop. */
 void loop_post_fragment(struct sonde_loop *loop, const struct loop_fragment *fragment);
 /* Call io->done from the loop, not from here. */
 void loop_add_done(struct sonde_loop *loop, struct sonde_io *io);

@@ -65,16 +65,24 @@ static void detach(struct sonde_loop *loop, struct sonde_timer *timer)
 	struct sonde_timer *prev = timer->core[PREV], *sibling = timer->core[SIBLING];
 	struct sonde_timer *children = meld_children(timer->core[CHILD]);
 
-	if (!prev) {
+	if (timer == loop->timers) {
 		loop->timers = children;
+	} else if (timer == loop->new_timers) {
+		loop->new_timers = children;
 	} else {
+		/* The children are no earlier than their parent's parent, so they take its place. */
+		struct sonde_timer *next = children ? children : sibling;
+		if (children) {
+			children->core[SIBLING] = sibling;
+			if (sibling)
+				sibling->core[PREV] = children;
+		}
 		if (prev->core[CHILD] == timer)
-			prev->core[CHILD] = sibling;
+			prev->core[CHILD] = next;
 		else
-			prev->core[SIBLING] = sibling;
-		if (sibling)
-			sibling->core[PREV] = prev;
-		loop->timers = meld(loop->timers, children);
+			prev->core[SIBLING] = next;
+		if (next)
+			next->core[PREV] = prev;
 	}
 	timer->core[CHILD] = timer->core[SIBLING] = timer->core[PREV] = timer->core[RUNNING] = NULL;
 	loop->n_timers--;
@@ -86,8 +94,11 @@ int sonde_timer_start(struct sonde_loop *loop, struct sonde_timer *timer)
 		return SONDE_E_BAD_ARG;
 	timer->core[CHILD] = timer->core[SIBLING] = timer->core[PREV] = NULL;
 	timer->core[RUNNING] = loop;
-	loop->timers = meld(loop->timers, timer);
+	/* Those started by a timer wait for the next turn, however early they are. */
+	struct sonde_timer **heap = loop->firing ? &loop->new_timers : &loop->timers;
+	*heap = meld(*heap, timer);
 	loop->n_timers++;
+	loop_changed(loop);
 	return SONDE_OK;
 }
 
@@ -110,13 +121,16 @@ int timers_fire(struct sonde_loop *loop)
 
 	if (!loop->timers)
 		return 0;
-	/* One reading of the clock: timers started by a timer wait for the next turn. */
 	uint64_t now = sonde_now_ns();
-	while (loop->timers && loop->timers->at_ns <= now && fired < 1024) {
+	loop->firing = true;
+	while (loop->timers && loop->timers->at_ns <= now) {
 		struct sonde_timer *timer = loop->timers;
 		detach(loop, timer);
 		timer->fire(timer);
 		fired++;
 	}
+	loop->firing = false;
+	loop->timers = meld(loop->timers, loop->new_timers);
+	loop->new_timers = NULL;
 	return fired;
 }

@@ -34,12 +34,12 @@ struct connector_space {
 	struct file_maps maps;
 	size_t hint;
 	bool guarded;                        /* copies may meet a truncated file           */
-	bool writable_map;
 	struct loop_flush resume;            /* runs when operations are free again        */
 	struct sonde_io *backlog, **backlog_tail; /* not sent, or not taken yet            */
 	struct sonde_io *working;            /* transfer: the batch a worker thread has    */
 	struct file_op work;                 /* ... and what carries it there and back     */
 	size_t n_taken;                      /* submit: requests the connector has         */
+	size_t took;                         /* ... and how many this offer gave it        */
 	bool submitting;
 };
 
@@ -119,16 +119,13 @@ static inline void settle(struct sonde_io *io, uint32_t len, int32_t err)
 	advance(io, len);
 }
 
-static int32_t copy(const struct connector_space *cs, const struct sonde_io *io,
-		    const struct stretch *s)
+static int32_t copy(const struct sonde_io *io, const struct stretch *s)
 {
 	char *there = s->extent->ptr + s->in_extent;
 
 	if (io->op == SONDE_IO_READ)
 		memcpy(s->buf, there, s->len);
-	else if (!cs->writable_map && s->extent->kind == SONDE_EXTENT_FILE)
-		return SONDE_E_READ_ONLY;
-	else if (!(s->extent->flags & SONDE_REGION_WRITE))
+	else if (s->extent->ptr_read_only)
 		return SONDE_E_READ_ONLY;
 	else
 		memcpy(there, s->buf, s->len);
@@ -145,20 +142,24 @@ static int32_t zero(const struct sonde_io *io, const struct stretch *s)
 	return SONDE_OK;
 }
 
-/* Settle a stretch that needs no file operation; false: it does. */
-static inline bool settle_here(struct connector_space *cs, struct sonde_io *io,
-			       const struct stretch *s)
+static inline bool is_denied(const struct sonde_io *io, const struct extent *e)
+{
+	return io->op != SONDE_IO_READ && !(e->flags & SONDE_REGION_WRITE);
+}
+
+/* Settle a stretch that needs neither a copy under guard nor a file operation; false: it does. */
+static inline bool settle_plain(struct sonde_io *io, const struct stretch *s)
 {
 	const struct extent *e = s->extent;
 
 	if (!e)
 		settle(io, s->len, SONDE_E_NOT_MAPPED);
-	else if (e->ptr)
-		settle(io, s->len, copy(cs, io, s));
-	else if (e->kind == SONDE_EXTENT_ZERO)
-		settle(io, s->len, zero(io, s));
 	else if (e->kind == SONDE_EXTENT_ABSENT)
 		settle(io, s->len, e->err);
+	else if (is_denied(io, e))
+		settle(io, s->len, SONDE_E_READ_ONLY);
+	else if (e->kind == SONDE_EXTENT_ZERO)
+		settle(io, s->len, zero(io, s));
 	else
 		return false;
 	return true;
@@ -222,65 +223,64 @@ static void settle_by_pread(struct sonde_io *io, const struct stretch *s)
 	}
 }
 
-/* One page of a stretch whose copy faults goes down as truncated. */
-static void settle_fault(struct connector_space *cs, struct sonde_io *io)
-{
-	struct stretch s = stretch_at(cs, io);
-
-	settle(io, rest_of_page((uintptr_t)(s.extent->ptr + s.in_extent), s.len),
-	       SONDE_E_TRUNCATED);
-}
-
-static void move_unguarded(struct connector_space *cs, struct sonde_io *io, bool by_page)
+/* Every copy in one stretch, as fast as it goes. */
+static void move_unguarded(struct connector_space *cs, struct sonde_io *io)
 {
 	while (io_core(io)->piece < io->n) {
 		struct stretch s = stretch_at(cs, io);
-		if (by_page && s.extent && s.extent->ptr)
-			s.len = rest_of_page((uintptr_t)(s.extent->ptr + s.in_extent), s.len);
-		if (!settle_here(cs, io, &s))
+		if (s.extent && s.extent->ptr && !is_denied(io, s.extent))
+			settle(io, s.len, copy(io, &s));
+		else if (!settle_plain(io, &s))
 			settle_by_pread(io, &s);
 	}
 }
 
-/* After the first fault the request goes on page by page, so the failing one is known. */
-static void move_guarded(struct connector_space *cs, struct sonde_io *io)
-{
-	struct guard guard;
-	volatile bool by_page = false;
-
-	if (GUARD_ENTER(&guard)) {
-		if (by_page)
-			settle_fault(cs, io);
-		by_page = true;
-	}
-	move_unguarded(cs, io, by_page);
-	guard_leave(&guard);
-}
-
-/* With a watcher the guard covers each copy alone: his callback is no business of it. */
-static int32_t copy_guarded(const struct connector_space *cs, const struct sonde_io *io,
-			    const struct stretch *s)
+static int32_t copy_guarded(const struct sonde_io *io, const struct stretch *s)
 {
 	struct guard guard;
 	volatile int32_t err = SONDE_E_TRUNCATED;
 
 	if (!GUARD_ENTER(&guard))
-		err = copy(cs, io, s);
+		err = copy(io, s);
 	guard_leave(&guard);
 	return err;
 }
 
-static void move_watched(struct connector_space *cs, struct sonde_io *io)
+/*
+ * Settle the stretch at the cursor if it is mapped, or as settle_plain. Page by page, each copy under a
+ * guard of its own: a fault costs its page, and no watcher is called inside one.
+ */
+static bool settle_guarded(struct sonde_io *io, struct stretch *s)
+{
+	if (!s->extent || !s->extent->ptr || is_denied(io, s->extent))
+		return settle_plain(io, s);
+	s->len = rest_of_page((uintptr_t)(s->extent->ptr + s->in_extent), s->len);
+	settle(io, s->len, copy_guarded(io, s));
+	return true;
+}
+
+static void move_by_page(struct connector_space *cs, struct sonde_io *io)
 {
 	while (io_core(io)->piece < io->n) {
 		struct stretch s = stretch_at(cs, io);
-		if (s.extent && s.extent->ptr) {
-			s.len = rest_of_page((uintptr_t)(s.extent->ptr + s.in_extent), s.len);
-			settle(io, s.len, copy_guarded(cs, io, &s));
-		} else if (!settle_here(cs, io, &s)) {
+		if (!settle_guarded(io, &s))
 			settle_by_pread(io, &s);
-		}
 	}
+}
+
+/* One guard for the whole request; after a fault it goes on page by page from its cursor. */
+static void move_guarded(struct connector_space *cs, struct sonde_io *io)
+{
+	struct guard guard;
+	volatile bool faulted = true;
+
+	if (!GUARD_ENTER(&guard)) {
+		move_unguarded(cs, io);
+		faulted = false;
+	}
+	guard_leave(&guard);
+	if (faulted)
+		move_by_page(cs, io);
 }
 
 static void submit_inline(struct sonde_space *space, struct sonde_io *list)
@@ -290,12 +290,12 @@ static void submit_inline(struct sonde_space *space, struct sonde_io *list)
 	while (list) {
 		struct sonde_io *io = list;
 		list = io_core(io)->next;
-		if (cs->guarded && !io->fragment)
-			move_guarded(cs, io);
-		else if (cs->guarded)
-			move_watched(cs, io);
+		if (!cs->guarded)
+			move_unguarded(cs, io);
+		else if (io->fragment)
+			move_by_page(cs, io);
 		else
-			move_unguarded(cs, io, false);
+			move_guarded(cs, io);
 		io_finish(io);
 	}
 }
@@ -373,7 +373,7 @@ static bool send_io(struct connector_space *cs, struct sonde_io *io, struct file
 	}
 	while (io_core(io)->piece < io->n) {
 		struct stretch s = stretch_at(cs, io);
-		if (settle_here(cs, io, &s))
+		if (settle_guarded(io, &s))
 			continue;
 		if (!send_stretch(cs, io, &s, tail))
 			return false;
@@ -505,6 +505,7 @@ static void offer(void *arg, struct sonde_io *const *ios, size_t n)
 	if (taken > n)
 		taken = n;
 	cs->n_taken -= n - taken;
+	cs->took += taken;
 	for (size_t i = taken; i < n; i++)
 		backlog_add(cs, ios[i]);
 }
@@ -518,16 +519,38 @@ static struct sonde_io *take_backlog(struct connector_space *cs)
 	return list;
 }
 
-/* Offer what waits; when nothing is with the connector and it still takes nothing, fail it all. */
+/* What was cancelled while it waited is not offered any more. */
+static void drop_cancelled(struct connector_space *cs)
+{
+	struct sonde_io *list = take_backlog(cs);
+
+	while (list) {
+		struct sonde_io *io = list;
+		list = io_core(io)->next;
+		if (asked_to_stop(io))
+			io_finish_unsent(io);
+		else
+			backlog_add(cs, io);
+	}
+}
+
+/*
+ * Offer what waits, again for as long as the connector takes some and ends it at once. When nothing is
+ * with it and it still takes nothing, fail the rest.
+ */
 static void offer_backlog(struct connector_space *cs)
 {
-	if (cs->submitting)
+	if (cs->submitting || !cs->backlog)
 		return;
 	cs->submitting = true;
-	if (cs->backlog)
-		io_list_whole(take_backlog(cs), offer, cs);
+	do {
+		drop_cancelled(cs);
+		cs->took = 0;
+		if (cs->backlog)
+			io_list_whole(take_backlog(cs), offer, cs);
+	} while (cs->backlog && cs->n_taken == 0 && cs->took);
 	cs->submitting = false;
-	if (cs->n_taken == 0 && cs->backlog)
+	if (cs->n_taken == 0)
 		finish_list(take_backlog(cs));
 }
 
@@ -676,7 +699,6 @@ static int open_files(struct connector_space *cs, struct sonde_error *err)
 		if (left < 0)
 			return sonde_error_set(err, left, "out of memory");
 		cs->guarded = cs->maps.n > 0;
-		cs->writable_map = true;
 	}
 	if (left == 0 || !loop->engine_ops) {
 		space_init(&cs->space, &inline_ops, loop, true);
@@ -730,8 +752,10 @@ int space_from_connector(struct sonde_loop *loop, const struct sonde_connector_o
 	cs->resume.flush = resume_sending;
 	if (ops->extents)
 		r = open_extents(cs, err);
-	if (r == SONDE_E_UNSUPPORTED)
+	if (r == SONDE_E_UNSUPPORTED) {
+		extents_finish(&cs->extents);
 		r = open_calls(cs, err);
+	}
 	if (r < 0) {
 		file_maps_close(&cs->maps);
 		extents_finish(&cs->extents);

@@ -10,6 +10,26 @@
 
 #define EXTENTS_MAX (1u << 20)
 
+/*
+ * No file reaches beyond INT64_MAX, but a lying header may say so: bytes there are missing, and
+ * no descriptor is ever asked for them.
+ */
+static int add_beyond_files(struct extents *extents, const struct sonde_extent *told)
+{
+	uint64_t in_file = told->off > INT64_MAX ? 0 : (uint64_t)INT64_MAX - told->off;
+	struct sonde_extent inside = *told, beyond = *told;
+
+	beyond.kind = SONDE_EXTENT_ABSENT;
+	beyond.err = SONDE_E_TRUNCATED;
+	if (in_file == 0)
+		return extents_add(extents, &beyond);
+	inside.len = in_file;
+	beyond.addr += in_file;
+	beyond.len -= in_file;
+	int r = extents_add(extents, &inside);
+	return r < 0 ? r : extents_add(extents, &beyond);
+}
+
 int extents_add(struct extents *extents, const struct sonde_extent *told)
 {
 	if (told->len == 0 || told->len - 1 > UINT64_MAX - told->addr)
@@ -18,6 +38,9 @@ int extents_add(struct extents *extents, const struct sonde_extent *told)
 		return SONDE_E_BAD_ARG;
 	if (told->kind == SONDE_EXTENT_MEMORY && !told->ptr)
 		return SONDE_E_BAD_ARG;
+	if (told->kind == SONDE_EXTENT_FILE &&
+	    (told->off > INT64_MAX || told->len > (uint64_t)INT64_MAX - told->off))
+		return add_beyond_files(extents, told);
 	if (extents->n == EXTENTS_MAX)
 		return SONDE_E_LIMIT;
 	if (extents->n == extents->cap) {

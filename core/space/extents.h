@@ -16,6 +16,7 @@ struct extent {
 	uint32_t kind;       /* enum sonde_extent_kind                             */
 	uint32_t flags;      /* enum sonde_region_flag                             */
 	char *ptr;           /* MEMORY, and FILE once mapped: byte at addr; or NULL */
+	bool ptr_read_only;  /* the host's own map may not be written              */
 	uint64_t off;        /* FILE: of the byte at addr                          */
 	int32_t fd;
 	int32_t err;         /* ABSENT                                             */

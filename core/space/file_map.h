@@ -3,6 +3,7 @@
 #ifndef SONDE_SPACE_FILE_MAP_H
 #define SONDE_SPACE_FILE_MAP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,7 @@ struct file_map {
 	int32_t fd;
 	char *base; /* NULL: cannot be mapped */
 	size_t len;
+	bool read_only; /* as the descriptor */
 };
 
 struct file_maps {

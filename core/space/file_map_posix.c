@@ -18,7 +18,8 @@ static struct file_map map_file(int fd)
 
 	if (flags < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size <= 0)
 		return map;
-	int prot = PROT_READ | ((flags & O_ACCMODE) == O_RDWR ? PROT_WRITE : 0);
+	map.read_only = (flags & O_ACCMODE) != O_RDWR;
+	int prot = PROT_READ | (map.read_only ? 0 : PROT_WRITE);
 	void *base = mmap(NULL, (size_t)st.st_size, prot, MAP_SHARED, fd, 0);
 	if (base == MAP_FAILED)
 		return map;
@@ -64,10 +65,12 @@ int file_maps_open(struct file_maps *maps, struct extents *extents)
 		const struct file_map *map = get_map(maps, e->fd);
 		if (!map)
 			return SONDE_E_NO_MEMORY;
-		if (map->base && e->off < map->len && e->last - e->addr < map->len - e->off)
+		if (map->base && e->off < map->len && e->last - e->addr < map->len - e->off) {
 			e->ptr = map->base + e->off;
-		else
+			e->ptr_read_only = map->read_only;
+		} else {
 			left++;
+		}
 	}
 	return left;
 }

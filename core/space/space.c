@@ -15,14 +15,33 @@
 
 #include "task/task.h"
 
+/* What leaves now. A request that was cancelled while it waited ends here instead. */
+static struct sonde_io *take_queue(struct sonde_space *space)
+{
+	struct sonde_io *at = space->queue_head, *list = NULL, **tail = &list;
+
+	space->queue_head = NULL;
+	space->queue_tail = &space->queue_head;
+	while (at) {
+		struct sonde_io *next = io_core(at)->next;
+		if (io_core(at)->flags & IO_ASKED_CANCEL) {
+			io_finish_unsent(at);
+		} else {
+			*tail = at;
+			tail = &io_core(at)->next;
+		}
+		at = next;
+	}
+	*tail = NULL;
+	return list;
+}
+
 static void flush_queue(struct loop_flush *flush)
 {
 	struct sonde_space *space =
 		(struct sonde_space *)((char *)flush - offsetof(struct sonde_space, flush));
-	struct sonde_io *list = space->queue_head;
+	struct sonde_io *list = take_queue(space);
 
-	space->queue_head = NULL;
-	space->queue_tail = &space->queue_head;
 	if (!list)
 		return;
 	space->stats.trips++;
@@ -56,7 +75,7 @@ void space_queue(struct sonde_space *space, struct sonde_io *io)
 	loop_add_flush(space->loop, &space->flush);
 }
 
-/* The short way: nothing to wait for and nobody in front. */
+/* The short way: there is nothing to wait for. Those in the queue are not waited for either. */
 static void run_resident(struct sonde_space *space, struct sonde_io *io)
 {
 	io_core(io)->next = NULL;
@@ -97,28 +116,15 @@ static void complete_by_callback(struct sonde_io *io)
 	loop_add_done(leave_flight(io), io);
 }
 
-static void take_from_queue(struct sonde_space *space, struct sonde_io *io)
-{
-	struct sonde_io **at = &space->queue_head;
-
-	while (*at != io)
-		at = &io_core(*at)->next;
-	*at = io_core(io)->next;
-	if (!*at)
-		space->queue_tail = at;
-}
-
+/* Nothing ends here, for that would run callbacks outside the loop. The first reason stands. */
 static int cancel(struct sonde_io *io, uint32_t flags)
 {
 	struct io_core *core = io_core(io);
 
 	if (io->state != SONDE_IO_QUEUED && io->state != SONDE_IO_IN_FLIGHT)
 		return 0;
-	core->flags |= IO_ASKED_CANCEL | flags;
-	if (io->state == SONDE_IO_QUEUED) {
-		take_from_queue(core->space, io);
-		io_finish_unsent(io);
-	}
+	if (!(core->flags & IO_ASKED_CANCEL))
+		core->flags |= IO_ASKED_CANCEL | flags;
 	return 1;
 }
 
@@ -168,7 +174,7 @@ int space_issue(struct sonde_space *space, struct sonde_io *io,
 	if (r < 0)
 		return r;
 	*io_core(io) = (struct io_core){ .complete = complete };
-	if (space->resident && !space->queue_head)
+	if (space->resident)
 		run_resident(space, io);
 	else
 		space_queue(space, io);
@@ -219,7 +225,7 @@ static int transfer(struct sonde_space *space, struct sonde_xfer *xfers, size_t 
 	io_core(&waiter.io)->complete = complete_waiter;
 	io_core(&waiter.io)->flags = 0;
 	io_core(&waiter.io)->piece = io_core(&waiter.io)->off = io_core(&waiter.io)->pending = 0;
-	if (space->resident && !space->queue_head) {
+	if (space->resident) {
 		run_resident(space, &waiter.io);
 		return waiter.io.result;
 	}
@@ -273,8 +279,11 @@ static int contiguous(struct sonde_space *space, uint64_t addr, char *buf, size_
 	for (size_t off = 0; off < len;) {
 		uint32_t step = len - off < STEP ? (uint32_t)(len - off) : STEP;
 		struct sonde_xfer x = { .addr = addr + off, .buf = buf + off, .len = step };
-		if (addr > UINT64_MAX - off)
+		if (addr > UINT64_MAX - off) {
+			if (op == SONDE_IO_READ)
+				memset(buf + off, 0, len - off);
 			return first ? first : SONDE_E_NOT_MAPPED;
+		}
 		int r = transfer(space, &x, 1, op);
 		if (r < 0)
 			return r;
@@ -344,6 +353,10 @@ int sonde_space_string(struct sonde_space *space, uint64_t addr, char *buf, size
 	while (used < cap) {
 		/* Up to the end of the page: what lies behind it may be a hole the string never reaches. */
 		uint64_t at = addr + used;
+		if (at < addr) { /* past 2^64 */
+			buf[used] = 0;
+			return SONDE_E_NOT_MAPPED;
+		}
 		size_t step = SONDE_PAGE_SIZE - (at & (SONDE_PAGE_SIZE - 1));
 		if (step > cap - used)
 			step = cap - used;

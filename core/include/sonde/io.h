@@ -21,7 +21,7 @@ enum sonde_io_op { SONDE_IO_READ = 0, SONDE_IO_WRITE = 1 };
 
 /*
  *   IDLE ──submit──▶ QUEUED ──loop flushed it──▶ IN_FLIGHT ──last piece──▶ DONE
- *    ▲                  └───────────── cancel ───────────────────────────▶ │
+ *    ▲                  └──────── cancelled: the flush ends it ──────────▶ │
  *    └─────────────────────── callback is called ──────────────────────────┘
  */
 enum sonde_io_state { SONDE_IO_IDLE = 0, SONDE_IO_QUEUED, SONDE_IO_IN_FLIGHT, SONDE_IO_DONE };
