@@ -155,21 +155,27 @@ static void raw(struct read *r, const struct chunk *c, int is_last)
 	out_bytes(r->file, c->bytes, c->len);
 }
 
+static void put_row(struct read *r, uint64_t addr, const uint8_t *bytes, uint32_t len, int8_t err)
+{
+	table_addr(&r->table, addr);
+	table_u64(&r->table, len);
+	if (err == 0)
+		table_hex(&r->table, bytes, len);
+	else
+		table_null(&r->table);
+	table_str(&r->table, err ? sonde_error_name(err) : NULL);
+	table_row(&r->table);
+}
+
 static void rows(struct read *r, const struct chunk *c, int is_last)
 {
 	(void)is_last;
 	for (uint32_t off = 0, n; off < c->len; off += n) {
 		n = chunk_run(c, off);
-		if (c->err[off] == 0 && n > ROW_MAX)
-			n = ROW_MAX;
-		table_addr(&r->table, c->addr + off);
-		table_u64(&r->table, n);
-		if (c->err[off] == 0)
-			table_hex(&r->table, c->bytes + off, n);
-		else
-			table_null(&r->table);
-		table_str(&r->table, c->err[off] ? sonde_error_name(c->err[off]) : NULL);
-		table_row(&r->table);
+		uint32_t most = c->err[off] == 0 ? ROW_MAX : n;
+		for (uint32_t at = 0; at < n; at += most)
+			put_row(r, c->addr + off + at, c->bytes + off + at,
+				n - at < most ? n - at : most, c->err[off]);
 	}
 }
 
