@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* The public face of the OS layers: tries each, then asks the one that fits. */
+#include "common/os.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/lists.h"
+
+static const struct os_layer *const layers[] = { &os_linux };
+
+int sonde_os_attach(struct sonde_target *target, const struct sonde_os_options *options,
+		    struct sonde_os **ret, struct sonde_error *err)
+{
+	struct sonde_os_options own = { 0 };
+	struct sonde_target_info info;
+	int r = SONDE_E_NOT_FOUND;
+
+	if (options)
+		memcpy(&own, options,
+		       options->size < sizeof(own) ? options->size : sizeof(own));
+	sonde_target_info(target, &info);
+	if (!(info.flags & SONDE_TARGET_PHYSICAL))
+		return sonde_error_set(err, SONDE_E_UNSUPPORTED,
+				       "os: '%s' is no physical memory: an operating system is found "
+				       "in a guest or its dump, not in a process",
+				       info.name);
+	for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]) && r == SONDE_E_NOT_FOUND; i++)
+		r = layers[i]->attach(target, &own, ret, err);
+	return r;
+}
+
+void sonde_os_detach(struct sonde_os *os)
+{
+	if (os)
+		os->layer->detach(os);
+}
+
+void sonde_os_kernel(const struct sonde_os *os, struct sonde_kernel *ret)
+{
+	os->layer->kernel(os, ret);
+}
+
+const struct sonde_symbols *sonde_os_symbols(const struct sonde_os *os)
+{
+	return os->symbols;
+}
+
+const struct sonde_types *sonde_os_types(const struct sonde_os *os)
+{
+	return os->types;
+}
+
+struct sonde_space *sonde_os_kernel_memory(const struct sonde_os *os)
+{
+	return os->kernel_memory;
+}
+
+static int tasks(struct sonde_os *os, enum os_tasks what, int32_t pid, uint32_t fields,
+		 struct sonde_processes **ret, struct sonde_error *err)
+{
+	struct sonde_processes *list = calloc(1, sizeof(*list));
+
+	if (!list)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	int r = os->layer->tasks(os, what, pid, fields | SONDE_PROCESS_IDENTITY, list, err);
+	if (r < 0)
+		sonde_processes_destroy(list);
+	else
+		*ret = list;
+	return r < 0 ? r : SONDE_OK;
+}
+
+int sonde_os_processes(struct sonde_os *os, uint32_t fields, struct sonde_processes **ret,
+		       struct sonde_error *err)
+{
+	return tasks(os, OS_PROCESSES, 0, fields, ret, err);
+}
+
+int sonde_os_process(struct sonde_os *os, int32_t pid, uint32_t fields,
+		     struct sonde_processes **ret, struct sonde_error *err)
+{
+	if (pid <= 0)
+		return sonde_error_set(err, SONDE_E_NOT_FOUND, "os: no process has pid %d", pid);
+	return tasks(os, OS_PROCESSES, pid, fields, ret, err);
+}
+
+int sonde_os_threads(struct sonde_os *os, int32_t pid, uint32_t fields,
+		     struct sonde_processes **ret, struct sonde_error *err)
+{
+	return tasks(os, OS_THREADS, pid > 0 ? pid : 0, fields, ret, err);
+}
+
+int sonde_os_process_memory(struct sonde_os *os, int32_t pid, struct sonde_space **ret,
+			    struct sonde_error *err)
+{
+	return os->layer->process_memory(os, pid, ret, err);
+}
+
+int sonde_os_modules(struct sonde_os *os, struct sonde_modules **ret, struct sonde_error *err)
+{
+	struct sonde_modules *list = calloc(1, sizeof(*list));
+
+	if (!list)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	int r = os->layer->modules(os, list, err);
+	if (r < 0)
+		sonde_modules_destroy(list);
+	else
+		*ret = list;
+	return r < 0 ? r : SONDE_OK;
+}
+
+int sonde_os_mappings(struct sonde_os *os, int32_t pid, struct sonde_mappings **ret,
+		      struct sonde_error *err)
+{
+	struct sonde_mappings *list = calloc(1, sizeof(*list));
+
+	if (!list)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	int r = os->layer->mappings(os, pid, list, err);
+	if (r < 0)
+		sonde_mappings_destroy(list);
+	else
+		*ret = list;
+	return r < 0 ? r : SONDE_OK;
+}
+
+int sonde_os_log(struct sonde_os *os, struct sonde_log **ret, struct sonde_error *err)
+{
+	struct sonde_log *list = calloc(1, sizeof(*list));
+
+	if (!list)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	int r = os->layer->log(os, list, err);
+	if (r < 0)
+		sonde_log_destroy(list);
+	else
+		*ret = list;
+	return r < 0 ? r : SONDE_OK;
+}
+
+int sonde_os_translate(struct sonde_os *os, int32_t pid, uint64_t va,
+		       struct sonde_translation *ret, struct sonde_error *err)
+{
+	return os->layer->translate(os, pid, va, ret, err);
+}

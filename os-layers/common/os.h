@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an OS layer is: one table. os.c finds the layer for a target and is the public
+ * face of all; the lists it hands out are made in lists.c.
+ *
+ * To add one: a folder beside linux/, an os_layer, one line in os.c.
+ */
+#ifndef SONDE_COMMON_OS_H
+#define SONDE_COMMON_OS_H
+
+#include <sonde/os.h>
+
+enum os_tasks { OS_PROCESSES, OS_THREADS };
+
+struct os_layer {
+	const char *name;
+	/* As sonde_os_attach; NOT_FOUND lets the next layer try. */
+	int (*attach)(struct sonde_target *target, const struct sonde_os_options *options,
+		      struct sonde_os **ret, struct sonde_error *err);
+	void (*detach)(struct sonde_os *os);
+	void (*kernel)(const struct sonde_os *os, struct sonde_kernel *ret);
+	/* pid 0: all. Threads of one process: what OS_THREADS and pid say. */
+	int (*tasks)(struct sonde_os *os, enum os_tasks what, int32_t pid, uint32_t fields,
+		     struct sonde_processes *list, struct sonde_error *err);
+	int (*process_memory)(struct sonde_os *os, int32_t pid, struct sonde_space **ret,
+			      struct sonde_error *err);
+	int (*modules)(struct sonde_os *os, struct sonde_modules *list, struct sonde_error *err);
+	int (*mappings)(struct sonde_os *os, int32_t pid, struct sonde_mappings *list,
+			struct sonde_error *err);
+	int (*log)(struct sonde_os *os, struct sonde_log *list, struct sonde_error *err);
+	int (*translate)(struct sonde_os *os, int32_t pid, uint64_t va,
+			 struct sonde_translation *ret, struct sonde_error *err);
+};
+
+/* First in every layer's own struct. */
+struct sonde_os {
+	const struct os_layer *layer;
+	struct sonde_symbols *symbols;
+	struct sonde_types *types;
+	struct sonde_space *kernel_memory;
+};
+
+extern const struct os_layer os_linux;
+
+#endif

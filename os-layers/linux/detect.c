@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which Linux kernel runs in this memory. RAM keeps remnants of earlier boots, whole kernels
+ * among them, so everything found is a candidate and has to prove itself:
+ *
+ *   1. what a processor runs on: its page-table root leads to the image, the image to
+ *      its symbols, those to vmcoreinfo. A processor does not run on a remnant.
+ *   2. the VMCOREINFO note
+ *   3. every page of RAM that begins like vmcoreinfo; of those that pass, the one whose clock
+ *      is latest
+ *
+ * Proof: the tables map _stext, the banner agrees with OSRELEASE, vmcoreinfo_data points back to
+ * the page, BTF parses, init_task is a member of its own list.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "linux/image.h"
+#include "linux/kernel.h"
+#include "linux/scan.h"
+#include "sym/symbols.h"
+#include "sym/types.h"
+#include "sym/vmlinux.h"
+
+#define LIVE_TLB_NS UINT64_C(100000000) /* how old a translation of a live guest may be */
+#define X64_CR4_LA57 (UINT64_C(1) << 12) /* Intel SDM 3A 2.5 */
+#define X64_CR3_PA   UINT64_C(0x000ffffffffff000)
+#define X64_PTI_USER UINT64_C(0x1000) /* linux v6.6 arch/x86/mm/pti.c: PTI_PGTABLE_SWITCH_BIT */
+
+struct detect {
+	struct sonde_target *target;
+	const struct sonde_os_options *options;
+	struct sonde_space *phys;
+	bool live;
+	uint32_t candidates;
+	char story[320]; /* why the candidates so far were refused */
+	int worst;       /* SONDE_E_NO_TYPES outweighs "not found" */
+};
+
+/* Why a candidate fell, for the error of a search that finds nothing. */
+static void refuse(struct detect *d, const char *what, int code, const struct sonde_error *why)
+{
+	size_t used = strlen(d->story);
+
+	if (code == SONDE_E_NO_TYPES)
+		d->worst = code;
+	snprintf(d->story + used, sizeof(d->story) - used, "%s%s: %s", used ? "; " : "", what,
+		 why->text[0] ? why->text : sonde_strerror(code));
+}
+
+static void linux_free(struct linux_os *lx)
+{
+	if (!lx)
+		return;
+	types_destroy(lx->os.types);
+	symbols_destroy(lx->os.symbols);
+	sonde_space_close(lx->os.kernel_memory);
+	vmlinux_close(lx->vmlinux);
+	free(lx->btf);
+	arena_finish(&lx->arena);
+	free(lx);
+}
+
+static struct linux_os *linux_new(const struct detect *d)
+{
+	struct linux_os *lx = calloc(1, sizeof(*lx));
+
+	if (!lx)
+		return NULL;
+	lx->os.layer = &os_linux;
+	lx->target = d->target;
+	lx->loop = sonde_target_loop(d->target);
+	lx->phys = d->phys;
+	lx->tlb_ns = d->live ? LIVE_TLB_NS : 0;
+	return lx;
+}
+
+int linux_symbol(const struct linux_os *lx, const char *name, uint64_t *ret)
+{
+	struct sonde_symbol symbol;
+
+	if (!lx->os.symbols || !sonde_symbol_find(lx->os.symbols, name, &symbol))
+		return 0;
+	*ret = symbol.addr;
+	return 1;
+}
+
+bool linux_pointer_plausible(const struct linux_os *lx, uint64_t pointer)
+{
+	return (pointer & 7) == 0 && (int64_t)pointer < 0 && paging_canonical(lx->paging, pointer);
+}
+
+/* ---- proof ------------------------------------------------------------------------------------ */
+
+static int set_root(struct linux_os *lx, const struct paging *paging, uint64_t root,
+		    struct sonde_error *err)
+{
+	if (!paging)
+		return sonde_error_set(err, SONDE_E_UNSUPPORTED, "no such number of page levels");
+	sonde_space_close(lx->os.kernel_memory);
+	lx->os.kernel_memory = NULL;
+	lx->paging = paging;
+	lx->root = root;
+	int r = paging_space(lx->phys, paging, root, lx->tlb_ns, &lx->os.kernel_memory);
+	return r < 0 ? sonde_error_set(err, r, NULL) : SONDE_OK;
+}
+
+/* The kernel's own root, not that of whichever process ran when the processor was looked at. */
+static int prefer_own_root(struct linux_os *lx, struct sonde_error *err)
+{
+	struct sonde_translation at;
+	uint64_t va;
+
+	if (!linux_symbol(lx, "init_top_pgt", &va) && !linux_symbol(lx, "swapper_pg_dir", &va))
+		return SONDE_OK;
+	if (paging_translate(lx->phys, lx->paging, lx->root, va, &at) < 0 || at.pa == lx->root)
+		return SONDE_OK;
+	return set_root(lx, lx->paging, at.pa, err);
+}
+
+static int prove_banner(struct linux_os *lx, struct sonde_error *err)
+{
+	char release[128];
+
+	lx->kernel.version = image_banner(lx, err);
+	if (!lx->kernel.version)
+		return SONDE_E_CORRUPT;
+	if (!lx->info.len || !vmcoreinfo_text(&lx->info, "OSRELEASE", release, sizeof(release)))
+		return SONDE_OK;
+	const char *own = lx->kernel.version + strlen("Linux version ");
+	size_t len = strlen(release);
+	if (strncmp(own, release, len) != 0 || own[len] != ' ')
+		return sonde_error_set(err, SONDE_E_CORRUPT,
+				       "vmcoreinfo says release '%s', the banner '%.40s'", release,
+				       own);
+	return SONDE_OK;
+}
+
+/* A list of one's own: the neighbour behind points back. */
+static int prove_init_task(struct linux_os *lx, struct sonde_error *err)
+{
+	uint64_t task, next, back;
+	uint32_t tasks = lx->layout.task_tasks.off;
+
+	if (!linux_symbol(lx, "init_task", &task))
+		return SONDE_OK; /* kernels without data symbols cannot be asked */
+	int r = sonde_space_u64(lx->os.kernel_memory, task + tasks, &next);
+	if (r == SONDE_OK)
+		r = sonde_space_u64(lx->os.kernel_memory, next + 8, &back);
+	if (r < 0)
+		return sonde_error_set(err, r, "init_task's list: %s", sonde_strerror(r));
+	if (back != task + tasks)
+		return sonde_error_set(err, SONDE_E_CORRUPT,
+				       "init_task is no member of its own list");
+	return SONDE_OK;
+}
+
+static bool same_build(const struct linux_os *lx, const struct vmlinux_id *id, char *own,
+		       size_t cap)
+{
+	char hex[2 * sizeof(id->bytes) + 1];
+
+	if (!id->len || !vmcoreinfo_text(&lx->info, "BUILD-ID", own, cap))
+		return true; /* nothing to compare with */
+	for (uint32_t i = 0; i < id->len; i++)
+		snprintf(hex + 2 * i, 3, "%02x", id->bytes[i]);
+	return strcmp(hex, own) == 0;
+}
+
+static int types_from_file(struct linux_os *lx, const char *path, struct sonde_error *err)
+{
+	struct vmlinux_id id;
+	char own[160];
+	int r = vmlinux_open(path, &lx->vmlinux, err);
+
+	if (r < 0)
+		return r;
+	vmlinux_build_id(lx->vmlinux, &id);
+	if (!same_build(lx, &id, own, sizeof(own)))
+		return sonde_error_set(err, SONDE_E_BAD_ARG,
+				       "symbols: '%s' is of another build: the guest runs %s", path,
+				       own);
+	return vmlinux_types(lx->vmlinux, &lx->os.types, err);
+}
+
+static int load_types(struct detect *d, struct linux_os *lx, struct sonde_error *err)
+{
+	int r = SONDE_OK;
+
+	if (!d->options->symbols) {
+		r = image_types(lx, err);
+		if (r == SONDE_E_NO_TYPES) {
+			sonde_error_prefix(err, "%.60s: no types", lx->kernel.version);
+			size_t used = strlen(err->text);
+			snprintf(err->text + used, sizeof(err->text) - used,
+				 ": give a vmlinux of this build with --symbols FILE");
+		}
+		return r;
+	}
+	return types_from_file(lx, d->options->symbols, err);
+}
+
+/* Everything after the root and, where known, vmcoreinfo are set. */
+static int prove(struct detect *d, struct linux_os *lx, const struct image *image,
+		 struct sonde_error *err)
+{
+	int r = lx->os.symbols ? SONDE_OK : image_symbols(lx, image, err);
+
+	if (r == SONDE_OK)
+		r = prefer_own_root(lx, err);
+	if (r == SONDE_OK)
+		r = prove_banner(lx, err);
+	if (r == SONDE_OK)
+		r = load_types(d, lx, err);
+	if (r == SONDE_OK)
+		r = layout_resolve(lx->os.types, &lx->layout, err);
+	if (r == SONDE_OK)
+		r = prove_init_task(lx, err);
+	return r;
+}
+
+/* ---- 1. from a processor -------------------------------------------------------------------- */
+
+/* vmcoreinfo_data points to the page; a kernel without it has none, which is allowed. */
+static void read_own_vmcoreinfo(struct linux_os *lx)
+{
+	uint8_t page[VMCOREINFO_MAX];
+	uint64_t pointer, at;
+
+	if (!linux_symbol(lx, "vmcoreinfo_data", &pointer) ||
+	    sonde_space_u64(lx->os.kernel_memory, pointer, &at) < 0 ||
+	    sonde_space_get(lx->os.kernel_memory, at, page, sizeof(page)) < 0 ||
+	    vmcoreinfo_parse(page, sizeof(page), &lx->info, NULL) < 0)
+		lx->info.len = 0;
+}
+
+static int try_root(struct detect *d, const struct paging *paging, uint64_t root,
+		    struct linux_os **ret, struct sonde_error *err)
+{
+	struct linux_os *lx = linux_new(d);
+	struct image image;
+	int r;
+
+	if (!lx)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	r = set_root(lx, paging, root, err);
+	if (r == SONDE_OK) {
+		r = image_find(lx, &image);
+		if (r < 0)
+			sonde_error_set(err, r, "CR3 0x%" PRIx64 " maps no kernel image", root);
+	}
+	if (r == SONDE_OK)
+		r = image_symbols(lx, &image, err);
+	if (r == SONDE_OK) {
+		read_own_vmcoreinfo(lx);
+		r = prove(d, lx, &image, err);
+	}
+	if (r < 0) {
+		linux_free(lx);
+		return r;
+	}
+	*ret = lx;
+	return SONDE_OK;
+}
+
+static int try_cpu(struct detect *d, uint32_t index, const struct sonde_cpu *cpu,
+		   struct linux_os **ret)
+{
+	const struct paging *paging = paging_x86_64(cpu->cr[4] & X64_CR4_LA57 ? 5 : 4);
+	uint64_t root = cpu->cr[3] & X64_CR3_PA;
+	struct sonde_error err = { 0 };
+	char what[64];
+
+	d->candidates++;
+	int r = try_root(d, paging, root, ret, &err);
+	if (r < 0 && r != SONDE_E_NO_TYPES && (root & X64_PTI_USER))
+		r = try_root(d, paging, root & ~X64_PTI_USER, ret, &err);
+	snprintf(what, sizeof(what), "processor %u", index);
+	if (r < 0) {
+		refuse(d, what, r, &err);
+		return r;
+	}
+	(*ret)->kernel.found_by =
+		arena_printf(&(*ret)->arena,
+			     "%s's page tables (CR3 0x%" PRIx64 ") lead to its image and symbols",
+			     what, root);
+	return SONDE_OK;
+}
+
+static int from_cpus(struct detect *d, struct linux_os **ret)
+{
+	struct sonde_cpu cpu;
+	int r = SONDE_E_NOT_FOUND;
+
+	for (uint32_t i = 0; i < 64 && sonde_target_cpu(d->target, i, &cpu) == SONDE_OK; i++) {
+		if (cpu.arch != SONDE_ARCH_X86_64 || !(cpu.valid & SONDE_CPU_CONTROL) ||
+		    !(cpu.cr[3] & X64_CR3_PA))
+			continue;
+		r = try_cpu(d, i, &cpu, ret);
+		if (r == SONDE_OK || r == SONDE_E_NO_TYPES)
+			break;
+	}
+	return r;
+}
+
+/* ---- 2. and 3. from vmcoreinfo ------------------------------------------------------------------ */
+
+/* linux v6.6 arch/x86/kernel/machine_kexec_64.c: arch_crash_save_vmcoreinfo. */
+static int root_of_info(const struct vmcoreinfo *info, uint64_t *ret_root,
+			const struct paging **ret_paging, struct sonde_error *err)
+{
+	uint64_t swapper, stext;
+	int64_t phys_base, l5 = 0;
+
+	if (!vmcoreinfo_symbol(info, "swapper_pg_dir", &swapper) ||
+	    !vmcoreinfo_symbol(info, "_stext", &stext) ||
+	    !vmcoreinfo_number(info, "phys_base", &phys_base))
+		return sonde_error_set(err, SONDE_E_UNSUPPORTED,
+				       "vmcoreinfo is not of an x86-64 kernel");
+	vmcoreinfo_number(info, "pgtable_l5_enabled", &l5);
+	if (swapper < X64_KERNEL_MAP || swapper - X64_KERNEL_MAP >= X64_KERNEL_SIZE)
+		return sonde_error_set(err, SONDE_E_CORRUPT, "swapper_pg_dir lies at 0x%" PRIx64,
+				       swapper);
+	*ret_root = swapper - X64_KERNEL_MAP + (uint64_t)phys_base;
+	*ret_paging = paging_x86_64(l5 ? 5 : 4);
+	return SONDE_OK;
+}
+
+static int prove_stext(struct linux_os *lx, struct sonde_error *err)
+{
+	struct sonde_translation at;
+	uint64_t stext = 0;
+	int64_t phys_base = 0;
+
+	vmcoreinfo_symbol(&lx->info, "_stext", &stext);
+	vmcoreinfo_number(&lx->info, "phys_base", &phys_base);
+	int r = paging_translate(lx->phys, lx->paging, lx->root, stext, &at);
+	if (r < 0 || at.pa != stext - X64_KERNEL_MAP + (uint64_t)phys_base)
+		return sonde_error_set(err, SONDE_E_CORRUPT,
+				       "its page tables (at 0x%" PRIx64 ") do not map its _stext",
+				       lx->root);
+	lx->image_slide = stext - at.pa;
+	return SONDE_OK;
+}
+
+/* The kernel's own pointer to its vmcoreinfo must lead to this very page: copies fail here. */
+static int prove_page(struct linux_os *lx, uint64_t page, struct sonde_error *err)
+{
+	struct sonde_translation at;
+	uint64_t pointer, va;
+
+	if (!linux_symbol(lx, "vmcoreinfo_data", &pointer))
+		return SONDE_OK;
+	if (sonde_space_u64(lx->os.kernel_memory, pointer, &va) < 0 ||
+	    paging_translate(lx->phys, lx->paging, lx->root, va, &at) < 0 || at.pa != page)
+		return sonde_error_set(err, SONDE_E_CORRUPT, "its kernel keeps vmcoreinfo elsewhere");
+	return SONDE_OK;
+}
+
+/* page: where the text lay in RAM, or UINT64_MAX for a note. */
+static int try_info(struct detect *d, const void *bytes, size_t len, uint64_t page,
+		    struct linux_os **ret, struct sonde_error *err)
+{
+	struct linux_os *lx = linux_new(d);
+	const struct paging *paging = NULL;
+	uint64_t root = 0;
+	int r;
+
+	if (!lx)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	d->candidates++;
+	r = vmcoreinfo_parse(bytes, len, &lx->info, err);
+	if (r == SONDE_OK)
+		r = root_of_info(&lx->info, &root, &paging, err);
+	if (r == SONDE_OK)
+		r = set_root(lx, paging, root, err);
+	if (r == SONDE_OK)
+		r = prove_stext(lx, err);
+	if (r == SONDE_OK)
+		r = image_symbols(lx, NULL, err);
+	if (r == SONDE_OK && page != UINT64_MAX)
+		r = prove_page(lx, page, err);
+	if (r == SONDE_OK)
+		r = prove(d, lx, NULL, err);
+	if (r < 0) {
+		linux_free(lx);
+		return r;
+	}
+	*ret = lx;
+	return SONDE_OK;
+}
+
+static int from_note(struct detect *d, struct linux_os **ret)
+{
+	struct sonde_error err = { 0 };
+	char text[VMCOREINFO_MAX];
+	int64_t len = sonde_target_note(d->target, "VMCOREINFO", text, sizeof(text));
+
+	if (len < 0)
+		return SONDE_E_NOT_FOUND;
+	if (len > (int64_t)sizeof(text))
+		len = sizeof(text);
+	int r = try_info(d, text, (size_t)len, UINT64_MAX, ret, &err);
+	if (r < 0)
+		refuse(d, "the VMCOREINFO note", r, &err);
+	else
+		(*ret)->kernel.found_by = "the dump's VMCOREINFO note";
+	return r;
+}
+
+static int try_page(struct detect *d, uint64_t page, struct linux_os **ret)
+{
+	struct sonde_error err = { 0 };
+	uint8_t bytes[VMCOREINFO_MAX];
+	char what[64];
+	int r = sonde_space_get(d->phys, page, bytes, sizeof(bytes));
+
+	if (r == SONDE_OK)
+		r = try_info(d, bytes, sizeof(bytes), page, ret, &err);
+	snprintf(what, sizeof(what), "vmcoreinfo at 0x%" PRIx64, page);
+	if (r < 0)
+		refuse(d, what, r, &err);
+	return r;
+}
+
+/* Of several that pass, the one that ran last: a remnant's clock stands still. */
+static int from_scan(struct detect *d, struct linux_os **ret)
+{
+	uint64_t hits[SCAN_HITS_MAX], best_time = 0, best_page = 0;
+	struct linux_os *best = NULL, *lx;
+	uint32_t n_passed = 0;
+	int n = scan_vmcoreinfo(d->phys, hits);
+
+	for (int i = 0; i < n; i++) {
+		if (try_page(d, hits[i], &lx) < 0)
+			continue;
+		uint64_t now = kernel_clock(lx);
+		n_passed++;
+		if (best && now <= best_time) {
+			linux_free(lx);
+			continue;
+		}
+		linux_free(best);
+		best = lx;
+		best_time = now;
+		best_page = hits[i];
+	}
+	if (!best)
+		return n < 0 ? n : SONDE_E_NOT_FOUND;
+	best->kernel.found_by = arena_printf(
+		&best->arena, "vmcoreinfo at 0x%" PRIx64 ", found in RAM%s", best_page,
+		n_passed > 1 ? ": of several whole kernels the one whose clock is latest" : "");
+	*ret = best;
+	return SONDE_OK;
+}
+
+/* ---- all together ------------------------------------------------------------------------------ */
+
+static int nothing_found(const struct detect *d, struct sonde_error *err)
+{
+	if (d->worst == SONDE_E_NO_TYPES)
+		return sonde_error_set(err, SONDE_E_NO_TYPES, "linux: %s", d->story);
+	if (!d->candidates)
+		return sonde_error_set(err, SONDE_E_NOT_FOUND,
+				       "linux: no kernel: no processor state, no VMCOREINFO note and no "
+				       "vmcoreinfo page in its RAM");
+	return sonde_error_set(err, SONDE_E_NOT_FOUND, "linux: no kernel of %u candidates passed: %s",
+			       d->candidates, d->story);
+}
+
+/* linux v6.6 Documentation/arch/x86/x86_64/mm.rst: where it lies unless KASLR moved it. */
+static void find_direct_map(struct linux_os *lx)
+{
+	uint64_t at;
+
+	lx->direct_map = lx->paging->n_levels == 5 ? UINT64_C(0xff11000000000000)
+						     : UINT64_C(0xffff888000000000);
+	if (linux_symbol(lx, "page_offset_base", &at))
+		sonde_space_u64(lx->os.kernel_memory, at, &lx->direct_map);
+}
+
+static int linux_attach(struct sonde_target *target, const struct sonde_os_options *options,
+			struct sonde_os **ret, struct sonde_error *err)
+{
+	struct detect d = { .target = target, .options = options };
+	struct sonde_target_info info;
+	struct linux_os *lx = NULL;
+
+	sonde_target_info(target, &info);
+	if (info.arch != SONDE_ARCH_NONE && info.arch != SONDE_ARCH_X86_64)
+		return sonde_error_set(err, SONDE_E_UNSUPPORTED,
+				       "linux: '%s' is of a %s machine: only x86_64 is understood so far",
+				       info.name, sonde_arch_name(info.arch));
+	d.phys = sonde_target_memory(target);
+	d.live = info.flags & SONDE_TARGET_LIVE;
+	int r = from_cpus(&d, &lx);
+	if (r < 0 && r != SONDE_E_NO_TYPES)
+		r = from_note(&d, &lx);
+	if (r < 0 && r != SONDE_E_NO_TYPES)
+		r = from_scan(&d, &lx);
+	if (r < 0)
+		return nothing_found(&d, err);
+	lx->kernel.candidates = d.candidates;
+	find_direct_map(lx);
+	kernel_describe(lx);
+	*ret = &lx->os;
+	return SONDE_OK;
+}
+
+static void linux_detach(struct sonde_os *os)
+{
+	linux_free(linux_of(os));
+}
+
+static void linux_kernel(const struct sonde_os *os, struct sonde_kernel *ret)
+{
+	*ret = ((const struct linux_os *)(const void *)os)->kernel;
+}
+
+static int linux_process_memory(struct sonde_os *os, int32_t pid, struct sonde_space **ret,
+				struct sonde_error *err)
+{
+	uint64_t root;
+	int r = linux_process_root(linux_of(os), pid, &root, err);
+
+	return r < 0 ? r : linux_user_space(linux_of(os), root, ret);
+}
+
+static int linux_translate(struct sonde_os *os, int32_t pid, uint64_t va,
+			   struct sonde_translation *ret, struct sonde_error *err)
+{
+	struct linux_os *lx = linux_of(os);
+	uint64_t root = lx->root;
+	int r = pid ? linux_process_root(lx, pid, &root, err) : SONDE_OK;
+
+	if (r < 0)
+		return r;
+	r = paging_translate(lx->phys, lx->paging, root, va, ret);
+	if (r < 0)
+		sonde_error_set(err, r, "translate: 0x%" PRIx64 ": %s after %u of %u levels", va,
+				sonde_strerror(r), ret->levels, lx->paging->n_levels);
+	return r;
+}
+
+const struct os_layer os_linux = {
+	.name = "linux",
+	.attach = linux_attach,
+	.detach = linux_detach,
+	.kernel = linux_kernel,
+	.tasks = linux_tasks,
+	.process_memory = linux_process_memory,
+	.modules = linux_modules,
+	.mappings = linux_mappings,
+	.log = linux_log,
+	.translate = linux_translate,
+};

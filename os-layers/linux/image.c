@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* The image: its stretches in the page tables, its symbol tables, its BTF, its banner. */
+#include "linux/image.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "linux/kallsyms.h"
+#include "sym/btf.h"
+#include "sym/symbols.h"
+#include "sym/types.h"
+
+#define RO_MAX (UINT64_C(192) << 20) /* read-only data of a kernel; 10 MB are usual */
+
+struct search {
+	struct image image;
+	uint64_t slide; /* virtual minus physical of the first run */
+	bool begun;
+};
+
+/* The image is one physical stretch: runs elsewhere (modules, fixmap) have another distance. */
+static int see_run(void *user, const struct paging_run *run)
+{
+	struct search *search = user;
+	struct image *image = &search->image;
+	bool constant = !(run->flags & (SONDE_REGION_WRITE | SONDE_REGION_EXEC));
+
+	if (!search->begun) {
+		search->begun = true;
+		search->slide = run->va - run->pa;
+		image->text = run->va;
+	}
+	if (run->va - run->pa != search->slide)
+		return 0;
+	image->end = run->va + run->len;
+	if (constant && run->len > image->ro_end - image->ro) {
+		image->ro = run->va;
+		image->ro_end = image->end;
+	}
+	return 0;
+}
+
+int image_find(struct linux_os *lx, struct image *ret)
+{
+	struct search search = { 0 };
+	int r = paging_visit(lx->phys, lx->paging, lx->root, X64_KERNEL_MAP,
+			     X64_KERNEL_MAP + (X64_KERNEL_SIZE - 1), see_run, &search);
+
+	if (r < 0)
+		return r;
+	/* User tables under page-table isolation map a few pages of entry code and no data. */
+	if (!search.begun || search.image.ro_end == search.image.ro)
+		return SONDE_E_NOT_FOUND;
+	*ret = search.image;
+	lx->image_slide = search.slide;
+	return SONDE_OK;
+}
+
+/* ---- symbols ------------------------------------------------------------------------------ */
+
+static int read_kernel(void *user, struct sonde_xfer *xfers, size_t n)
+{
+	struct linux_os *lx = user;
+
+	return sonde_space_read(lx->os.kernel_memory, xfers, n);
+}
+
+static int fetch_tables(struct linux_os *lx, struct arena *arena, struct kallsyms_tables *ret,
+			struct sonde_error *err)
+{
+	struct kallsyms_addresses where;
+
+	if (!kallsyms_from_vmcoreinfo(&lx->info, &where))
+		return sonde_error_set(err, SONDE_E_NOT_FOUND,
+				       "vmcoreinfo does not tell where kallsyms lies");
+	return kallsyms_fetch(&where, 8, read_kernel, lx, arena, ret, err);
+}
+
+/* Unreadable pages are zero in buf, as kallsyms_find wants it. */
+static int find_tables(struct linux_os *lx, const struct image *image, uint8_t **ret_buf,
+		       struct kallsyms_tables *ret, struct sonde_error *err)
+{
+	uint64_t len = image->ro_end - image->ro;
+
+	if (len > RO_MAX)
+		return sonde_error_set(err, SONDE_E_LIMIT,
+				       "the image maps %llu MB of read-only data: not a kernel",
+				       (unsigned long long)(len >> 20));
+	uint8_t *buf = malloc(len);
+	if (!buf)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	*ret_buf = buf;
+	sonde_space_get(lx->os.kernel_memory, image->ro, buf, len);
+	return kallsyms_find(buf, len, image->ro, 8, ret, err);
+}
+
+static int locate_tables(struct linux_os *lx, const struct image *image, struct arena *arena,
+			 uint8_t **ret_buf, struct kallsyms_tables *ret, struct sonde_error *err)
+{
+	struct image own;
+
+	if (lx->info.len && fetch_tables(lx, arena, ret, err) == SONDE_OK)
+		return SONDE_OK;
+	if (!image && image_find(lx, &own) < 0)
+		return sonde_error_set(err, SONDE_E_NOT_FOUND,
+				       "the page tables map no kernel image");
+	return find_tables(lx, image ? image : &own, ret_buf, ret, err);
+}
+
+int image_symbols(struct linux_os *lx, const struct image *image, struct sonde_error *err)
+{
+	struct kallsyms_tables tables = { 0 };
+	struct arena arena = { 0 };
+	uint8_t *buf = NULL;
+	int r = locate_tables(lx, image, &arena, &buf, &tables, err);
+
+	if (r == SONDE_OK) {
+		symbols_destroy(lx->os.symbols);
+		lx->os.symbols = NULL;
+		r = kallsyms_decode(&tables, &lx->os.symbols, err);
+	}
+	free(buf);
+	arena_finish(&arena);
+	/* A damaged table still gives what came before the damage. */
+	return lx->os.symbols && r == SONDE_E_CORRUPT ? SONDE_OK : r;
+}
+
+/* ---- types ---------------------------------------------------------------------------------- */
+
+int image_types(struct linux_os *lx, struct sonde_error *err)
+{
+	uint64_t start, stop;
+
+	if (!linux_symbol(lx, "__start_BTF", &start) || !linux_symbol(lx, "__stop_BTF", &stop) ||
+	    stop <= start)
+		return sonde_error_set(err, SONDE_E_NO_TYPES,
+				       "this kernel was built without BTF (CONFIG_DEBUG_INFO_BTF)");
+	if (stop - start > BTF_MAX_BYTES)
+		return sonde_error_set(err, SONDE_E_LIMIT, "BTF of %llu bytes",
+				       (unsigned long long)(stop - start));
+	size_t len = (size_t)(stop - start);
+	free(lx->btf);
+	lx->btf = malloc(len);
+	if (!lx->btf)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	int r = sonde_space_get(lx->os.kernel_memory, start, lx->btf, len);
+	if (r < 0)
+		return sonde_error_set(err, r, "BTF at 0x%llx: %s", (unsigned long long)start,
+				       sonde_strerror(r));
+	return types_from_btf(lx->btf, len, 0, "BTF in the kernel's memory", &lx->os.types, err);
+}
+
+/* ---- banner ----------------------------------------------------------------------------------- */
+
+const char *image_banner(struct linux_os *lx, struct sonde_error *err)
+{
+	char text[512];
+	uint64_t at;
+
+	if (!linux_symbol(lx, "linux_banner", &at)) {
+		sonde_error_set(err, SONDE_E_NOT_FOUND, "no symbol linux_banner");
+		return NULL;
+	}
+	int len = sonde_space_string(lx->os.kernel_memory, at, text, sizeof(text));
+	if (len == SONDE_E_LIMIT)
+		len = (int)strlen(text);
+	if (len < 0 || strncmp(text, "Linux version ", 14) != 0) {
+		sonde_error_set(err, len < 0 ? len : SONDE_E_CORRUPT,
+				"no banner at linux_banner (0x%llx)", (unsigned long long)at);
+		return NULL;
+	}
+	return arena_strndup(&lx->arena, text, strcspn(text, "\n"));
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Facts of the kernel and its boot. */
+#ifndef SONDE_LINUX_KERNEL_H
+#define SONDE_LINUX_KERNEL_H
+
+#include "linux/linux.h"
+
+/* Wall-clock seconds of the kernel's timekeeper; 0 unknown. Tells an older boot from a newer one. */
+uint64_t kernel_clock(struct linux_os *lx);
+
+/* Fill lx->kernel; what cannot be had stays 0 or "". */
+void kernel_describe(struct linux_os *lx);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A Linux kernel, found and understood. detect.c makes one; each other file of this
+ * folder answers one kind of question with it.
+ *
+ *   detect.c      which kernel lies in this memory: candidates, validation
+ *   vmcoreinfo.c kallsyms.c layout.c   what it says of itself: notes, symbols, offsets
+ *   rows.c        many structures in one trip
+ *   task.c        processes and threads    path.c  file names    mm.c  mappings
+ *   module.c      modules                  log.c   the kernel's log
+ */
+#ifndef SONDE_LINUX_LINUX_H
+#define SONDE_LINUX_LINUX_H
+
+#include <sonde/sonde.h>
+
+#include "arch/paging.h"
+#include "base/arena.h"
+#include "common/lists.h"
+#include "common/os.h"
+#include "linux/layout.h"
+#include "linux/rows.h"
+#include "linux/vmcoreinfo.h"
+
+struct linux_os {
+	struct sonde_os os; /* symbols, types, kernel_memory */
+	struct sonde_target *target;
+	struct sonde_loop *loop;
+	struct sonde_space *phys;
+	struct vmcoreinfo info;
+	const struct paging *paging;
+	uint64_t root;       /* physical address of the kernel's root table             */
+	uint64_t image_slide; /* virtual minus physical of the kernel image (text, data) */
+	uint64_t direct_map; /* virtual address of physical 0 in the map of all RAM      */
+	uint64_t tlb_ns;     /* for spaces made of this kernel's tables                 */
+	struct layout layout;
+	struct sonde_kernel kernel; /* strings in arena */
+	struct arena arena;
+	uint8_t *btf;
+	struct vmlinux *vmlinux; /* types from outside, NULL */
+};
+
+static inline struct linux_os *linux_of(struct sonde_os *os)
+{
+	return (struct linux_os *)(void *)os;
+}
+
+/* The address of a kernel symbol. Returns 1, 0 none. */
+int linux_symbol(const struct linux_os *lx, const char *name, uint64_t *ret);
+
+/* True for what may be the address of a kernel object: high half, canonical, aligned to 8. */
+bool linux_pointer_plausible(const struct linux_os *lx, uint64_t pointer);
+
+/* task.c: the task_struct of a pid. Returns 0; SONDE_E_NOT_FOUND. */
+int linux_find_task(struct linux_os *lx, int32_t pid, uint64_t *ret_task,
+		    struct sonde_error *err);
+int linux_tasks(struct sonde_os *os, enum os_tasks what, int32_t pid, uint32_t fields,
+		struct sonde_processes *list, struct sonde_error *err);
+/* The root table (physical) of a process. SONDE_E_NOT_FOUND; SONDE_E_NOT_MAPPED: it has no memory of its own. */
+int linux_process_root(struct linux_os *lx, int32_t pid, uint64_t *ret_root, struct sonde_error *err);
+/* A space for the user memory behind mm's root table (physical). */
+int linux_user_space(struct linux_os *lx, uint64_t root, struct sonde_space **ret);
+
+/* path.c: names of files, many at a time: as many trips as the deepest path has components. */
+struct linux_path {
+	uint64_t mnt, dentry; /* in: struct path, kernel addresses                        */
+	const char *text;     /* out: in the arena; " (deleted)" appended for unlinked; NULL on error */
+	int32_t err;          /* out                                                      */
+};
+int linux_paths(struct linux_os *lx, struct linux_path *paths, size_t n, struct arena *arena);
+
+/* mm.c, module.c, log.c: as the slots of os_layer. */
+int linux_mappings(struct sonde_os *os, int32_t pid, struct sonde_mappings *list,
+		   struct sonde_error *err);
+int linux_modules(struct sonde_os *os, struct sonde_modules *list, struct sonde_error *err);
+/*
+ * Add the symbols of all modules to add_to, which must not be sealed yet; lx->os.symbols must know the kernel's own.
+ * Modules whose tables cannot be read are left out. Returns how many were added; SONDE_E_NO_TYPES, what reading the list
+ * said, SONDE_E_LIMIT, SONDE_E_NO_MEMORY.
+ */
+int linux_module_symbols(struct linux_os *lx, struct sonde_symbols *add_to);
+int linux_log(struct sonde_os *os, struct sonde_log *list, struct sonde_error *err);
+
+#endif
