@@ -2,7 +2,8 @@
 /*
  * Addresses already seen, numbered 0, 1, 2 ... in the order they came. It gives shared objects one
  * place, and it is the cycle check: what is known already is not followed again.
- * The slots are placed by a seed of this process, so that a guest cannot choose addresses that collide.
+ * The slots are placed by a seed of this process, so that a guest cannot choose addresses that
+ * collide.
  */
 #ifndef SONDE_LINUX_ADDR_MAP_H
 #define SONDE_LINUX_ADDR_MAP_H

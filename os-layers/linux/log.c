@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fetching the kernel's log: in four trips where the kernel has a ring of records (v5.10 and later), in two where it has
- * one buffer. log_parse.c makes records of the bytes.
+ * Fetching the kernel's log: in four trips where the kernel has a ring of records (v5.10 and
+ * later), in two where it has one buffer. log_parse.c makes records of the bytes.
  */
 #include <stdlib.h>
 
 #include "linux/linux.h"
 #include "linux/log.h"
 
-#define COUNT_BITS_MAX 24u /* 16 M records                  */
-#define SIZE_BITS_MAX  30u /* LOG_BUF_LEN_MAX is 2 GiB; none has it */
-#define BYTES_MAX      (UINT64_C(1) << 30) /* of one array  */
+#define COUNT_BITS_MAX 24u            /* 16 M records                  */
+#define SIZE_BITS_MAX 30u             /* LOG_BUF_LEN_MAX is 2 GiB; none has it */
+#define BYTES_MAX (UINT64_C(1) << 30) /* of one array  */
 
 struct fetch {
 	struct linux_os *lx;
@@ -154,8 +154,10 @@ static int log_ring(struct fetch *f, uint64_t symbol, struct sonde_log *list)
 	if (r == SONDE_OK && f->err && list->n == 0)
 		r = f->err;
 	if (r == SONDE_OK && f->err)
-		LIST_DAMAGE(list, "%u of the log's 3 arrays could not be read whole: %s; records are missing",
-			    f->n_bad, sonde_strerror(f->err));
+		LIST_DAMAGE(
+			list,
+			"%u of the log's 3 arrays could not be read whole: %s; records are missing",
+			f->n_bad, sonde_strerror(f->err));
 	return r;
 }
 
@@ -169,7 +171,8 @@ static int read_u32(struct linux_os *lx, const char *name, uint8_t *buf, size_t 
 	return sonde_batch_add(batch, lx->os.kernel_memory, at, buf, len, NULL);
 }
 
-/* The variables that describe the old buffer are zero where they cannot be read: no records then. */
+/* The variables that describe the old buffer are zero where they cannot be read: no records then.
+ */
 static int log_buffer(struct fetch *f, struct sonde_log *list)
 {
 	struct linux_os *lx = f->lx;
@@ -218,18 +221,18 @@ int linux_log(struct sonde_os *os, struct sonde_log *list, struct sonde_error *e
 	int r = SONDE_E_NO_MEMORY;
 
 	if (ring ? !find_symbol(f.lx, "prb", &symbol) : !has(l->record_len))
-		return sonde_error_set(err, SONDE_E_UNSUPPORTED,
-				       "linux: log: this kernel's symbols and types describe neither a "
-				       "printk ring buffer (prb) nor log_buf");
+		return sonde_error_set(
+			err, SONDE_E_UNSUPPORTED,
+			"linux: log: this kernel's symbols and types describe neither a "
+			"printk ring buffer (prb) nor log_buf");
 	f.batch = sonde_batch_create(f.lx->loop);
 	if (f.batch)
 		r = ring ? log_ring(&f, symbol, list) : log_buffer(&f, list);
 	sonde_batch_destroy(f.batch);
 	arena_finish(&f.arena);
 	if (r < 0)
-		return sonde_error_set(err, r, "linux: log: the %s at 0x%llx: %s",
-				       ring ? "ring" : "buffer",
-				       (unsigned long long)(ring ? f.ring : symbol),
-				       sonde_strerror(r));
+		return sonde_error_set(
+			err, r, "linux: log: the %s at 0x%llx: %s", ring ? "ring" : "buffer",
+			(unsigned long long)(ring ? f.ring : symbol), sonde_strerror(r));
 	return SONDE_OK;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The two shapes of the kernel's log, as bytes: these functions only interpret what log.c has fetched, so that tests and
- * fuzzers can feed them. Whatever the bytes say, records are added to the list or counted as lost.
+ * The two shapes of the kernel's log, as bytes: these functions only interpret what log.c has
+ * fetched, so that tests and fuzzers can feed them. Whatever the bytes say, records are added to
+ * the list or counted as lost.
  */
 #ifndef SONDE_LINUX_LOG_H
 #define SONDE_LINUX_LOG_H
@@ -28,8 +29,9 @@ struct log_ring {
 /*
  * Add the records of the ring, oldest first.
  *
- * Returns   0, *ret_lost telling how many descriptors had no (or no believable) text; SONDE_E_NO_TYPES where the
- *           layout lacks something; SONDE_E_CORRUPT (ids that no ring of this size has); SONDE_E_NO_MEMORY.
+ * Returns   0, *ret_lost telling how many descriptors had no (or no believable) text;
+ * SONDE_E_NO_TYPES where the layout lacks something; SONDE_E_CORRUPT (ids that no ring of this size
+ * has); SONDE_E_NO_MEMORY.
  */
 int log_parse_ring(const struct log_ring *ring, struct sonde_log *list, uint32_t *ret_lost);
 

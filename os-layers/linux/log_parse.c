@@ -2,25 +2,26 @@
 /*
  * The kernel's log from its bytes.
  *
- * The ring of v5.10 and later has three arrays: descriptors (state and place of the text), infos (time, level, ...) at
- * the same index, and the texts. Positions in the texts and the ids of descriptors only ever rise;
- * their low bits are the index. A text never wraps: one that would not fit before the end lies at the
- * start, and its next position says so. In front of each stands the id of its descriptor.
+ * The ring of v5.10 and later has three arrays: descriptors (state and place of the text), infos
+ * (time, level, ...) at the same index, and the texts. Positions in the texts and the ids of
+ * descriptors only ever rise; their low bits are the index. A text never wraps: one that would not
+ * fit before the end lies at the start, and its next position says so. In front of each stands the
+ * id of its descriptor.
  *
- * Source: linux v5.10 and v6.12 kernel/printk/printk_ringbuffer.{c,h}, v6.1 kernel/printk/internal.h;
- * v5.4 kernel/printk/printk.c (struct printk_log).
+ * Source: linux v5.10 and v6.12 kernel/printk/printk_ringbuffer.{c,h}, v6.1
+ * kernel/printk/internal.h; v5.4 kernel/printk/printk.c (struct printk_log).
  */
 #include <string.h>
 
 #include "linux/log.h"
 #include "linux/rows.h"
 
-#define ID_SIZE	     8u
-#define STATE_SHIFT  62	   /* DESC_FLAGS_SHIFT on 64-bit               */
-#define ID_MASK	     (~(UINT64_C(3) << STATE_SHIFT))
-#define DATALESS     1u	   /* LPOS_DATALESS                             */
-#define NO_TEXT	     3u	   /* NO_LPOS, EMPTY_LINE_LPOS: an empty line   */
-#define RECORDS_MAX  (1u << 20) /* of the old buffer                    */
+#define ID_SIZE 8u
+#define STATE_SHIFT 62 /* DESC_FLAGS_SHIFT on 64-bit               */
+#define ID_MASK (~(UINT64_C(3) << STATE_SHIFT))
+#define DATALESS 1u            /* LPOS_DATALESS                             */
+#define NO_TEXT 3u             /* NO_LPOS, EMPTY_LINE_LPOS: an empty line   */
+#define RECORDS_MAX (1u << 20) /* of the old buffer                    */
 
 /* enum desc_state */
 enum { RESERVED, COMMITTED, FINALIZED, REUSABLE };
@@ -29,10 +30,10 @@ static uint64_t load(const uint8_t *bytes, struct field field)
 {
 	const uint8_t *at = bytes + field.off;
 
-	return field.size == 8 ? sonde_le64(at) :
-	       field.size == 4 ? sonde_le32(at) :
-	       field.size == 2 ? sonde_le16(at) :
-				 *at;
+	return field.size == 8   ? sonde_le64(at)
+	       : field.size == 4 ? sonde_le32(at)
+	       : field.size == 2 ? sonde_le16(at)
+				 : *at;
 }
 
 static uint32_t load_bits(const uint8_t *bytes, struct bits bits)
@@ -52,13 +53,15 @@ static const uint8_t *find_text(const struct log_ring *ring, uint64_t id, uint64
 	}
 	if (begin >> ring->size_bits == next >> ring->size_bits && begin < next) {
 		len = next - begin;
-	} else if ((begin + size) >> ring->size_bits == next >> ring->size_bits || next - begin == size - at) {
+	} else if ((begin + size) >> ring->size_bits == next >> ring->size_bits ||
+		   next - begin == size - at) {
 		at = 0;
 		len = next & mask;
 	} else {
 		return NULL;
 	}
-	/* A block is aligned, has an id, and ends inside the ring; the id is overwritten with the block. */
+	/* A block is aligned, has an id, and ends inside the ring; the id is overwritten with the
+	 * block. */
 	if (at % ID_SIZE || len < ID_SIZE || len > size - at ||
 	    (sonde_le64(ring->data + at) & ID_MASK) != id)
 		return NULL;
@@ -90,7 +93,8 @@ static int take_desc(const struct log_ring *ring, uint64_t id, struct sonde_log 
 	const uint8_t *lpos = desc + l->desc_lpos.off;
 
 	/* A committed record may still grow: in a kernel that has died it is the last word. */
-	if ((state & ID_MASK) != id || (state >> STATE_SHIFT != FINALIZED && state >> STATE_SHIFT != COMMITTED))
+	if ((state & ID_MASK) != id ||
+	    (state >> STATE_SHIFT != FINALIZED && state >> STATE_SHIFT != COMMITTED))
 		return 0;
 	const uint8_t *text = find_text(ring, id, sonde_le64(lpos), sonde_le64(lpos + 8), &room);
 	if (!text)
@@ -167,7 +171,8 @@ int log_parse_buffer(const struct log_buffer *log, struct sonde_log *list, uint3
 	for (uint32_t i = 0; at != log->next && i < RECORDS_MAX; i++) {
 		bool room = at <= log->len && size <= log->len - at;
 		uint64_t len = room ? load(log->bytes + at, l->record_len) : 0;
-		/* A record of length 0, or no room for one: the rest lies at the start. Once only. */
+		/* A record of length 0, or no room for one: the rest lies at the start. Once only.
+		 */
 		if (!len && !wrapped) {
 			wrapped = true;
 			at = 0;
@@ -182,8 +187,8 @@ int log_parse_buffer(const struct log_buffer *log, struct sonde_log *list, uint3
 			.time_ns = load(record, l->record_ts),
 			.level = load_bits(record, log->level),
 			.facility = (uint32_t)load(record, l->record_facility),
-			.caller = has(l->record_caller) ? (uint32_t)load(record, l->record_caller) :
-							  0,
+			.caller = has(l->record_caller) ? (uint32_t)load(record, l->record_caller)
+							: 0,
 		};
 		int r = add_record(list, record + size, load(record, l->record_text_len), &head);
 		if (r < 0)

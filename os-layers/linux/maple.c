@@ -5,8 +5,9 @@
  *	 63            8 7 6     3  2   1  0
  *	├ address of node ┤ ├ type ┤ 1  root 0      nodes are 256 bytes, aligned to that
  *
- * Slot i of a node holds what belongs to the indices above pivot[i-1], up to and with pivot[i]; the last
- * slot in use has the node's own maximum, and its pivot, where there is one, is that maximum or 0.
+ * Slot i of a node holds what belongs to the indices above pivot[i-1], up to and with pivot[i]; the
+ *last slot in use has the node's own maximum, and its pivot, where there is one, is that maximum or
+ *0.
  */
 #include "linux/maple.h"
 
@@ -17,13 +18,13 @@
 
 #include "linux/addr_map.h"
 
-#define NODE_MASK      UINT64_C(255) /* MAPLE_NODE_MASK                       */
-#define NODE_SIZE_MAX  512u
-#define TYPE_SHIFT     3
-#define TYPE_MASK      15u
-#define INTERNAL_MASK  3u /* low bits of a pointer that is none: xa_is_internal, value entries */
-#define INTERNAL	       2u
-#define RESERVED_MAX   4096u /* mt_is_reserved: internal entries that are no nodes   */
+#define NODE_MASK UINT64_C(255) /* MAPLE_NODE_MASK                       */
+#define NODE_SIZE_MAX 512u
+#define TYPE_SHIFT 3
+#define TYPE_MASK 15u
+#define INTERNAL_MASK 3u /* low bits of a pointer that is none: xa_is_internal, value entries */
+#define INTERNAL 2u
+#define RESERVED_MAX 4096u /* mt_is_reserved: internal entries that are no nodes   */
 
 /* enum maple_type */
 enum { DENSE, LEAF_64, RANGE_64, ARANGE_64 };
@@ -120,8 +121,8 @@ static int take_slots(struct maple *m, const struct node *node, const uint8_t *b
 		uint64_t max = i < n_pivots ? sonde_le64(bytes + pivots.off + 8 * i) : 0;
 		uint64_t slot = sonde_le64(bytes + slots.off + 8 * i);
 		last = node->type != DENSE && ((i && !max) || i >= n_pivots || max >= node->max);
-		int r = leaf ? take_entry(m, slot) :
-			       add_node(m, next, slot, last ? node->max : max);
+		int r = leaf ? take_entry(m, slot)
+			     : add_node(m, next, slot, last ? node->max : max);
 		if (r < 0)
 			return r;
 	}
@@ -138,7 +139,8 @@ static int take_node(struct maple *m, const struct node *node, const uint8_t *by
 		damaged(m, node->addr, node->err);
 		return SONDE_OK;
 	}
-	/* A node that is its own parent was taken out of the tree (ma_dead_node) while we came down. */
+	/* A node that is its own parent was taken out of the tree (ma_dead_node) while we came
+	 * down. */
 	if ((sonde_le64(bytes) & ~NODE_MASK) == node->addr)
 		damaged(m, node->addr, SONDE_E_CORRUPT);
 	switch (node->type) {
@@ -157,8 +159,8 @@ static int read_level(struct maple *m, struct level *level, uint8_t *bytes, stru
 	int r = SONDE_OK;
 
 	for (size_t i = 0; i < level->n && r == SONDE_OK; i++)
-		r = sonde_batch_add(m->batch, m->kernel, level->nodes[i].addr, bytes + i * size, size,
-				    &level->nodes[i].err);
+		r = sonde_batch_add(m->batch, m->kernel, level->nodes[i].addr, bytes + i * size,
+				    size, &level->nodes[i].err);
 	int run = sonde_batch_run(m->batch);
 	if (r == SONDE_OK && run < 0)
 		r = run;

@@ -1,56 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Kernel modules, and the symbols they bring. The list `modules` is what the kernel shows in /proc/modules, but
- * following it costs a trip a module. The kernel also keeps a tree of the same modules by address (mod_tree):
- * that is read first, breadth-first, and all modules in one trip; then the list is followed in
- * what is here already. A module that only the list has costs a trip of its own; one that only the tree
- * has was hidden from the list, or is just being loaded or removed, and is said to be.
+ * Kernel modules. The list `modules` is what the kernel shows in /proc/modules, but
+ * following it costs a trip a module. The kernel also keeps a tree of the same modules by address
+ * (mod_tree): that is read first, breadth-first, and all modules in one trip; then the list is
+ * followed in what is here already. A module that only the list has costs a trip of its own; one
+ * that only the tree has was hidden from the list, or is just being loaded or removed, and is said
+ * to be.
  *
  * Trips: 1 + depth of the tree + 1, about 10 for 100 modules.
  *
- * Source: linux v5.10 kernel/module.c, v6.1 kernel/module/{main,procfs,tree_lookup,kallsyms}.c, v6.4 include/linux/module.h
- * (struct module_memory), include/linux/rbtree_latch.h.
+ * Source: linux v5.10 kernel/module.c, v6.1 kernel/module/{main,procfs,tree_lookup,kallsyms}.c,
+ * v6.4 include/linux/module.h (struct module_memory), include/linux/rbtree_latch.h.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "linux/addr_map.h"
-#include "linux/linux.h"
-#include "sym/symbols.h"
+#include "linux/module.h"
 
-#define MODULES_MAX	  16384u
-#define TREE_NODES_MAX	  (8 * MODULES_MAX) /* a module has up to seven parts          */
-#define TREE_LEVELS_MAX	  64u
-#define REF_BASE	  1u		    /* MODULE_REF_BASE                         */
-#define MODULE_SYMS_MAX	  (1u << 20)	    /* symbols of one module                   */
-#define SYMTAB_BYTES_MAX  (64u << 20)	    /* of all modules; STRTAB likewise         */
-#define STRTAB_BYTES_MAX  (64u << 20)
-#define SYMBOL_NAME_MAX	  512u		    /* KSYM_NAME_LEN since v6.1                */
-#define SYM_SIZE	  24u		    /* Elf64_Sym: name 0, shndx 6, value 8     */
+#define MODULES_MAX 16384u
+#define TREE_NODES_MAX (8 * MODULES_MAX) /* a module has up to seven parts          */
+#define TREE_LEVELS_MAX 64u
+#define REF_BASE 1u /* MODULE_REF_BASE                         */
 
 static const char *const state_names[] = { "live", "coming", "going", "unformed" };
-
-struct module {
-	uint64_t addr, next, base, size, state, refs, kallsyms;
-	char name[64]; /* MODULE_NAME_LEN is 56 */
-	int32_t err, next_err;
-	bool in_list;
-};
-
-struct walker {
-	struct linux_os *lx;
-	struct sonde_batch *batch;
-	struct addr_map map; /* of modules */
-	struct module *modules;
-	uint32_t n, cap, n_read;
-	uint32_t *order; /* [n_order]: as the list has them */
-	uint32_t n_order;
-	uint64_t head;	 /* address of `modules`            */
-	uint64_t first;
-	int32_t first_err;
-	struct arena arena;
-	const char *damage; /* NULL, or one line; in the arena    */
-};
 
 static void first_error(int32_t *err, int32_t r)
 {
@@ -58,11 +30,11 @@ static void first_error(int32_t *err, int32_t r)
 		*err = r;
 }
 
-#define DAMAGE(w, ...)                                                                             \
+#define DAMAGE(w, ...) \
 	((w)->damage ? (void)0 : (void)((w)->damage = arena_printf(&(w)->arena, __VA_ARGS__)))
 
 /* Returns 1 and *ret; 0 when it is no module's address or one too many; SONDE_E_NO_MEMORY. */
-static int add_module(struct walker *w, uint64_t addr, uint32_t *ret)
+static int add_module(struct module_walk *w, uint64_t addr, uint32_t *ret)
 {
 	if (!linux_pointer_plausible(w->lx, addr) || w->n == MODULES_MAX) {
 		DAMAGE(w, "a link to 0x%llx could not be followed: %s", (unsigned long long)addr,
@@ -102,7 +74,8 @@ static struct plan module_plan(const struct layout *l)
 }
 
 /* Since v6.4: an array of parts, the first is the text. */
-static void take_parts(const struct layout *l, struct module *m, const struct rows *rows, size_t row)
+static void take_parts(const struct layout *l, struct module *m, const struct rows *rows,
+		       size_t row)
 {
 	int32_t err = SONDE_OK;
 	const uint8_t *parts = rows_bytes(rows, row, l->module_mem, &err);
@@ -134,7 +107,8 @@ static void take_layouts(const struct layout *l, struct module *m, const struct 
 	m->size = core + init + data;
 }
 
-static void take_module(struct walker *w, struct module *m, const struct rows *rows, size_t row)
+static void take_module(struct module_walk *w, struct module *m, const struct rows *rows,
+			size_t row)
 {
 	const struct layout *l = &w->lx->layout;
 	const uint8_t *list = rows_bytes(rows, row, l->module_list, &m->next_err);
@@ -145,9 +119,9 @@ static void take_module(struct walker *w, struct module *m, const struct rows *r
 		m->next = sonde_le64(list);
 	if (name)
 		memcpy(m->name, name,
-		       strnlen((const char *)name, l->module_name.size < sizeof(m->name) ?
-							   l->module_name.size :
-							   sizeof(m->name) - 1));
+		       strnlen((const char *)name, l->module_name.size < sizeof(m->name)
+							   ? l->module_name.size
+							   : sizeof(m->name) - 1));
 	first_error(&m->err, m->next_err);
 	first_error(&m->err, rows_u64(rows, row, l->module_state, &m->state));
 	/* Kernels that cannot unload modules do not count. */
@@ -162,7 +136,7 @@ static void take_module(struct walker *w, struct module *m, const struct rows *r
 		take_layouts(l, m, rows, row);
 }
 
-static int read_modules(struct walker *w)
+static int read_modules(struct module_walk *w)
 {
 	struct plan plan = module_plan(&w->lx->layout);
 	struct rows rows;
@@ -188,7 +162,7 @@ struct level {
 	uint32_t n, cap;
 };
 
-static int add_node(struct walker *w, struct level *level, uint64_t node)
+static int add_node(struct module_walk *w, struct level *level, uint64_t node)
 {
 	uint32_t index;
 
@@ -209,7 +183,8 @@ static int add_node(struct walker *w, struct level *level, uint64_t node)
 	return SONDE_OK;
 }
 
-static int take_node(struct walker *w, struct level *level, const struct rows *rows, size_t row)
+static int take_node(struct module_walk *w, struct level *level, const struct rows *rows,
+		     size_t row)
 {
 	const struct layout *l = &w->lx->layout;
 	struct field left = l->rb_left, right = l->rb_right;
@@ -227,7 +202,7 @@ static int take_node(struct walker *w, struct level *level, const struct rows *r
 	return r < 0 ? r : SONDE_OK;
 }
 
-static int read_level(struct walker *w, struct level *level)
+static int read_level(struct module_walk *w, struct level *level)
 {
 	const struct layout *l = &w->lx->layout;
 	struct plan plan = { 0 };
@@ -249,7 +224,7 @@ static int read_level(struct walker *w, struct level *level)
 	return r;
 }
 
-static int walk_tree(struct walker *w, uint64_t root)
+static int walk_tree(struct module_walk *w, uint64_t root)
 {
 	struct level level = { 0 };
 	int r = add_node(w, &level, root);
@@ -262,7 +237,7 @@ static int walk_tree(struct walker *w, uint64_t root)
 }
 
 /* The head of the list, and the root of the tree where there is one (0). */
-static int read_roots(struct walker *w, uint64_t *ret_tree)
+static int read_roots(struct module_walk *w, uint64_t *ret_tree)
 {
 	const struct layout *l = &w->lx->layout;
 	struct sonde_space *kernel = w->lx->os.kernel_memory;
@@ -282,7 +257,7 @@ static int read_roots(struct walker *w, uint64_t *ret_tree)
 }
 
 /* Follow the list; what the tree did not bring costs a trip each. */
-static int walk_list(struct walker *w)
+static int walk_list(struct module_walk *w)
 {
 	uint64_t at = w->first;
 
@@ -312,19 +287,21 @@ static int walk_list(struct walker *w)
 }
 
 /* Modules of the tree that the list does not have, behind the others. */
-static void append_unlisted(struct walker *w)
+static void append_unlisted(struct module_walk *w)
 {
 	for (uint32_t i = 0; i < w->n; i++) {
 		struct module *m = &w->modules[i];
 		if (m->in_list)
 			continue;
 		w->order[w->n_order++] = i;
-		DAMAGE(w, "module '%s' at 0x%llx is in the kernel's tree by address but not in its list",
+		DAMAGE(w,
+		       "module '%s' at 0x%llx is in the kernel's tree by address but not in its "
+		       "list",
 		       m->name, (unsigned long long)m->addr);
 	}
 }
 
-static int collect(struct walker *w, struct sonde_error *err)
+int modules_collect(struct module_walk *w, struct sonde_error *err)
 {
 	uint64_t tree;
 
@@ -343,7 +320,8 @@ static int collect(struct walker *w, struct sonde_error *err)
 	if (r == SONDE_OK && !w->first_err)
 		r = walk_list(w);
 	if (w->first_err && w->n)
-		DAMAGE(w, "the list of modules could not be read: %s", sonde_strerror(w->first_err));
+		DAMAGE(w, "the list of modules could not be read: %s",
+		       sonde_strerror(w->first_err));
 	if (r == SONDE_OK)
 		append_unlisted(w);
 	if (r == SONDE_OK && w->first_err && !w->n)
@@ -354,7 +332,7 @@ static int collect(struct walker *w, struct sonde_error *err)
 	return SONDE_OK;
 }
 
-static void finish(struct walker *w)
+void modules_finish(struct module_walk *w)
 {
 	sonde_batch_destroy(w->batch);
 	addr_map_finish(&w->map);
@@ -385,8 +363,8 @@ static int list_module(struct sonde_modules *list, const struct module *m)
 
 int linux_modules(struct sonde_os *os, struct sonde_modules *list, struct sonde_error *err)
 {
-	struct walker w = { .lx = linux_of(os) };
-	int r = collect(&w, err);
+	struct module_walk w = { .lx = linux_of(os) };
+	int r = modules_collect(&w, err);
 
 	for (uint32_t i = 0; i < w.n_order && r == SONDE_OK; i++) {
 		r = list_module(list, &w.modules[w.order[i]]);
@@ -395,168 +373,6 @@ int linux_modules(struct sonde_os *os, struct sonde_modules *list, struct sonde_
 	}
 	if (w.damage)
 		LIST_DAMAGE(list, "%s", w.damage);
-	finish(&w);
+	modules_finish(&w);
 	return r;
-}
-
-/* The tables of one module's symbols. */
-struct table {
-	const struct module *module;
-	uint64_t symtab, strtab, typetab, n;
-	uint8_t *syms, *types, *names; /* in an arena; NULL: left out */
-	size_t names_len;
-	int32_t syms_err, types_err, names_err;
-};
-
-struct tables {
-	struct walker *w;
-	struct table *items; /* [w->n_order] */
-	struct arena arena;
-	size_t left_syms, left_names; /* bytes that may still be asked for */
-};
-
-/* Which modules have tables, and where: one trip. */
-static int read_places(struct tables *t)
-{
-	const struct layout *l = &t->w->lx->layout;
-	struct plan plan = { 0 };
-	struct rows rows;
-
-	plan_add(&plan, l->mkall_symtab);
-	plan_add(&plan, l->mkall_num_symtab);
-	plan_add(&plan, l->mkall_strtab);
-	plan_add(&plan, l->mkall_typetab);
-	int r = rows_init(&rows, &plan, t->w->n_order);
-	for (uint32_t i = 0; i < rows.n && r == SONDE_OK; i++) {
-		t->items[i].module = &t->w->modules[t->w->order[i]];
-		r = rows_want(&rows, i, t->items[i].module->kallsyms, t->w->lx->os.kernel_memory,
-			      t->w->batch);
-	}
-	int run = sonde_batch_run(t->w->batch);
-	if (r == SONDE_OK && run < 0)
-		r = run;
-	for (uint32_t i = 0; i < rows.n && r == SONDE_OK; i++) {
-		struct table *table = &t->items[i];
-		if (rows_u64(&rows, i, l->mkall_symtab, &table->symtab) ||
-		    rows_u64(&rows, i, l->mkall_strtab, &table->strtab) ||
-		    rows_u64(&rows, i, l->mkall_num_symtab, &table->n) ||
-		    table->n > MODULE_SYMS_MAX)
-			table->n = 0;
-		rows_u64(&rows, i, l->mkall_typetab, &table->typetab);
-	}
-	rows_finish(&rows);
-	return r;
-}
-
-static int want_syms(struct tables *t, struct table *table)
-{
-	struct sonde_space *kernel = t->w->lx->os.kernel_memory;
-	size_t bytes = table->n * SYM_SIZE;
-
-	table->syms_err = table->types_err = SONDE_E_NOT_FOUND;
-	if (!bytes || bytes > t->left_syms)
-		return SONDE_OK;
-	t->left_syms -= bytes;
-	table->syms = arena_alloc(&t->arena, bytes);
-	table->types = arena_alloc(&t->arena, table->n);
-	if (!table->syms || !table->types)
-		return SONDE_E_NO_MEMORY;
-	int r = sonde_batch_add(t->w->batch, kernel, table->symtab, table->syms, bytes,
-				&table->syms_err);
-	if (r == SONDE_OK && table->typetab)
-		r = sonde_batch_add(t->w->batch, kernel, table->typetab, table->types, table->n,
-				    &table->types_err);
-	return r;
-}
-
-/* The table of names has no length of its own: it reaches as far as the furthest name. */
-static int want_names(struct tables *t, struct table *table)
-{
-	uint32_t furthest = 0;
-
-	table->names_err = SONDE_E_NOT_FOUND;
-	if (!table->syms || table->syms_err)
-		return SONDE_OK;
-	for (uint64_t i = 0; i < table->n; i++) {
-		uint32_t name = sonde_le32(table->syms + i * SYM_SIZE);
-		furthest = name > furthest ? name : furthest;
-	}
-	table->names_len = (size_t)furthest + SYMBOL_NAME_MAX;
-	if (table->names_len > t->left_names)
-		return SONDE_OK;
-	t->left_names -= table->names_len;
-	table->names = arena_alloc(&t->arena, table->names_len);
-	if (!table->names)
-		return SONDE_E_NO_MEMORY;
-	return sonde_batch_add(t->w->batch, t->w->lx->os.kernel_memory, table->strtab, table->names,
-			       table->names_len, &table->names_err);
-}
-
-/* Undefined symbols, names of nothing and the mapping symbols of ARM are left out, as /proc/kallsyms does. */
-static int add_symbol(const struct table *table, uint64_t i, uint32_t module,
-		      struct sonde_symbols *add_to)
-{
-	const uint8_t *sym = table->syms + i * SYM_SIZE;
-	uint32_t at = sonde_le32(sym);
-	const char *name = (const char *)table->names + at;
-	size_t len = strnlen(name, SYMBOL_NAME_MAX);
-	char type = table->types_err ? '?' : (char)table->types[i];
-
-	if (!sonde_le16(sym + 6) || !len || len == SYMBOL_NAME_MAX || *name == '$')
-		return 0;
-	if (type < 'A' || type > 'z')
-		type = '?';
-	int r = symbols_add(add_to, sonde_le64(sym + 8), type, name, len, module);
-	return r < 0 ? r : 1;
-}
-
-/* Bytes at the end of names may lie behind the table, in no memory: they are zero then, so names_err is no reason to stop. */
-static int add_symbols(const struct table *table, struct sonde_symbols *add_to)
-{
-	int added = 0;
-
-	if (!table->names)
-		return 0;
-	int module = symbols_add_module(add_to, table->module->name);
-	for (uint64_t i = 0; i < table->n && module > 0; i++) {
-		int r = add_symbol(table, i, (uint32_t)module, add_to);
-		if (r < 0)
-			return r;
-		added += r;
-	}
-	return module < 0 ? module : added;
-}
-
-static int for_each_table(struct tables *t, int (*want)(struct tables *t, struct table *table))
-{
-	int r = SONDE_OK;
-
-	for (uint32_t i = 0; i < t->w->n_order && r == SONDE_OK; i++)
-		r = want(t, &t->items[i]);
-	int run = sonde_batch_run(t->w->batch);
-	return r == SONDE_OK && run < 0 ? run : r;
-}
-
-int linux_module_symbols(struct linux_os *lx, struct sonde_symbols *add_to)
-{
-	struct walker w = { .lx = lx };
-	struct tables t = { .w = &w, .left_syms = SYMTAB_BYTES_MAX, .left_names = STRTAB_BYTES_MAX };
-	int added = 0;
-	int r = collect(&w, NULL);
-
-	if (r == SONDE_OK && w.n_order) {
-		t.items = arena_array(&t.arena, w.n_order, sizeof(*t.items));
-		r = t.items ? read_places(&t) : SONDE_E_NO_MEMORY;
-		if (r == SONDE_OK)
-			r = for_each_table(&t, want_syms);
-		if (r == SONDE_OK)
-			r = for_each_table(&t, want_names);
-		for (uint32_t i = 0; i < w.n_order && r >= 0; i++) {
-			r = add_symbols(&t.items[i], add_to);
-			added += r > 0 ? r : 0;
-		}
-	}
-	arena_finish(&t.arena);
-	finish(&w);
-	return r < 0 ? r : added;
 }

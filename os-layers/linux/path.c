@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names of files, many at a time. A path is walked from its last component up to the root of its mount
- * namespace; all paths take one step per trip, and a directory or mount that several share is read
- * once. Names too long for their dentry come together in one last trip.
+ * Names of files, many at a time. A path is walked from its last component up to the root of its
+ *mount namespace; all paths take one step per trip, and a directory or mount that several share is
+ *read once. Names too long for their dentry come together in one last trip.
  *
- *	walk    dentry, mount ──▶ parent, mount ──▶ ... at a mount's root: mountpoint, parent mount ──▶ ... end
+ *	walk    dentry, mount ──▶ parent, mount ──▶ ... at a mount's root: mountpoint, parent mount
+ *──▶ ... end
  *
- * A path ends as the guest's own d_path would end it, with the root of its namespace in place of the caller's
- * root. Source: linux v6.1 fs/d_path.c, fs/mount.h, include/linux/dcache.h.
+ * A path ends as the guest's own d_path would end it, with the root of its namespace in place of
+ *the caller's root. Source: linux v6.1 fs/d_path.c, fs/mount.h, include/linux/dcache.h.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,13 +16,13 @@
 #include "linux/addr_map.h"
 #include "linux/linux.h"
 
-#define COMPONENTS_MAX 256u  /* of one path                                         */
-#define STEPS_MAX      512u  /* of one path, mounts crossed included                */
-#define PATH_BYTES     4096u /* PATH_MAX, the terminator included                   */
-#define NAME_BYTES     1024u /* of one name; NAME_MAX is 255, but not for pseudo files */
-#define NAMES_BYTES    (64u << 20) /* of all names together                           */
-#define DENTRIES_MAX   (1u << 20)
-#define DELETED	       " (deleted)"
+#define COMPONENTS_MAX 256u     /* of one path                                         */
+#define STEPS_MAX 512u          /* of one path, mounts crossed included                */
+#define PATH_BYTES 4096u        /* PATH_MAX, the terminator included                   */
+#define NAME_BYTES 1024u        /* of one name; NAME_MAX is 255, but not for pseudo files */
+#define NAMES_BYTES (64u << 20) /* of all names together                           */
+#define DENTRIES_MAX (1u << 20)
+#define DELETED " (deleted)"
 
 struct dentry {
 	uint64_t addr, parent, name, op, inode;
@@ -29,7 +30,7 @@ struct dentry {
 	int32_t err;      /* of any member                                    */
 	int32_t name_err; /* of text                                          */
 	bool unhashed;
-	char *text;       /* [name_len], not terminated; in scratch           */
+	char *text; /* [name_len], not terminated; in scratch           */
 };
 
 struct mount {
@@ -47,7 +48,7 @@ struct walk {
 
 /* A dentry whose operations may name it: how, and the inode number some of them print. */
 struct pseudo {
-	uint64_t dname;        /* address of d_op->d_dname   */
+	uint64_t dname; /* address of d_op->d_dname   */
 	uint8_t raw_dname[8], raw_ino[8];
 	int32_t err, ino_err;
 	bool asked;
@@ -150,7 +151,8 @@ static int start(struct resolver *rs, const struct linux_path *paths)
 	return SONDE_OK;
 }
 
-/* One step up, *ret_step says which. Where it stands is read (the caller looks), so nothing but memory can be wanting. */
+/* One step up, *ret_step says which. Where it stands is read (the caller looks), so nothing but
+ * memory can be wanting. */
 static int step(struct resolver *rs, struct walk *w, enum step *ret_step)
 {
 	const struct dentry *d = &rs->dentries[w->dentry];
@@ -170,7 +172,8 @@ static int step(struct resolver *rs, struct walk *w, enum step *ret_step)
 		*ret_step = w->over ? STEP_END : STEP_MOUNT;
 		return w->over ? SONDE_OK : stand(rs, w, m->mountpoint, m->parent);
 	}
-	/* A root that is not its mount's: a pseudo file, or a directory that was moved away from under it. */
+	/* A root that is not its mount's: a pseudo file, or a directory that was moved away from
+	 * under it. */
 	if (d->parent == d->addr) {
 		w->over = true;
 		return SONDE_OK;
@@ -321,7 +324,8 @@ static int fetch(struct resolver *rs, struct rows *dentries, struct rows *mounts
 /* Read whatever was added since the last trip. */
 static int read_new(struct resolver *rs)
 {
-	struct plan of_dentry = dentry_plan(&rs->lx->layout), of_mount = mount_plan(&rs->lx->layout);
+	struct plan of_dentry = dentry_plan(&rs->lx->layout),
+		    of_mount = mount_plan(&rs->lx->layout);
 	struct rows dentries = { 0 }, mounts = { 0 };
 	int r = rows_init(&dentries, &of_dentry, rs->n_dentries - rs->read_dentries);
 
@@ -371,7 +375,8 @@ static int want_pseudo(struct resolver *rs, const struct dentry *d, struct pseud
 	return r;
 }
 
-/* The last trip: names outside their dentries, and how the pseudo files among the paths are named. */
+/* The last trip: names outside their dentries, and how the pseudo files among the paths are named.
+ */
 static int read_names(struct resolver *rs, const struct linux_path *paths, struct pseudo *pseudo)
 {
 	int r = want_names(rs);
@@ -395,9 +400,9 @@ static int read_names(struct resolver *rs, const struct linux_path *paths, struc
 }
 
 /*
- * What the function behind d_dname would print; the function is known by its symbol: simple_dname (shared
- * memory, memfd, /dev/zero), anon_inodefs_dname, dmabuffs_dname; sockfs_dname, pipefs_dname, ns_dname and
- * their like print "KIND:[inode]".
+ * What the function behind d_dname would print; the function is known by its symbol: simple_dname
+ * (shared memory, memfd, /dev/zero), anon_inodefs_dname, dmabuffs_dname; sockfs_dname,
+ * pipefs_dname, ns_dname and their like print "KIND:[inode]".
  */
 static void name_pseudo(const struct resolver *rs, const struct dentry *d, const struct pseudo *p,
 			struct linux_path *path, struct arena *arena)
