@@ -74,9 +74,9 @@ int linux_mappings(struct sonde_os *os, int32_t pid, struct sonde_mappings *list
 		   struct sonde_error *err);
 int linux_modules(struct sonde_os *os, struct sonde_modules *list, struct sonde_error *err);
 /*
- * Add the symbols of all modules to add_to, which must not be sealed yet; lx->os.symbols must know the kernel's own.
- * Modules whose tables cannot be read are left out. Returns how many were added; SONDE_E_NO_TYPES, what reading the list
- * said, SONDE_E_LIMIT, SONDE_E_NO_MEMORY.
+ * Add the symbols of all modules to add_to, which must not be sealed yet; lx->os.symbols must know
+ * the kernel's own. Modules whose tables cannot be read are left out. Returns how many were added;
+ * SONDE_E_NO_TYPES, what reading the list said, SONDE_E_LIMIT, SONDE_E_NO_MEMORY.
  */
 int linux_module_symbols(struct linux_os *lx, struct sonde_symbols *add_to);
 int linux_log(struct sonde_os *os, struct sonde_log *list, struct sonde_error *err);
