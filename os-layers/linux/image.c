@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/guard.h"
 #include "linux/kallsyms.h"
 #include "sym/btf.h"
 #include "sym/symbols.h"
@@ -76,8 +77,68 @@ static int fetch_tables(struct linux_os *lx, struct arena *arena, struct kallsym
 	return kallsyms_fetch(&where, 8, read_kernel, lx, arena, ret, err);
 }
 
+/* A table found in mapped memory, copied by a read that survives whatever becomes of the map. */
+static int copy_table(struct linux_os *lx, const struct image *image, const uint8_t *base,
+		      const uint8_t **table, size_t len, struct arena *arena)
+{
+	uint8_t *copy = arena_alloc(arena, len);
+
+	if (!copy)
+		return SONDE_E_NO_MEMORY;
+	if (len)
+		sonde_space_get(lx->os.kernel_memory, image->ro + (uint64_t)(*table - base), copy,
+				len);
+	*table = copy;
+	return SONDE_OK;
+}
+
+#define TOKEN_INDEX_SIZE 512u /* 256 offsets of 2 bytes */
+
+static int copy_tables(struct linux_os *lx, const struct image *image, const uint8_t *base,
+		       struct kallsyms_tables *t, struct arena *arena)
+{
+	int r = copy_table(lx, image, base, &t->names, t->names_len, arena);
+
+	if (r == SONDE_OK)
+		r = copy_table(lx, image, base, &t->addresses, t->addresses_len, arena);
+	if (r == SONDE_OK)
+		r = copy_table(lx, image, base, &t->token_index, TOKEN_INDEX_SIZE, arena);
+	if (r == SONDE_OK)
+		r = copy_table(lx, image, base, &t->token_table, t->token_table_len, arena);
+	return r;
+}
+
+/* Search in place where the image is mapped: its read-only data need not be copied to be searched. */
+static int find_in_map(struct linux_os *lx, const struct image *image, struct arena *arena,
+		       struct kallsyms_tables *ret, struct sonde_error *err)
+{
+	size_t len = (size_t)(image->ro_end - image->ro);
+	const uint8_t *base = sonde_space_borrow(lx->phys, image->ro - lx->image_slide, len);
+	volatile int r = SONDE_E_NOT_FOUND;
+	struct guard guard;
+
+	if (!base)
+		return SONDE_E_NOT_FOUND;
+	if (!GUARD_ENTER(&guard))
+		r = kallsyms_find(base, len, image->ro, 8, ret, err);
+	guard_leave(&guard);
+	return r == SONDE_OK ? copy_tables(lx, image, base, ret, arena) : r;
+}
+
 /* Unreadable pages are zero in buf, as kallsyms_find wants it. */
-static int find_tables(struct linux_os *lx, const struct image *image, uint8_t **ret_buf,
+static int find_in_copy(struct linux_os *lx, const struct image *image, struct arena *arena,
+			struct kallsyms_tables *ret, struct sonde_error *err)
+{
+	size_t len = (size_t)(image->ro_end - image->ro);
+	uint8_t *buf = arena_alloc(arena, len);
+
+	if (!buf)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	sonde_space_get(lx->os.kernel_memory, image->ro, buf, len);
+	return kallsyms_find(buf, len, image->ro, 8, ret, err);
+}
+
+static int find_tables(struct linux_os *lx, const struct image *image, struct arena *arena,
 		       struct kallsyms_tables *ret, struct sonde_error *err)
 {
 	uint64_t len = image->ro_end - image->ro;
@@ -86,16 +147,13 @@ static int find_tables(struct linux_os *lx, const struct image *image, uint8_t *
 		return sonde_error_set(err, SONDE_E_LIMIT,
 				       "the image maps %llu MB of read-only data: not a kernel",
 				       (unsigned long long)(len >> 20));
-	uint8_t *buf = malloc(len);
-	if (!buf)
-		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
-	*ret_buf = buf;
-	sonde_space_get(lx->os.kernel_memory, image->ro, buf, len);
-	return kallsyms_find(buf, len, image->ro, 8, ret, err);
+	if (find_in_map(lx, image, arena, ret, err) == SONDE_OK)
+		return SONDE_OK;
+	return find_in_copy(lx, image, arena, ret, err);
 }
 
 static int locate_tables(struct linux_os *lx, const struct image *image, struct arena *arena,
-			 uint8_t **ret_buf, struct kallsyms_tables *ret, struct sonde_error *err)
+			 struct kallsyms_tables *ret, struct sonde_error *err)
 {
 	struct image own;
 
@@ -104,22 +162,20 @@ static int locate_tables(struct linux_os *lx, const struct image *image, struct 
 	if (!image && image_find(lx, &own) < 0)
 		return sonde_error_set(err, SONDE_E_NOT_FOUND,
 				       "the page tables map no kernel image");
-	return find_tables(lx, image ? image : &own, ret_buf, ret, err);
+	return find_tables(lx, image ? image : &own, arena, ret, err);
 }
 
 int image_symbols(struct linux_os *lx, const struct image *image, struct sonde_error *err)
 {
 	struct kallsyms_tables tables = { 0 };
 	struct arena arena = { 0 };
-	uint8_t *buf = NULL;
-	int r = locate_tables(lx, image, &arena, &buf, &tables, err);
+	int r = locate_tables(lx, image, &arena, &tables, err);
 
 	if (r == SONDE_OK) {
 		symbols_destroy(lx->os.symbols);
 		lx->os.symbols = NULL;
 		r = kallsyms_decode(&tables, &lx->os.symbols, err);
 	}
-	free(buf);
 	arena_finish(&arena);
 	/* A damaged table still gives what came before the damage. */
 	return lx->os.symbols && r == SONDE_E_CORRUPT ? SONDE_OK : r;
