@@ -89,6 +89,9 @@ class Text(Case):
             "0x3000 D       0      0 amodule some_data\n"
             "0x1010 t      16      4 -       second_function\n"))
 
+    def test_what_lies_far_behind_the_last_symbol_has_none(self):
+        self.expect_error(canned("sym", IMAGE, "0x500000"), 1, "'0x500000': no symbol covers this address")
+
     def test_sym_by_pattern(self):
         result = canned("sym", IMAGE, "--match", "*_function", "--fields", "name", "--no-header")
         self.expect(result, 0, "first_function\nsecond_function\n", "")
@@ -259,7 +262,7 @@ class Partial(Case):
         self.expect(result, 3, "0x3000\n", "sonde: sym: 'nope': no such symbol; --match GLOB searches\n")
 
     def test_unknown_names_fail(self):
-        self.expect(canned("sym", IMAGE, "nope"), 1)
+        self.expect(canned("sym", IMAGE, "nope", "--no-header"), 1)
         self.expect(canned("sym", IMAGE, "--match", "nope*"), 1)
         self.expect_error(canned("type", IMAGE, "nope"), 1, "'nope': no such type in constants")
         self.expect_error(canned("type", IMAGE, "pair", "nope"), 1, "'pair' has no member 'nope'")

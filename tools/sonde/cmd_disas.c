@@ -38,11 +38,11 @@ struct listing {
 	uint64_t n;
 };
 
-/* Symbols are virtual addresses: of physical ones they would tell lies. */
+/* Symbols are the kernel's virtual addresses: of physical and user ones they would tell lies. */
 static void symbol(const struct listing *l, uint64_t addr, char *buf, size_t cap)
 {
 	buf[0] = '\0';
-	if (l->place.pid >= 0)
+	if (l->place.pid == 0 || (l->place.pid > 0 && addr >> 63))
 		session_symbol(l->ctx, addr, buf, cap);
 }
 

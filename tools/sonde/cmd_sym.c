@@ -45,7 +45,7 @@ static int find_one(struct ctx *ctx, struct table *t, const char *text)
 		return fail(ctx, EXIT_FAILED, "'%s': no such symbol; --match GLOB searches", text);
 	if (!parse_u64(text, &addr))
 		return usage(ctx, "'%s': neither a symbol nor an address", text);
-	if (!sonde_symbol_at(symbols, addr, &symbol))
+	if (!session_symbol_at(ctx, addr, &symbol))
 		return fail(ctx, EXIT_FAILED, "'%s': no symbol covers this address", text);
 	put(t, &symbol, addr - symbol.addr);
 	return 0;
@@ -97,7 +97,8 @@ static int run(struct ctx *ctx)
 		code = find_each(ctx, &t);
 	else
 		code = find_matching(ctx, &t, opts->match);
-	table_finish(&t);
+	if (code != EXIT_FAILED) /* which means: no row */
+		table_finish(&t);
 	return code;
 }
 

@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
+enum { SYMBOL_REACH = 4 << 20 }; /* bytes: more than any object of a kernel takes */
+
 static int open_loop(struct ctx *ctx)
 {
 	struct sonde_loop_options options = { .size = sizeof(options) };
@@ -212,12 +214,18 @@ int session_place(struct ctx *ctx, const char *text, struct place *ret)
 	return 0;
 }
 
+int session_symbol_at(const struct ctx *ctx, uint64_t addr, struct sonde_symbol *ret)
+{
+	return ctx->os && sonde_symbol_at(sonde_os_symbols(ctx->os), addr, ret) &&
+	       addr - ret->addr < SYMBOL_REACH;
+}
+
 void session_symbol(const struct ctx *ctx, uint64_t addr, char *buf, size_t cap)
 {
 	struct sonde_symbol symbol;
 
 	buf[0] = '\0';
-	if (!ctx->os || !sonde_symbol_at(sonde_os_symbols(ctx->os), addr, &symbol))
+	if (!session_symbol_at(ctx, addr, &symbol))
 		return;
 	uint64_t off = addr - symbol.addr;
 	const char *module = symbol.module;

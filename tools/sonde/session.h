@@ -37,6 +37,11 @@ int session_place(struct ctx *ctx, const char *text, struct place *ret);
 /* The same without a space: for commands that only speak of the kernel's addresses. */
 int session_address(struct ctx *ctx, const char *text, uint64_t *ret);
 
+/*
+ * The symbol that covers addr. Returns 1, or 0 where none does: what lies far behind a symbol
+ * is behind the last one, or in a gap, and has nothing to do with it.
+ */
+int session_symbol_at(const struct ctx *ctx, uint64_t addr, struct sonde_symbol *ret);
 /* "name+0x12" of the symbol at addr into buf, or "" without an OS or symbol. */
 void session_symbol(const struct ctx *ctx, uint64_t addr, char *buf, size_t cap);
 
