@@ -4,7 +4,7 @@
  * truncated file raises SIGBUS. Inside a guard that becomes a return value.
  *
  *	struct guard guard;
- *	guard_install();              once, before the first guard; threads may race
+ *	guard_install();              before the first guard, as often as one likes; threads may race
  *	if (GUARD_ENTER(&guard)) { ... a copy below faulted ... } else { copy; }
  *	guard_leave(&guard);
  *
@@ -20,7 +20,7 @@ struct guard {
 	struct guard *outer;
 };
 
-/* Install the handler; earlier handlers still get the faults that are not ours. Returns 0 or an errno. */
+/* Install the handler, again where another has replaced it; earlier handlers still get the faults that are not ours. Returns 0 or an errno. */
 int guard_install(void);
 
 void guard_push(struct guard *guard);

@@ -9,16 +9,22 @@
 
 /* initial-exec: the handler may be the first to touch it, and must not allocate. */
 static _Thread_local __attribute__((tls_model("initial-exec"))) struct guard *current;
+static _Thread_local __attribute__((tls_model("initial-exec"))) int giving_back;
 static struct sigaction previous;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static int install_result;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void give_back(int signo, siginfo_t *info, void *context)
 {
+	/* The earlier handler may hand it back to us, when it was installed over ours. */
+	if (giving_back) {
+		signal(signo, SIG_DFL);
+		return;
+	}
+	giving_back++;
 	if (previous.sa_flags & SA_SIGINFO) {
 		previous.sa_sigaction(signo, info, context);
 	} else if (previous.sa_handler == SIG_IGN && info->si_code <= 0) {
-		return;
+		/* ignored, as it was before us */
 	} else if (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN) {
 		/* A fault happens again and meets the default action; a sent signal must be repeated. */
 		signal(signo, SIG_DFL);
@@ -27,6 +33,7 @@ static void give_back(int signo, siginfo_t *info, void *context)
 	} else {
 		previous.sa_handler(signo);
 	}
+	giving_back--;
 }
 
 static void on_bus_error(int signo, siginfo_t *info, void *context)
@@ -41,20 +48,25 @@ static void on_bus_error(int signo, siginfo_t *info, void *context)
 	siglongjmp(guard->env, 1);
 }
 
-static void install(void)
+/* Called with every space that needs it: somebody may have put a handler of his own over ours. */
+int guard_install(void)
 {
 	/* NODEFER: siglongjmp does not restore the mask, and the next fault must come through. */
 	struct sigaction action = { .sa_sigaction = on_bus_error,
 				    .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK };
+	struct sigaction now;
+	int r = 0;
 
 	sigemptyset(&action.sa_mask);
-	install_result = sigaction(SIGBUS, &action, &previous) ? errno : 0;
-}
-
-int guard_install(void)
-{
-	pthread_once(&once, install);
-	return install_result;
+	pthread_mutex_lock(&lock);
+	if (sigaction(SIGBUS, NULL, &now))
+		r = errno;
+	else if (!(now.sa_flags & SA_SIGINFO) || now.sa_sigaction != on_bus_error) {
+		previous = now;
+		r = sigaction(SIGBUS, &action, NULL) ? errno : 0;
+	}
+	pthread_mutex_unlock(&lock);
+	return r;
 }
 
 void guard_push(struct guard *guard)

@@ -116,17 +116,29 @@ static void heap_pop(struct sweep *sweep)
 	sweep->heap[i] = last;
 }
 
+/* Bytes of both live in one place and mean the same: a told-later one ended in the middle, or two abut. */
+static bool is_same(const struct extent *a, const struct extent *b)
+{
+	if (a->kind != b->kind || a->flags != b->flags)
+		return false;
+	switch (a->kind) {
+	case SONDE_EXTENT_FILE:
+		return a->fd == b->fd && a->off - a->addr == b->off - b->addr;
+	case SONDE_EXTENT_MEMORY:
+		return (uintptr_t)a->ptr - a->addr == (uintptr_t)b->ptr - b->addr;
+	case SONDE_EXTENT_ABSENT:
+		return a->err == b->err;
+	default:
+		return true;
+	}
+}
+
 static void emit(struct sweep *sweep, const struct extent *from, uint64_t addr, uint64_t last)
 {
 	struct extent *prev = sweep->n_out ? &sweep->out[sweep->n_out - 1] : NULL;
 	uint64_t skip = addr - from->addr;
 
-	/* The same extent goes on: a told-later one ended in its middle. */
-	if (prev && prev->last + 1 == addr && prev->kind == from->kind &&
-	    prev->off - prev->addr == from->off - from->addr && prev->fd == from->fd &&
-	    prev->flags == from->flags && prev->err == from->err &&
-	    (from->kind != SONDE_EXTENT_MEMORY ||
-	     prev->ptr + (addr - prev->addr) == from->ptr + skip)) {
+	if (prev && prev->last + 1 == addr && is_same(prev, from)) {
 		prev->last = last;
 		return;
 	}

@@ -40,7 +40,7 @@ void layer_forward(void *below, struct sonde_io *const *ios, size_t n)
 		io_core(ios[i])->space = space;
 		io_core(ios[i])->next = list;
 		list = ios[i];
-		space->stats.pieces += ios[i]->n;
+		space_count(space, ios[i]);
 	}
 	space->ops->submit(space, list);
 }

@@ -36,6 +36,13 @@ static struct sonde_io *take_queue(struct sonde_space *space)
 	return list;
 }
 
+void space_count(struct sonde_space *space, const struct sonde_io *io)
+{
+	space->stats.pieces += io->n;
+	for (uint32_t i = 0; i < io->n; i++)
+		space->stats.bytes += io->xfers[i].len;
+}
+
 static void flush_queue(struct loop_flush *flush)
 {
 	struct sonde_space *space =
@@ -47,7 +54,7 @@ static void flush_queue(struct loop_flush *flush)
 	space->stats.trips++;
 	for (struct sonde_io *io = list; io; io = io_core(io)->next) {
 		io_set_state(io, SONDE_IO_IN_FLIGHT);
-		space->stats.pieces += io->n;
+		space_count(space, io);
 	}
 	space->ops->submit(space, list);
 }
@@ -83,7 +90,7 @@ static void run_resident(struct sonde_space *space, struct sonde_io *io)
 	io->state = SONDE_IO_IN_FLIGHT;
 	space->loop->n_inflight++;
 	space->stats.trips++;
-	space->stats.pieces += io->n;
+	space_count(space, io);
 	space->ops->submit(space, io);
 }
 
@@ -96,7 +103,6 @@ static struct sonde_loop *leave_flight(struct sonde_io *io)
 
 	loop->n_inflight--;
 	for (uint32_t i = 0; i < io->n; i++) {
-		space->stats.bytes += io->xfers[i].len;
 		space->stats.failed += io->xfers[i].err != 0;
 	}
 	if (core->flags & IO_TIMER)

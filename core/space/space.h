@@ -55,4 +55,7 @@ int space_issue(struct sonde_space *space, struct sonde_io *io,
 /* First act of every complete function given to space_issue: the request is no longer in flight. */
 void space_leave(struct sonde_io *io);
 
+/* One request of a batch that leaves: pieces and bytes for the statistics. */
+void space_count(struct sonde_space *space, const struct sonde_io *io);
+
 #endif
