@@ -16,7 +16,8 @@
 #define SYMTAB_BYTES_MAX (64u << 20) /* of all modules                          */
 #define STRTAB_BYTES_MAX (64u << 20) /* likewise                                */
 #define SYMBOL_NAME_MAX 512u         /* KSYM_NAME_LEN since v6.1                */
-#define SYM_SIZE 24u                 /* Elf64_Sym: name at 0, shndx at 6, value at 8 */
+#define SYM_SIZE 24u                 /* Elf64_Sym: name at 0, info 4, shndx 6, value 8 */
+#define STB_GLOBAL 1u                /* in the high half of info                       */
 
 /* The tables of one module's symbols. */
 struct table {
@@ -124,8 +125,10 @@ static int add_symbol(const struct table *table, uint64_t i, uint32_t module,
 
 	if (!sonde_le16(sym + 6) || !len || len == SYMBOL_NAME_MAX || *name == '$')
 		return 0;
-	if (type < 'A' || type > 'z')
+	if (type < 'a' || type > 'z')
 		type = '?';
+	else if (sym[4] >> 4 == STB_GLOBAL)
+		type = (char)(type - 'a' + 'A');
 	int r = symbols_add(add_to, sonde_le64(sym + 8), type, name, len, module);
 	return r < 0 ? r : 1;
 }
