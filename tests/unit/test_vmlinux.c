@@ -323,7 +323,7 @@ static void btf_section_in_each_class_and_byte_order(void **state)
 		uint8_t *bytes = elf_with_btf(kind & 1, kind >> 1, btf, btf_len, &len);
 		char path[64];
 		struct vmlinux *v;
-		struct sonde_types *types;
+		struct sonde_types *types = NULL;
 		struct sonde_error err = { 0 };
 		uint32_t id;
 		write_file(path, bytes, len);
