@@ -25,7 +25,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define QMP_TIMEOUT_MS 3000
+#define QMP_TIMEOUT_MS 2000
 
 enum via { VIA_AUTO, VIA_MAP, VIA_PROCESS };
 

@@ -44,7 +44,7 @@ const void *dl_symbol(void *handle, const char *name, size_t *ret_size)
 	const void *at = dlsym(handle, name);
 
 	*ret_size = 0;
-#ifdef RTLD_DL_SYMENT
+#ifdef __GLIBC__ /* which alone has dladdr1 */
 	const ElfW(Sym) *entry = NULL;
 	Dl_info info;
 	if (at && dladdr1(at, &info, (void **)&entry, RTLD_DL_SYMENT) && entry)

@@ -201,6 +201,19 @@ void plugin_names(uint32_t kind, char *buf, size_t cap)
 	plugin_each(kind, add_name, &list);
 }
 
+/* "plugin 'PATH': why" without what the listing says anyway. */
+static const char *behind_path(const char *text, const char *path)
+{
+	static const char head[] = "plugin '", tail[] = "': ";
+	size_t len = strlen(path);
+
+	if (strncmp(text, head, sizeof(head) - 1) != 0 ||
+	    strncmp(text + sizeof(head) - 1, path, len) != 0 ||
+	    strncmp(text + sizeof(head) - 1 + len, tail, sizeof(tail) - 1) != 0)
+		return text;
+	return text + sizeof(head) - 1 + len + sizeof(tail) - 1;
+}
+
 /* A folder of the path as it is, or one file with the verdict over it. */
 static int show_file(void *user, const char *path, const struct search_folder *folder)
 {
@@ -219,7 +232,7 @@ static int show_file(void *user, const char *path, const struct search_folder *f
 	info.abi = glimpse.abi;
 	info.name = glimpse.name;
 	if (r < 0) {
-		info.refused = why.text;
+		info.refused = behind_path(why.text, path);
 		return walk->show(walk->user, &info);
 	}
 	const char *winner = met_before(walk, plugin->desc.name);
