@@ -26,12 +26,15 @@ static inline uint32_t name_hash(const char *name, size_t len)
 	return (uint32_t)(h >> 32);
 }
 
-/* Slots for n names: a power of two, at most half full. */
+/*
+ * Slots for n names: a power of two, at most two thirds full. Fewer free ones would cost probes, more
+ * of them page faults, which weigh as much for a table that is asked a few dozen times.
+ */
 static inline uint32_t name_slots(uint32_t n)
 {
 	uint32_t slots = 64;
 
-	while (slots / 2 < n && slots < UINT32_C(1) << 31)
+	while (slots / 3 * 2 < n && slots < UINT32_C(1) << 31)
 		slots *= 2;
 	return slots;
 }

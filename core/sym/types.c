@@ -124,28 +124,44 @@ static void insert(struct types_names *names, const char *name, uint32_t id)
 	names->n_used++;
 }
 
-/* Index the records from n_indexed on; all of them anew when the table is too small. Without memory names stay unfound. */
+/* Room for more names; those that are in stay in the order of their ids. Returns 0 without memory. */
+static int grow_names(struct types_state *state, uint32_t n)
+{
+	struct types_names grown = { .mask = name_slots(n) - 1 };
+	struct btf_type type;
+
+	grown.slots = calloc((size_t)grown.mask + 1, sizeof(*grown.slots));
+	if (!grown.slots)
+		return 0;
+	grown.n_indexed = state->names.n_indexed ? state->names.n_indexed : 1;
+	for (uint32_t id = 1; state->names.n_used && id < grown.n_indexed; id++) {
+		btf_type_get(&state->btf, id, &type);
+		if (name_rank(&type))
+			insert(&grown, type.name, id);
+	}
+	free(state->names.slots);
+	state->names = grown;
+	return 1;
+}
+
+/* Index the records from n_indexed on. Of a kernel's records one in seven has a name that counts. */
 static void index_names(struct types_state *state)
 {
 	struct types_names *names = &state->names;
 	const struct btf *btf = &state->btf;
-
-	if (names->n_indexed >= btf->n_types)
-		return;
-	if (!names->slots || names->mask / 2 < btf->n_types) {
-		uint32_t n_slots = name_slots(btf->n_types);
-		free(names->slots);
-		*names = (struct types_names){ .slots = calloc(n_slots, sizeof(uint32_t)),
-					       .mask = n_slots - 1,
-					       .n_indexed = 1 };
-		if (!names->slots)
-			return;
-	}
 	struct btf_type type;
+
+	if (names->n_indexed >= btf->n_types ||
+	    (!names->slots && !grow_names(state, btf->n_types / 6)))
+		return;
 	for (uint32_t id = names->n_indexed; id < btf->n_types; id++) {
 		btf_type_get(btf, id, &type);
-		if (name_rank(&type))
-			insert(names, type.name, id);
+		names->n_indexed = id;
+		if (!name_rank(&type))
+			continue;
+		if (names->n_used >= names->mask / 3 * 2 && !grow_names(state, names->n_used * 2))
+			return;
+		insert(names, type.name, id);
 	}
 	names->n_indexed = btf->n_types;
 }
