@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { PID, ADDRESS, START, END, PERMS, OFFSET, DEV, INODE, KIND, PATH, ERROR, N_COLUMNS };
@@ -27,6 +28,8 @@ static const struct column mapping_columns[N_COLUMNS] = {
 	[PATH] = { "path", "PATH", COLUMN_TEXT },
 	[ERROR] = { "error", "ERROR", 0 },
 };
+
+enum { ABREAST = 256 }; /* processes that are read together */
 
 struct listing {
 	struct ctx *ctx;
@@ -123,22 +126,62 @@ static int list_regions(struct listing *l)
 	return 0;
 }
 
-/* The mappings of one process into the table. Returns 0, EXIT_PARTIAL, or an error, in err. */
-static int list_one(struct listing *l, int32_t pid, struct sonde_error *err)
+/* One process whose mappings are asked for. */
+struct one {
+	struct sonde_os *os;
+	int32_t pid;
+	int result; /* of sonde_os_mappings, its story in err */
+	struct sonde_mappings *list;
+	struct sonde_error err;
+	struct sonde_task *task;
+};
+
+static int fetch(struct sonde_task *task, void *arg)
 {
-	struct sonde_mappings *list = NULL;
+	struct one *one = arg;
+
+	(void)task;
+	one->result = sonde_os_mappings(one->os, one->pid, &one->list, &one->err);
+	return 0;
+}
+
+/* Into the table; the list is gone then. Returns 0, EXIT_PARTIAL, or the error of the fetch. */
+static int put_one(struct listing *l, struct one *one)
+{
 	int code = 0;
 
-	int r = sonde_os_mappings(l->ctx->os, pid, &list, err);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < sonde_mappings_count(list); i++)
-		put_mapping(l, pid, sonde_mappings_at(list, i));
-	const char *damage = sonde_mappings_damage(list);
+	if (one->result < 0)
+		return one->result;
+	for (size_t i = 0; i < sonde_mappings_count(one->list); i++)
+		put_mapping(l, one->pid, sonde_mappings_at(one->list, i));
+	const char *damage = sonde_mappings_damage(one->list);
 	if (damage)
-		code = fail(l->ctx, EXIT_PARTIAL, "process %d: the list is damaged: %s", pid,
+		code = fail(l->ctx, EXIT_PARTIAL, "process %d: the list is damaged: %s", one->pid,
 			    damage);
-	sonde_mappings_destroy(list);
+	sonde_mappings_destroy(one->list);
+	return code;
+}
+
+/* One task a process: what they ask for at the same time is read in one trip. */
+static int list_abreast(struct listing *l, struct one *all, size_t n)
+{
+	struct ctx *ctx = l->ctx;
+	int code = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (sonde_task_spawn(ctx->loop, fetch, &all[i], &all[i].task) < 0)
+			fetch(NULL, &all[i]);
+	for (size_t i = 0; i < n; i++)
+		if (all[i].task)
+			sonde_task_join(NULL, all[i].task);
+	for (size_t i = 0; i < n; i++) {
+		int r = put_one(l, &all[i]);
+
+		if (r < 0 && r != SONDE_E_NOT_MAPPED)
+			complain(ctx, "process %d: %s", all[i].pid, all[i].err.text);
+		if (r != 0 && r != SONDE_E_NOT_MAPPED)
+			code = EXIT_PARTIAL;
+	}
 	return code;
 }
 
@@ -153,36 +196,44 @@ static int list_all(struct listing *l)
 		return fail(ctx, EXIT_FAILED, "%s", err.text);
 	const char *damage = sonde_processes_damage(list);
 	int code = damage ? fail(ctx, EXIT_PARTIAL, "the list is damaged: %s", damage) : 0;
-	for (size_t i = 0; i < sonde_processes_count(list); i++) {
+	struct one *abreast = grow(NULL, ABREAST, sizeof(*abreast));
+	size_t n = 0, n_all = sonde_processes_count(list);
+	for (size_t i = 0; i < n_all; i++) {
 		const struct sonde_process *p = sonde_processes_at(list, i);
 
-		if (p->kernel_thread || p->state == 'Z' || p->state == 'X')
+		if (!p->kernel_thread && p->state != 'Z' && p->state != 'X')
+			abreast[n++] = (struct one){ .os = ctx->os, .pid = p->pid };
+		if (n < ABREAST && i + 1 < n_all)
 			continue;
-		int one = list_one(l, p->pid, &err);
-		if (one < 0 && one != SONDE_E_NOT_MAPPED)
-			complain(ctx, "process %d: %s", p->pid, err.text);
-		if (one != 0 && one != SONDE_E_NOT_MAPPED)
+		if (list_abreast(l, abreast, n) != 0)
 			code = EXIT_PARTIAL;
+		n = 0;
 	}
+	free(abreast);
 	sonde_processes_destroy(list);
 	return code;
+}
+
+static int list_of_pid(struct listing *l)
+{
+	struct one one = { .os = l->ctx->os, .pid = (int32_t)l->ctx->opts.pid };
+
+	fetch(NULL, &one);
+	int code = put_one(l, &one);
+	return code < 0 ? fail(l->ctx, EXIT_FAILED, "%s", one.err.text) : code;
 }
 
 static int list_mappings(struct listing *l)
 {
 	struct ctx *ctx = l->ctx;
-	struct sonde_error err = { 0 };
 
 	l->columns[PID].flags |= ctx->opts.all ? COLUMN_TEXT : 0;
 	int code = table_init(&l->table, ctx, l->columns, N_COLUMNS);
 	if (code != 0 || (code = session_attach(ctx)) != 0)
 		return code;
-	if (ctx->opts.all)
-		code = list_all(l);
-	else
-		code = list_one(l, (int32_t)ctx->opts.pid, &err);
-	if (code < 0)
-		return fail(ctx, EXIT_FAILED, "%s", err.text);
+	code = ctx->opts.all ? list_all(l) : list_of_pid(l);
+	if (code == EXIT_FAILED)
+		return code;
 	table_finish(&l->table);
 	if (l->n_bad > 0)
 		code = fail(ctx, EXIT_PARTIAL, "%zu mappings could not be read whole", l->n_bad);
