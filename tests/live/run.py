@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+Run the tests on live guests: python3 run.py SONDE [TEST...]
+
+SONDE is the tool; plugins are found through SONDE_PLUGIN_PATH. A TEST is a module, a class or a
+method in a class, as in "test_compare.DumpTest". Prints each test and its time, at the end how many
+passed, failed and were skipped. Exits with 1 when one failed, with 77 when all were skipped.
+"""
+import os
+import sys
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+DEFAULT = "test_compare"
+
+
+class Report(unittest.TextTestResult):
+    def startTest(self, test):
+        self.began = time.monotonic()
+        super().startTest(test)
+
+    def getDescription(self, test):
+        return f"{type(test).__name__}: {test._testMethodName[5:].replace('_', ' ')}"
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        seconds = time.monotonic() - self.began
+        if seconds > 2:
+            self.stream.writeln(f"    {seconds:.1f} s")
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    os.environ["SONDE_EXE"] = os.path.abspath(sys.argv[1])
+    sys.path.insert(0, HERE)
+    sys.dont_write_bytecode = True
+    names = sys.argv[2:] or DEFAULT.split()
+    suite = unittest.TestLoader().loadTestsFromNames(names)
+    runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Report)
+    result = runner.run(suite)
+    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+    skipped = len(result.skipped)
+    passed = max(result.testsRun - failed - skipped, 0)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    if failed or not (passed or skipped):
+        sys.exit(1)
+    sys.exit(0 if passed else 77)
+
+
+main()

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: MIT
+"""The guests that several tests share, each booted when the first of them asks for it."""
+import atexit
+import functools
+
+from harness import View, boot
+
+LISTS = (("ps",), ("threads",), ("modules",), ("maps", "--all"), ("dmesg",), ("info",))
+
+
+class World:
+    """A guest, its dump and its views, with a truth before and one after all the lists."""
+
+    def __init__(self, name, views=("dump", "map", "process"), **options):
+        self.guest = boot(name, **options)
+        atexit.register(self.guest.stop)
+        self.dump = self.guest.dump(name + ".elf")
+        targets = {"dump": self.dump, "map": self.guest.target(",via=map"),
+                   "process": self.guest.target(",via=process")}
+        self.views = {v: View(targets[v]) for v in views}
+        for view in self.views.values():
+            for words in LISTS:
+                view.ask(*words)
+        self.guest.tell()
+
+    @property
+    def truths(self):
+        return self.guest.truths[:2]
+
+
+@functools.lru_cache(maxsize=None)
+def main():
+    return World("main")
+
+
+@functools.lru_cache(maxsize=None)
+def five_levels():
+    return World("la57", views=("dump", "process"), suite="trixie", la57=True)
+
+
+@functools.lru_cache(maxsize=None)
+def old():
+    return World("old", views=("dump", "map"), suite="bullseye")
