@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Types and symbols from ELF files: DWARF of several versions against the compiler's own
- * answers, a bare BTF file, an ELF with .BTF, files that are none of these, files that lie.
+ * Types and symbols from files given by --symbols: an object's symbols and build id, a bare BTF
+ * file, an ELF with .BTF, files that are none of these, files that lie. test_dwarf.c has DWARF.
  *
- * Arguments: the object files of types_fixture.c, one per DWARF version.
+ * Argument: an object file of types_fixture.c.
  */
 #include "sym/elf_file.h"
 #include "sym/symbols.h"
 #include "sym/types.h"
 #include "sym/vmlinux.h"
 #include "synth/btf_blob.h"
-#include "synth/types_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,164 +19,23 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static char **objects;
-static int n_objects;
+static const char *object;
 
-#define PLACE(member) { #member, 8 * offsetof(struct fixture_thing, member), \
-			8 * sizeof(((struct fixture_thing *)0)->member) }
-
-static const struct {
-	const char *path;
-	uint64_t bit_off, bit_size;
-} places[] = {
-	PLACE(flags),
-	PLACE(elsewhere),
-	PLACE(pid),
-	PLACE(lo),
-	PLACE(hi),
-	PLACE(links),
-	PLACE(links[3].prev),
-	PLACE(grid[1][2]),
-	PLACE(grid[1]),
-	PLACE(count),
-	PLACE(count.counter),
-	PLACE(node),
-	PLACE(text),
-	PLACE(color),
-	PLACE(ratio),
-	PLACE(yes),
-	PLACE(call),
-	{ "tail", 8 * offsetof(struct fixture_thing, tail), 0 },
-	{ "narrow", 8 * offsetof(struct fixture_thing, grid) + 8 * sizeof(int[2][3]), 3 },
-	{ "wide", 8 * offsetof(struct fixture_thing, grid) + 8 * sizeof(int[2][3]) + 3, 11 },
-};
-
-static struct vmlinux *open_object(int i)
+static struct vmlinux *open_object(void)
 {
 	struct vmlinux *v = NULL;
 	struct sonde_error err = { 0 };
 
-	if (vmlinux_open(objects[i], &v, &err) < 0)
+	if (vmlinux_open(object, &v, &err) < 0)
 		fail_msg("%s", err.text);
 	return v;
 }
 
-static struct sonde_types *open_types(const struct vmlinux *v)
-{
-	struct sonde_types *types = NULL;
-	struct sonde_error err = { 0 };
-
-	if (vmlinux_types(v, &types, &err) < 0)
-		fail_msg("%s", err.text);
-	return types;
-}
-
-#ifdef HAVE_DWARF
-static void dwarf_agrees_with_the_compiler(void **state)
-{
-	(void)state;
-	for (int i = 0; i < n_objects; i++) {
-		struct vmlinux *v = open_object(i);
-		struct sonde_types *types = open_types(v);
-		struct sonde_member m;
-		uint32_t id;
-		assert_int_equal(sonde_type_find(types, "struct fixture_thing", &id), 1);
-		assert_int_equal(sonde_type_size(types, id), sizeof(struct fixture_thing));
-		for (size_t k = 0; k < sizeof(places) / sizeof(places[0]); k++) {
-			if (!sonde_type_member(types, id, places[k].path, &m) ||
-			    m.bit_off != places[k].bit_off || m.bit_size != places[k].bit_size)
-				fail_msg("%s: '%s' at %llu+%llu, want %llu+%llu", objects[i],
-					 places[k].path, (unsigned long long)m.bit_off,
-					 (unsigned long long)m.bit_size,
-					 (unsigned long long)places[k].bit_off,
-					 (unsigned long long)places[k].bit_size);
-		}
-		assert_non_null(strstr(sonde_types_source(types), "': DWARF"));
-		types_destroy(types);
-		vmlinux_close(v);
-	}
-}
-
-static void dwarf_names_and_enumerators(void **state)
-{
-	(void)state;
-	for (int i = 0; i < n_objects; i++) {
-		struct vmlinux *v = open_object(i);
-		struct sonde_types *types = open_types(v);
-		int64_t value;
-		uint32_t id;
-		assert_int_equal(sonde_type_enumerator(types, "FIXTURE_MINUS", &value), 1);
-		assert_int_equal(value, -2);
-		assert_int_equal(sonde_type_enumerator(types, "FIXTURE_SECOND", &value), 1);
-		assert_int_equal(value, 42);
-		assert_int_equal(sonde_type_enumerator(types, "FIXTURE_HUGE", &value), 1);
-		assert_true(value == 0x123456789aLL);
-		assert_int_equal(sonde_type_enumerator(types, "FIXTURE_NONE", &value), 0);
-		assert_int_equal(sonde_type_find(types, "struct fixture_elsewhere", &id), 0);
-		assert_int_equal(sonde_type_find(types, "fixture_nothing", &id), 0);
-		assert_int_equal(sonde_type_find(types, "fixture_atomic_t", &id), 1);
-		assert_int_equal(sonde_type_size(types, id), 4);
-		assert_int_equal(sonde_type_find(types, "double", &id), 1);
-		assert_int_equal(sonde_type_size(types, id), 8);
-		types_destroy(types);
-		vmlinux_close(v);
-	}
-}
-
-/* Pointed to first, found whole later: the forward record must not hide the real one. */
-static void dwarf_type_behind_a_pointer_is_found_whole(void **state)
-{
-	(void)state;
-	struct vmlinux *v = open_object(0);
-	struct sonde_types *types = open_types(v);
-	struct sonde_member m;
-	uint32_t id, to;
-
-	assert_int_equal(sonde_type_find(types, "struct fixture_thing", &id), 1);
-	assert_int_equal(sonde_type_member(types, id, "node", &m), 1);
-	assert_int_equal(types_pointee(types, m.type, &to), 1);
-	assert_int_equal(sonde_type_size(types, to), -1);
-	assert_int_equal(sonde_type_find(types, "fixture_node_t", &id), 1);
-	assert_int_equal(sonde_type_size(types, id), sizeof(fixture_node_t));
-	assert_int_equal(sonde_type_find(types, "struct fixture_node", &id), 1);
-	assert_int_equal(sonde_type_member(types, id, "self", &m), 1);
-	assert_int_equal(m.bit_off, 64);
-	types_destroy(types);
-	vmlinux_close(v);
-}
-
-static void dwarf_prints_as_c(void **state)
-{
-	(void)state;
-	struct vmlinux *v = open_object(0);
-	struct sonde_types *types = open_types(v);
-	char text[4096];
-	uint32_t id;
-
-	assert_int_equal(sonde_type_find(types, "struct fixture_thing", &id), 1);
-	assert_true(sonde_type_print(types, id, text, sizeof(text)) < (int)sizeof(text));
-	/* No line of what compilers order differently: qualifiers, "long unsigned". */
-	static const char *const lines[] = {
-		"\tstruct fixture_elsewhere *elsewhere;",
-		"\tstruct fixture_list links[4];",
-		"\tint grid[2][3];",
-		"\tunsigned int narrow:3;",
-		"\tfixture_atomic_t count;",
-		"\tint (*call)(struct fixture_thing *, struct fixture_node *, ",
-		" tail[];",
-	};
-	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
-		if (!strstr(text, lines[i]))
-			fail_msg("no '%s' in:\n%s", lines[i], text);
-	}
-	types_destroy(types);
-	vmlinux_close(v);
-}
-#else
+#ifndef HAVE_DWARF
 static void without_elfutils_dwarf_says_what_to_do(void **state)
 {
 	(void)state;
-	struct vmlinux *v = open_object(0);
+	struct vmlinux *v = open_object();
 	struct sonde_types *types = NULL;
 	struct sonde_error err;
 
@@ -192,7 +50,7 @@ static void symbols_slide_with_the_kernel(void **state)
 {
 	(void)state;
 	const uint64_t slide = 0x1000000;
-	struct vmlinux *v = open_object(0);
+	struct vmlinux *v = open_object();
 	struct sonde_symbols *still, *moved;
 	struct sonde_symbol a, b;
 	static const struct {
@@ -219,7 +77,7 @@ static void symbols_slide_with_the_kernel(void **state)
 static void build_id_is_read(void **state)
 {
 	(void)state;
-	struct vmlinux *v = open_object(0);
+	struct vmlinux *v = open_object();
 	struct vmlinux_id id;
 
 	vmlinux_build_id(v, &id);
@@ -408,12 +266,7 @@ static void files_that_are_none_are_named(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-#ifdef HAVE_DWARF
-		cmocka_unit_test(dwarf_agrees_with_the_compiler),
-		cmocka_unit_test(dwarf_names_and_enumerators),
-		cmocka_unit_test(dwarf_type_behind_a_pointer_is_found_whole),
-		cmocka_unit_test(dwarf_prints_as_c),
-#else
+#ifndef HAVE_DWARF
 		cmocka_unit_test(without_elfutils_dwarf_says_what_to_do),
 #endif
 		cmocka_unit_test(symbols_slide_with_the_kernel),
@@ -423,11 +276,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(truncated_and_lying_elf_is_survived),
 		cmocka_unit_test(files_that_are_none_are_named),
 	};
-	objects = argv + 1;
-	n_objects = argc - 1;
-	if (!n_objects) {
-		fprintf(stderr, "usage: %s OBJECT...\n", argv[0]);
+	if (argc != 2) {
+		fprintf(stderr, "usage: %s OBJECT\n", argv[0]);
 		return 1;
 	}
+	object = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
