@@ -33,15 +33,20 @@ void layer_forward(void *below, struct sonde_io *const *ios, size_t n)
 	struct sonde_space *space = below;
 	struct sonde_io *list = NULL;
 
-	if (n == 0)
-		return;
-	space->stats.trips++;
 	for (size_t i = n; i-- > 0;) {
 		io_core(ios[i])->space = space;
+		if (io_core(ios[i])->flags & IO_ASKED_CANCEL) {
+			/* Its time ran out, or its owner changed his mind, while a layer held it. */
+			io_finish_unsent(ios[i]);
+			continue;
+		}
 		io_core(ios[i])->next = list;
 		list = ios[i];
 		space_count(space, ios[i]);
 	}
+	if (!list)
+		return;
+	space->stats.trips++;
 	space->ops->submit(space, list);
 }
 
