@@ -346,18 +346,30 @@ static int prove_stext(struct linux_os *lx, struct sonde_error *err)
 	return SONDE_OK;
 }
 
-/* The kernel's own pointer to its vmcoreinfo must lead to this very page: copies fail here. */
+/*
+ * The kernel's own pointer to its vmcoreinfo must lead to this page. A copy of the text elsewhere still
+ * leads to the kernel it speaks of, which then has the original: the same text.
+ */
 static int prove_page(struct linux_os *lx, uint64_t page, struct sonde_error *err)
 {
 	struct sonde_translation at;
+	uint8_t bytes[VMCOREINFO_MAX];
+	struct vmcoreinfo own;
 	uint64_t pointer, va;
 
 	if (!linux_symbol(lx, "vmcoreinfo_data", &pointer))
 		return SONDE_OK;
-	if (sonde_space_u64(lx->os.kernel_memory, pointer, &va) < 0 ||
-	    paging_translate(lx->phys, lx->paging, lx->root, va, &at) < 0 || at.pa != page)
-		return sonde_error_set(err, SONDE_E_CORRUPT, "its kernel keeps vmcoreinfo elsewhere");
-	return SONDE_OK;
+	if (sonde_space_u64(lx->os.kernel_memory, pointer, &va) == SONDE_OK &&
+	    paging_translate(lx->phys, lx->paging, lx->root, va, &at) == SONDE_OK) {
+		if (at.pa == page)
+			return SONDE_OK;
+		if (sonde_space_get(lx->phys, at.pa & ~(SONDE_PAGE_SIZE - 1), bytes,
+				    sizeof(bytes)) == SONDE_OK &&
+		    vmcoreinfo_parse(bytes, sizeof(bytes), &own, NULL) == SONDE_OK &&
+		    own.len == lx->info.len && memcmp(own.text, lx->info.text, own.len) == 0)
+			return SONDE_OK;
+	}
+	return sonde_error_set(err, SONDE_E_CORRUPT, "its kernel keeps another vmcoreinfo");
 }
 
 /* page: where the text lay in RAM, or UINT64_MAX for a note. */
@@ -411,13 +423,47 @@ static int from_note(struct detect *d, struct linux_os **ret)
 	return r;
 }
 
-static int try_page(struct detect *d, uint64_t page, struct linux_os **ret)
+/* Texts that were tried: a copy says nothing new, however many of them a guest scatters. */
+struct seen {
+	uint64_t hash[SCAN_HITS_MAX];
+	size_t n;
+};
+
+/* FNV-1a, 64 bits. */
+static uint64_t hash_text(const struct vmcoreinfo *info)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (uint32_t i = 0; i < info->len; i++)
+		hash = (hash ^ (uint8_t)info->text[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+static bool seen_before(struct seen *seen, const uint8_t *bytes, size_t len)
+{
+	struct vmcoreinfo info;
+
+	if (vmcoreinfo_parse(bytes, len, &info, NULL) < 0)
+		return false;
+	uint64_t hash = hash_text(&info);
+	for (size_t i = 0; i < seen->n; i++) {
+		if (seen->hash[i] == hash)
+			return true;
+	}
+	if (seen->n < SCAN_HITS_MAX)
+		seen->hash[seen->n++] = hash;
+	return false;
+}
+
+static int try_page(struct detect *d, uint64_t page, struct seen *seen, struct linux_os **ret)
 {
 	struct sonde_error err = { 0 };
 	uint8_t bytes[VMCOREINFO_MAX];
 	char what[64];
 	int r = sonde_space_get(d->phys, page, bytes, sizeof(bytes));
 
+	if (r == SONDE_OK && seen_before(seen, bytes, sizeof(bytes)))
+		return SONDE_E_NOT_FOUND;
 	if (r == SONDE_OK)
 		r = try_info(d, bytes, sizeof(bytes), page, ret, &err);
 	snprintf(what, sizeof(what), "vmcoreinfo at 0x%" PRIx64, page);
@@ -426,35 +472,57 @@ static int try_page(struct detect *d, uint64_t page, struct linux_os **ret)
 	return r;
 }
 
+/* What a search of all RAM has come to. */
+struct best {
+	struct linux_os *lx;
+	uint64_t clock, page;
+	uint32_t n_passed;
+};
+
 /* Of several that pass, the one that ran last: a remnant's clock stands still. */
+static void compare(struct best *best, struct linux_os *lx, uint64_t page)
+{
+	uint64_t clock = kernel_clock(lx);
+
+	best->n_passed++;
+	if (best->lx && clock <= best->clock) {
+		linux_free(lx);
+		return;
+	}
+	linux_free(best->lx);
+	best->lx = lx;
+	best->clock = clock;
+	best->page = page;
+}
+
+static int try_hits(struct detect *d, const uint64_t *hits, int n, struct linux_os **ret)
+{
+	struct seen *seen = calloc(1, sizeof(*seen));
+	struct best best = { 0 };
+	struct linux_os *lx;
+
+	for (int i = 0; i < n && seen; i++) {
+		if (try_page(d, hits[i], seen, &lx) == SONDE_OK)
+			compare(&best, lx, hits[i]);
+	}
+	free(seen);
+	if (!best.lx)
+		return seen ? SONDE_E_NOT_FOUND : SONDE_E_NO_MEMORY;
+	best.lx->kernel.found_by = arena_printf(
+		&best.lx->arena, "vmcoreinfo at 0x%" PRIx64 ", found in RAM%s", best.page,
+		best.n_passed > 1 ? ": of several whole kernels the one whose clock is latest" : "");
+	*ret = best.lx;
+	return SONDE_OK;
+}
+
 static int from_scan(struct detect *d, struct linux_os **ret)
 {
-	uint64_t hits[SCAN_HITS_MAX], best_time = 0, best_page = 0;
-	struct linux_os *best = NULL, *lx;
-	uint32_t n_passed = 0;
-	int n = scan_vmcoreinfo(d->phys, hits);
+	uint64_t *hits = calloc(SCAN_HITS_MAX, sizeof(*hits));
+	int n = hits ? scan_vmcoreinfo(d->phys, hits) : SONDE_E_NO_MEMORY;
+	int r = n < 0 ? n : try_hits(d, hits, n, ret);
 
-	for (int i = 0; i < n; i++) {
-		if (try_page(d, hits[i], &lx) < 0)
-			continue;
-		uint64_t now = kernel_clock(lx);
-		n_passed++;
-		if (best && now <= best_time) {
-			linux_free(lx);
-			continue;
-		}
-		linux_free(best);
-		best = lx;
-		best_time = now;
-		best_page = hits[i];
-	}
-	if (!best)
-		return n < 0 ? n : SONDE_E_NOT_FOUND;
-	best->kernel.found_by = arena_printf(
-		&best->arena, "vmcoreinfo at 0x%" PRIx64 ", found in RAM%s", best_page,
-		n_passed > 1 ? ": of several whole kernels the one whose clock is latest" : "");
-	*ret = best;
-	return SONDE_OK;
+	free(hits);
+	return r;
 }
 
 /* ---- all together ------------------------------------------------------------------------------ */
@@ -540,7 +608,7 @@ static int linux_translate(struct sonde_os *os, int32_t pid, uint64_t va,
 		return r;
 	r = paging_translate(lx->phys, lx->paging, root, va, ret);
 	if (r < 0)
-		sonde_error_set(err, r, "translate: 0x%" PRIx64 ": %s after %u of %u levels", va,
+		sonde_error_set(err, r, "0x%" PRIx64 ": %s after %u of %u levels", va,
 				sonde_strerror(r), ret->levels, lx->paging->n_levels);
 	return r;
 }

@@ -6,7 +6,7 @@
 #include <sonde/space.h>
 #include <stdint.h>
 
-#define SCAN_HITS_MAX 256u /* more copies than any number of reboots leaves */
+#define SCAN_HITS_MAX 4096u /* more copies than any number of reboots leaves */
 
 /*
  * Look at the first bytes of every page of RAM, in large batches. Pages that cannot be read are no hits.
