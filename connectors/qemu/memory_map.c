@@ -64,6 +64,9 @@ static int parse_line(const char *line, size_t len, struct memory_range *ret)
 		ret->off = strtoull(off + 2, NULL, 16);
 		*off = '\0';
 	}
+	size_t name_len = strlen(name);
+	if (name_len > 4 && strcmp(name + name_len - 4, " KVM") == 0)
+		name[name_len - 4] = '\0';
 	snprintf(ret->name, sizeof(ret->name), "%.63s", name);
 	return 1;
 }
@@ -134,8 +137,9 @@ void memory_map_join(struct memory_map *map)
 	for (size_t i = 0; i < map->n; i++) {
 		const struct memory_range *next = &map->ranges[i];
 		struct memory_range *last = kept ? &map->ranges[kept - 1] : NULL;
-		if (last && last->addr + last->len == next->addr && last->hva + last->len == next->hva &&
-		    last->flags == next->flags && strcmp(last->name, next->name) == 0)
+		if (last && last->addr + last->len == next->addr &&
+		    last->hva + last->len == next->hva && last->flags == next->flags &&
+		    strcmp(last->name, next->name) == 0)
 			last->len += next->len;
 		else
 			map->ranges[kept++] = *next;

@@ -151,11 +151,15 @@ static int send_command(struct qmp *qmp, const char *command, json_t *arguments,
 		arguments ? json_pack("{s:s, s:o}", "execute", command, "arguments", arguments)
 			  : json_pack("{s:s}", "execute", command);
 	char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
-	int r = text ? write_all(qmp, text, strlen(text), err)
-		     : qmp->host->error_set(err, SONDE_E_NO_MEMORY, NULL);
+	int r = SONDE_E_NO_MEMORY;
 
-	if (r == 0)
-		r = write_all(qmp, "\n", 1, err);
+	if (text) { /* one send a line: the terminator gives way to the newline */
+		size_t len = strlen(text);
+		text[len] = '\n';
+		r = write_all(qmp, text, len + 1, err);
+	} else {
+		qmp->host->error_set(err, r, NULL);
+	}
 	free(text);
 	json_decref(object);
 	return r;
