@@ -357,6 +357,30 @@ static void a_folder_that_others_may_write_is_listed_with_the_reason(void **stat
 	expect_line(&listing, "%s/absent [] No such file or directory%s", scratch, "");
 }
 
+static void a_file_that_two_take_for_theirs_is_ambiguous(void **state)
+{
+	(void)state;
+	struct sonde_loop *loop;
+	struct sonde_target *target;
+	struct sonde_error err;
+	const char *path = in_scratch("twins");
+	FILE *file = fopen(path, "w");
+	char name[300];
+
+	assert_non_null(file);
+	fputs("TWINS", file);
+	fclose(file);
+	setenv("SONDE_PLUGIN_PATH", folder_of("SONDE_ABI_FOLDER"), 1);
+	assert_int_equal(sonde_loop_create(NULL, &loop, &err), 0);
+	assert_int_equal(sonde_target_open(loop, path, NULL, &target, &err), SONDE_E_AMBIGUOUS);
+	assert_non_null(strstr(err.text,
+			       "both 'twin-a' and 'twin-b' take it for theirs: write twin-a:FILE"));
+	snprintf(name, sizeof(name), "twin-b:%s", path);
+	assert_int_equal(sonde_target_open(loop, name, NULL, &target, &err), 0);
+	sonde_target_close(target);
+	sonde_loop_destroy(loop);
+}
+
 static int make_scratch(void **state)
 {
 	(void)state;
@@ -386,6 +410,7 @@ int main(void)
 		cmocka_unit_test(the_refused_is_passed_over_for_a_later_good_one),
 		cmocka_unit_test(the_current_directory_is_never_searched),
 		cmocka_unit_test(a_folder_that_others_may_write_is_listed_with_the_reason),
+		cmocka_unit_test(a_file_that_two_take_for_theirs_is_ambiguous),
 	};
 	return cmocka_run_group_tests(tests, make_scratch, drop_scratch);
 }
