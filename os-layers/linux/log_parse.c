@@ -51,10 +51,10 @@ static const uint8_t *find_text(const struct log_ring *ring, uint64_t id, uint64
 		*ret_len = 0;
 		return begin == NO_TEXT && next == NO_TEXT ? ring->data : NULL;
 	}
-	if (begin >> ring->size_bits == next >> ring->size_bits && begin < next) {
+	/* Behind the last byte is still the same lap: newer kernels fill the ring to its end. */
+	if (begin < next && begin >> ring->size_bits == (next - 1) >> ring->size_bits) {
 		len = next - begin;
-	} else if ((begin + size) >> ring->size_bits == next >> ring->size_bits ||
-		   next - begin == size - at) {
+	} else if ((begin + size) >> ring->size_bits == next >> ring->size_bits) {
 		at = 0;
 		len = next & mask;
 	} else {
@@ -173,13 +173,14 @@ int log_parse_buffer(const struct log_buffer *log, struct sonde_log *list, uint3
 		uint64_t len = room ? load(log->bytes + at, l->record_len) : 0;
 		/* A record of length 0, or no room for one: the rest lies at the start. Once only.
 		 */
-		if (!len && !wrapped) {
+		if (!len && !wrapped && log->next < at) {
 			wrapped = true;
 			at = 0;
 			continue;
 		}
 		const uint8_t *record = log->bytes + at;
-		if (len < size || len > log->len - at ||
+		bool passed = at > log->next && (wrapped || log->first <= log->next);
+		if (passed || len < size || len > log->len - at ||
 		    load(record, l->record_text_len) > len - size)
 			break;
 		struct sonde_log_record head = {

@@ -30,7 +30,7 @@ static void first_error(int32_t *err, int32_t r)
 		*err = r;
 }
 
-#define DAMAGE(w, ...) \
+#define DAMAGE(w, ...)                                                                             \
 	((w)->damage ? (void)0 : (void)((w)->damage = arena_printf(&(w)->arena, __VA_ARGS__)))
 
 /* Returns 1 and *ret; 0 when it is no module's address or one too many; SONDE_E_NO_MEMORY. */
@@ -262,8 +262,11 @@ static int walk_list(struct module_walk *w)
 	uint64_t at = w->first;
 
 	while (at != w->head) {
-		uint32_t index;
-		int r = add_module(w, at - w->lx->layout.module_list.off, &index);
+		uint32_t index, off = w->lx->layout.module_list.off;
+		/* Checked before: a small link less off would look like an address of the kernel.
+		 */
+		bool plausible = linux_pointer_plausible(w->lx, at);
+		int r = add_module(w, plausible ? at - off : at, &index);
 		if (r <= 0)
 			return r;
 		if (w->n_read < w->n && (r = read_modules(w)) < 0)

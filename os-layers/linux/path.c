@@ -399,40 +399,54 @@ static int read_names(struct resolver *rs, const struct linux_path *paths, struc
 	return SONDE_OK;
 }
 
+/* KIND of "KIND:[inode]", as the function with this name prints it: pipefs_dname, ns_dname ... */
+static int kind_of(const char *function, const char **ret)
+{
+	size_t len = strcspn(function, "_");
+
+	*ret = function;
+	if (strcmp(function, "sockfs_dname") == 0) {
+		*ret = "socket";
+		len = 6;
+	} else if (len > 2 && strncmp(function + len - 2, "fs", 2) == 0) {
+		len -= 2;
+	}
+	return (int)len;
+}
+
 /*
- * What the function behind d_dname would print; the function is known by its symbol: simple_dname
- * (shared memory, memfd, /dev/zero), anon_inodefs_dname, dmabuffs_dname; sockfs_dname,
- * pipefs_dname, ns_dname and their like print "KIND:[inode]".
+ * What the function behind d_dname would print; which function it is, its symbol tells. Shared
+ * memory, memfd and /dev/zero have simple_dname.
  */
 static void name_pseudo(const struct resolver *rs, const struct dentry *d, const struct pseudo *p,
 			struct linux_path *path, struct arena *arena)
 {
-	struct sonde_symbol symbol;
-	const char *how = "";
+	struct sonde_symbol symbol = { .name = "unknown" };
+	const char *kind;
 	int len = (int)d->name_len;
 
 	if (d->name_err) {
 		path->err = d->name_err;
 		return;
 	}
-	if (rs->lx->os.symbols && sonde_symbol_at(rs->lx->os.symbols, p->dname, &symbol))
-		how = symbol.name;
-	size_t kind = strcspn(how, "_");
-	if (kind > 2 && strncmp(how + kind - 2, "fs", 2) == 0)
-		kind -= 2;
-	if (strcmp(how, "simple_dname") == 0)
+	if (rs->lx->os.symbols)
+		sonde_symbol_at(rs->lx->os.symbols, p->dname, &symbol);
+	if (strcmp(symbol.name, "simple_dname") == 0) {
 		path->text = arena_printf(arena, "/%.*s" DELETED, len, d->text);
-	else if (strcmp(how, "anon_inodefs_dname") == 0)
+	} else if (strcmp(symbol.name, "anon_inodefs_dname") == 0) {
 		path->text = arena_printf(arena, "anon_inode:%.*s", len, d->text);
-	else if (strcmp(how, "dmabuffs_dname") == 0)
+	} else if (strcmp(symbol.name, "dmabuffs_dname") == 0) {
 		path->text = arena_printf(arena, "/%.*s:", len, d->text);
-	else if (!p->ino_err)
-		path->text = arena_printf(arena, "%.*s:[%llu]", (int)kind, how,
-					  (unsigned long long)sonde_le64(p->raw_ino));
-	else
+	} else if (p->ino_err) {
 		path->err = p->ino_err;
+		return;
+	} else {
+		int n = kind_of(symbol.name, &kind);
+		path->text = arena_printf(arena, "%.*s:[%llu]", n, kind,
+					  (unsigned long long)sonde_le64(p->raw_ino));
+	}
 	if (!path->text)
-		first_error(&path->err, SONDE_E_NO_MEMORY);
+		path->err = SONDE_E_NO_MEMORY;
 }
 
 /* Put the components, found from the last to the first, in front of each other. */

@@ -140,8 +140,10 @@ static int collect_maple(struct mm *mm)
 /* The mapping that holds a node of the red-black tree; 0 stays 0. */
 static int add_rb(struct mm *mm, uint64_t node)
 {
-	uint32_t index;
-	int r = node ? add_vma(mm, node - mm->lx->layout.vma_rb.off, &index) : 0;
+	uint32_t index, off = mm->lx->layout.vma_rb.off;
+	/* Checked before: a small pointer less off would look like an address of the kernel. */
+	bool plausible = linux_pointer_plausible(mm->lx, node);
+	int r = node ? add_vma(mm, plausible ? node - off : node, &index) : 0;
 
 	return r < 0 ? r : SONDE_OK;
 }
