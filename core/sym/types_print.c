@@ -12,7 +12,8 @@
 #include <string.h>
 
 #define MAX_LINES      10000u /* anonymous structures inside one another can multiply */
-#define MAX_HOPS       100000u /* of all declarations; C needs about five each        */
+#define MAX_HOPS       30000u /* of all declarations; C needs about five each         */
+#define MAX_DECL_HOPS  500u   /* of one with all its arguments                        */
 #define COMMENT_COLUMN 56u
 #define DECL_MAX       400u   /* bytes of one declaration                             */
 #define MAX_ARGS       16u
@@ -24,7 +25,7 @@ struct out {
 	size_t cap, len;
 	size_t column;
 	uint32_t lines;
-	uint32_t hops; /* used of MAX_HOPS */
+	uint32_t hops, decl_hops; /* used of MAX_HOPS, MAX_DECL_HOPS */
 };
 
 /* Names come from the target and end on terminals: no control bytes pass. */
@@ -183,8 +184,11 @@ static void write_decl(struct out *o, const struct btf *btf, uint32_t id, const 
 
 	*ret = (struct decl){ 0 };
 	snprintf(ret->text, sizeof(ret->text), "%s", name);
-	for (unsigned hops = 0; hops < TYPES_MAX_HOPS && o->hops < MAX_HOPS; hops++) {
-		o->hops++;
+	if (!protos)
+		o->decl_hops = 0;
+	for (unsigned hops = 0; hops < TYPES_MAX_HOPS; hops++) {
+		if (o->hops++ >= MAX_HOPS || o->decl_hops++ >= MAX_DECL_HOPS)
+			break;
 		if (!btf_type_get(btf, id, &type)) {
 			decl_wrap(ret, "<no such type> ", "");
 			return;
