@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/* The subjects: ram in three ways, files, processes, and what stands in front of or over them. */
+#include "subject.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sonde/error.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "arch/paging.h"
+#include "synth/page_tables.h"
+
+int subject_has(const struct subject *subject, uint64_t off)
+{
+	return off < SUBJECT_SIZE &&
+	       (subject->no_hole || off < HOLE_ADDR || off >= HOLE_ADDR + HOLE_LEN);
+}
+
+const char *subject_missing(const struct subject *subject)
+{
+	const char *const files[] = { subject->plugin, subject->also };
+	const char *folders = getenv("SONDE_PLUGIN_PATH");
+
+	for (int i = 0; i < 2 && files[i]; i++) {
+		int found = 0;
+		for (const char *at = folders; at && !found; at = strchr(at, ':')) {
+			char path[512];
+			at += *at == ':';
+			snprintf(path, sizeof(path), "%.*s/%s", (int)strcspn(at, ":"), at, files[i]);
+			found = access(path, R_OK) == 0;
+		}
+		if (!found)
+			return files[i];
+	}
+	return NULL;
+}
+
+static void fill(uint8_t *bytes)
+{
+	for (uint64_t i = 0; i < SUBJECT_SIZE; i++)
+		bytes[i] = (uint8_t)(i / 16);
+}
+
+static int open_target(struct subject *subject, struct sonde_loop *loop, const char *name,
+		       struct sonde_error *err)
+{
+	struct sonde_target_options options = { .size = sizeof(options),
+						.write = !subject->read_only };
+	int r = sonde_target_open(loop, name, &options, &subject->opened, err);
+
+	if (r == 0)
+		subject->space = sonde_target_memory(subject->opened);
+	return r;
+}
+
+static int open_ram(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
+{
+	return open_target(subject, loop, subject->target, err);
+}
+
+/* ---- files -------------------------------------------------------------------------------- */
+
+static FILE *make_file(struct subject *subject)
+{
+	snprintf(subject->path, sizeof(subject->path), "/tmp/sonde-conformance-XXXXXX");
+	int fd = mkstemp(subject->path);
+
+	return fd < 0 ? NULL : fdopen(fd, "wb");
+}
+
+static int open_file(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
+{
+	char name[128];
+
+	snprintf(name, sizeof(name), "%s:%s", subject->target, subject->path);
+	return open_target(subject, loop, name, err);
+}
+
+static int open_flat(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
+{
+	FILE *file = make_file(subject);
+
+	if (!file)
+		return sonde_error_set(err, SONDE_E_IO, "%s: cannot be made", subject->path);
+	fwrite(subject->model, 1, SUBJECT_SIZE, file);
+	fclose(file);
+	return open_file(subject, loop, err);
+}
+
+static void put(uint8_t *at, uint64_t value, int bytes)
+{
+	for (int i = 0; i < bytes; i++)
+		at[i] = (uint8_t)(value >> 8 * i);
+}
+
+/* System V gABI, "Program Header": 56 bytes, those of a loadable stretch of physical memory. */
+static void put_load(uint8_t *ph, uint64_t off, uint64_t paddr, uint64_t len)
+{
+	put(ph, 1, 4);        /* p_type PT_LOAD */
+	put(ph + 8, off, 8);  /* p_offset       */
+	put(ph + 24, paddr, 8);
+	put(ph + 32, len, 8); /* p_filesz       */
+	put(ph + 40, len, 8); /* p_memsz        */
+}
+
+/* An ELF64 core of two stretches, at an offset that is no multiple of a page. */
+static int open_elfcore(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
+{
+	uint8_t head[64 + 2 * 56 + 24] = "\177ELF\2\1\1";
+	uint64_t behind = HOLE_ADDR + HOLE_LEN;
+	FILE *file = make_file(subject);
+
+	if (!file)
+		return sonde_error_set(err, SONDE_E_IO, "%s: cannot be made", subject->path);
+	put(head + 16, 4, 2);  /* e_type ET_CORE       */
+	put(head + 18, 62, 2); /* e_machine EM_X86_64  */
+	put(head + 20, 1, 4);  /* e_version            */
+	put(head + 32, 64, 8); /* e_phoff              */
+	put(head + 52, 64, 2); /* e_ehsize             */
+	put(head + 54, 56, 2); /* e_phentsize          */
+	put(head + 56, 2, 2);  /* e_phnum              */
+	put_load(head + 64, sizeof(head), 0, HOLE_ADDR);
+	put_load(head + 64 + 56, sizeof(head) + HOLE_ADDR, behind, SUBJECT_SIZE - behind);
+	fwrite(head, 1, sizeof(head), file);
+	fwrite(subject->model, 1, HOLE_ADDR, file);
+	fwrite(subject->model + behind, 1, SUBJECT_SIZE - behind, file);
+	fclose(file);
+	return open_file(subject, loop, err);
+}
+
+/* ---- processes ------------------------------------------------------------------------------ */
+
+/* Shared, so that a child forked now and this process see the same bytes; a hole on either side. */
+static int make_region(struct subject *subject)
+{
+	size_t room = 3 * SUBJECT_SIZE;
+	uint8_t *p = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return -1;
+	munmap(p, SUBJECT_SIZE);
+	munmap(p + 2 * SUBJECT_SIZE, SUBJECT_SIZE);
+	subject->memory = p + SUBJECT_SIZE;
+	fill(subject->memory);
+	munmap(p + SUBJECT_SIZE + HOLE_ADDR, HOLE_LEN);
+	subject->base = (uint64_t)(uintptr_t)subject->memory;
+	return 0;
+}
+
+/*
+ * The hole of the process itself must stay one, whatever else it maps: nothing may move in. A map of an
+ * empty file that is not even open for writing can be neither read nor written, by a debugger either.
+ */
+static int hold_hole(const struct subject *subject)
+{
+	uint8_t *p = subject->memory;
+	struct {
+		uint8_t *at;
+		size_t len;
+	} holes[] = { { p - SUBJECT_SIZE, SUBJECT_SIZE },
+		      { p + HOLE_ADDR, HOLE_LEN },
+		      { p + SUBJECT_SIZE, SUBJECT_SIZE } };
+	int fd = open("/dev/shm", O_TMPFILE | O_RDWR, 0600), failed = fd < 0;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	int empty = open(path, O_RDONLY);
+	for (int i = 0; i < 3 && !failed; i++)
+		failed = mmap(holes[i].at, holes[i].len, PROT_NONE, MAP_SHARED | MAP_FIXED, empty,
+			      0) == MAP_FAILED;
+	close(empty);
+	close(fd);
+	return failed ? -1 : 0;
+}
+
+static int open_process(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err,
+			int pid)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s:%d", subject->target, pid);
+	return open_target(subject, loop, name, err);
+}
+
+static int open_self(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
+{
+	if (make_region(subject) || hold_hole(subject))
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, "no memory for the region");
+	return open_process(subject, loop, err, (int)getpid());
+}
+
+static int open_child(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
+{
+	if (make_region(subject))
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, "no memory for the region");
+	subject->child = fork();
+	if (subject->child == 0) {
+		for (;;)
+			pause();
+	}
+	/* The child's holes are real ones; ours are held, for they are given back with the rest. */
+	if (subject->child < 0 || hold_hole(subject))
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, "no child");
+	return open_process(subject, loop, err, subject->child);
+}
+
+/* ---- virtual memory over ram ------------------------------------------------------------------ */
+
+#define VIRTUAL_BASE UINT64_C(0x00007ffff0000000)
+#define RAM_SIZE     UINT64_C(0x100000)
+#define TABLES_AT    UINT64_C(0x80000)
+
+/* Sixteen pages, each somewhere else in memory and the fourth nowhere, written through the space. */
+static int open_virtual(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
+{
+	uint8_t *image = calloc(1, RAM_SIZE);
+	struct page_tables tables;
+	int r = open_target(subject, loop, subject->target, err);
+
+	if (!image || r < 0) {
+		free(image);
+		return r < 0 ? r : SONDE_E_NO_MEMORY;
+	}
+	tables_build(&tables, image, RAM_SIZE, TABLES_AT, 4, "");
+	for (uint64_t page = 0; page < SUBJECT_SIZE / 4096; page++) {
+		uint64_t pa = (page * 5 % 16 + 3) * 4096;
+		if (page == HOLE_ADDR / 4096)
+			continue;
+		*tables_entry(&tables, VIRTUAL_BASE + page * 4096, 0) = pa | 3;
+		memcpy(image + pa, subject->model + page * 4096, 4096);
+	}
+	r = sonde_space_put(subject->space, 0, image, RAM_SIZE);
+	free(image);
+	if (r < 0)
+		return sonde_error_set(err, r, "the page tables cannot be written");
+	subject->base = VIRTUAL_BASE;
+	return paging_space(subject->space, paging_x86_64(4), tables.root, 0, &subject->space);
+}
+
+/* ---- all ---------------------------------------------------------------------------------------- */
+
+#define RAM "ram:64k,hole=0x3000+0x1000"
+struct subject subjects[] = {
+	{ "ram, extents", "ram.so", NULL, open_ram, RAM, 0, 0 },
+	{ "ram, transfer", "ram.so", NULL, open_ram, RAM ",mode=transfer", 0, 0 },
+	{ "ram, submit", "ram.so", NULL, open_ram, RAM ",mode=submit", 0, 0 },
+	{ "ram, submit one at a time", "ram.so", NULL, open_ram, RAM ",mode=submit,take=1,seed=5", 0, 0 },
+	{ "ram, read only", "ram.so", NULL, open_ram, RAM, 1, 0 },
+	{ "flat", "flat.so", NULL, open_flat, "flat", 0, 1 },
+	{ "flat, read only", "flat.so", NULL, open_flat, "flat", 1, 1 },
+	{ "elfcore", "elfcore.so", NULL, open_elfcore, "elfcore", 0, 0 },
+	{ "elfcore, read only", "elfcore.so", NULL, open_elfcore, "elfcore", 1, 0 },
+	{ "process, itself", "process.so", NULL, open_self, "process", 0, 0 },
+	{ "process, a child", "process.so", NULL, open_child, "process", 0, 0 },
+	{ "virtual over ram, extents", "ram.so", NULL, open_virtual, "ram:1m", 0, 0 },
+	{ "virtual over ram, transfer", "ram.so", NULL, open_virtual, "ram:1m,mode=transfer", 0, 0 },
+	{ "virtual over ram, submit", "ram.so", NULL, open_virtual, "ram:1m,mode=submit,take=2", 0, 0 },
+	{ "delay before ram", "ram.so", "delay.so", open_ram, RAM "|delay,us=20", 0, 0 },
+	{ "delay before ram, submit", "ram.so", "delay.so", open_ram, RAM ",mode=submit|delay,us=20", 0, 0 },
+	{ "virtual over delay", "ram.so", "delay.so", open_virtual, "ram:1m|delay,us=20", 0, 0 },
+};
+const unsigned n_subjects = sizeof(subjects) / sizeof(subjects[0]);
+
+int subject_open(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
+{
+	subject->space = NULL;
+	subject->opened = NULL;
+	subject->base = 0;
+	subject->path[0] = 0;
+	subject->memory = NULL;
+	subject->child = 0;
+	subject->model = malloc(SUBJECT_SIZE);
+	if (!subject->model)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	fill(subject->model);
+	return subject->open(subject, loop, err);
+}
+
+void subject_close(struct subject *subject)
+{
+	if (subject->opened && subject->space != sonde_target_memory(subject->opened))
+		sonde_space_close(subject->space);
+	sonde_target_close(subject->opened);
+	if (subject->path[0])
+		unlink(subject->path);
+	if (subject->memory)
+		munmap((uint8_t *)subject->memory - SUBJECT_SIZE, 3 * SUBJECT_SIZE);
+	if (subject->child > 0) {
+		kill(subject->child, SIGKILL);
+		waitpid(subject->child, NULL, 0);
+	}
+	free(subject->model);
+}
