@@ -171,7 +171,7 @@ static int take_mm(struct mm *mm, const struct rows *rows, bool *ret_gate)
 {
 	const struct layout *l = &mm->lx->layout;
 	uint64_t flags = CONTEXT_HAS_VSYSCALL;
-	int r = SONDE_OK;
+	int r = has(l->mm_mmap) ? SONDE_OK : SONDE_E_NO_TYPES;
 
 	if (has(l->mm_mt))
 		r = rows_u64(rows, 0, inside(l->mm_mt, l->mt_root), &mm->root);

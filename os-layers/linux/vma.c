@@ -85,8 +85,8 @@ static void take_vma(struct mm *mm, struct vma *v, const struct rows *rows, size
 		right.off += l->vma_rb.off;
 		optional(v, rows, row, left, &v->left);
 		optional(v, rows, row, right, &v->right);
-		optional(v, rows, row, l->vma_next, &v->next);
 	}
+	optional(v, rows, row, l->vma_next, &v->next);
 	if (v->err)
 		mm->n_lost++;
 	else if (v->start >= v->end || (has(l->vma_mm) && v->mm && v->mm != mm->addr))
