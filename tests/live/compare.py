@@ -13,7 +13,10 @@ KERNEL_THREAD_STATES = set("RSDI")
 
 
 def by_pid(truth):
-    return {p["pid"]: p for p in truth["processes"]}
+    """{pid: process}, made once for each truth."""
+    if "by_pid" not in truth:
+        truth["by_pid"] = {p["pid"]: p for p in truth["processes"]}
+    return truth["by_pid"]
 
 
 def pids_of(truths):

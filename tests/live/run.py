@@ -13,7 +13,7 @@ import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-DEFAULT = "test_compare"
+DEFAULT = "test_compare test_notes test_read test_write test_scale"
 
 
 class Report(unittest.TextTestResult):
@@ -22,6 +22,8 @@ class Report(unittest.TextTestResult):
         super().startTest(test)
 
     def getDescription(self, test):
+        if hasattr(test, "test_case"):
+            return f"  {test._subDescription()}"
         return f"{type(test).__name__}: {test._testMethodName[5:].replace('_', ' ')}"
 
     def stopTest(self, test):
@@ -41,7 +43,7 @@ def main():
     suite = unittest.TestLoader().loadTestsFromNames(names)
     runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Report)
     result = runner.run(suite)
-    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+    failed = len({getattr(test, "test_case", test) for test, _ in result.failures + result.errors})
     skipped = len(result.skipped)
     passed = max(result.testsRun - failed - skipped, 0)
     print(f"{passed} passed, {failed} failed, {skipped} skipped")

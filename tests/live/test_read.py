@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: MIT
+"""Memory of a process: pages of every size, pages that are elsewhere, addresses that are none."""
+import os
+import struct
+
+import worlds
+from harness import FOLDER, Case, run
+
+PAGE = 4096
+
+
+class DumpTest(Case):
+    """The lab's process 'pattern': at each address v of its pages lies the word magic ^ v."""
+
+    view_name = "dump"
+
+    @classmethod
+    def setUpClass(cls):
+        cls.world = worlds.main()
+        cls.truth = cls.world.truths[0]
+        cls.pid = cls.world.guest.role("pattern")
+        cls.magic = int(cls.truth["pattern"]["magic"], 16)
+        cls.target = cls.world.views[cls.view_name].target
+
+    def pages(self, *kinds):
+        found = [p for p in self.truth["pattern"]["pages"] if p["kind"] in kinds]
+        self.assertNotEqual(found, [], "the guest has no such page")
+        return [(int(p["va"], 16), p) for p in found]
+
+    def words(self, va, n_bytes):
+        return b"".join(struct.pack("<Q", self.magic ^ a) for a in range(va, va + n_bytes, 8))
+
+    def read(self, va, length, *options):
+        return run("read", self.target, hex(va), str(length), "--pid", self.pid, *options)
+
+    def translate(self, va):
+        return run("translate", self.target, hex(va), "--pid", self.pid, "--json")
+
+    def test_pages_of_every_kind_hold_what_the_process_wrote(self):
+        for kind in ("small", "hugetlb", "thp", "prot-none", "high"):
+            for va, _ in self.pages(kind):
+                with self.subTest(kind=kind, va=hex(va)):
+                    result = self.expect(self.read(va, PAGE, "--raw"), 0)
+                    self.assertEqual(result.out, self.words(va, PAGE))
+
+    def test_a_whole_huge_page_is_read_in_one_go(self):
+        for kind in ("hugetlb", "thp"):
+            va, _ = self.pages(kind)[0]
+            result = self.expect(self.read(va, 2 << 20, "--raw"), 0)
+            self.assertEqual(result.out[::PAGE], self.words(va, 2 << 20)[::PAGE], kind)
+
+    def test_unaligned_reads_across_pages_are_stitched_together(self):
+        va, _ = self.pages("small")[0]
+        result = self.expect(self.read(va + 4091, 4107, "--raw"), 0)
+        self.assertEqual(result.out, self.words(va, 3 * PAGE)[4091:4091 + 4107])
+
+    def test_physical_addresses_and_page_sizes_are_those_of_pagemap(self):
+        sizes = {"hugetlb": 2 << 20, "thp": 2 << 20}
+        for va, page in self.pages("small", "hugetlb", "thp", "prot-none", "high"):
+            with self.subTest(page=page):
+                row = self.expect(self.translate(va), 0).rows[0]
+                self.assertEqual(row["pa"], page["pa"])
+                self.assertEqual(row["page_size"], sizes.get(page["kind"], PAGE))
+                self.assertEqual(row["pid"], self.pid)
+                self.assertEqual(len(row["entries"]), row["levels"])
+                self.assertIsNone(row["error"])
+
+    def test_the_same_bytes_lie_at_the_physical_address(self):
+        for va, page in self.pages("small", "thp"):
+            result = run("read", self.target, page["pa"], PAGE, "--phys", "--raw")
+            self.assertEqual(self.expect(result, 0).out, self.words(va, PAGE))
+
+    def test_a_page_in_swap_is_reported_as_such_and_not_as_zeros(self):
+        for va, _ in self.pages("swapped"):
+            result = self.expect(self.read(va, PAGE, "--json"), 1)
+            self.assertEqual([(r["data"], r["error"]) for r in result.rows], [(None, "PAGED_OUT")])
+            self.expect(self.translate(va), 1)
+            self.assertEqual(self.translate(va).rows[0]["error"], "PAGED_OUT")
+
+    def test_around_a_hole_and_a_page_in_swap_the_rest_is_read(self):
+        va, _ = self.pages("small")[-1]
+        result = self.expect_partial(self.read(va, 2 * PAGE, "--json"), hex(va + PAGE)[2:])
+        good = b"".join(bytes.fromhex(r["data"]) for r in result.rows if r["data"])
+        self.assertEqual(good, self.words(va, PAGE))
+        self.assertEqual({r["error"] for r in result.rows}, {None, "NOT_MAPPED"})
+
+    def test_what_cannot_be_read_is_zero_in_raw_output(self):
+        va, _ = self.pages("small")[-1]
+        path = os.path.join(FOLDER, "page")
+        result = self.expect_partial(self.read(va, 2 * PAGE, "-o", path))
+        self.assertEqual(result.out, b"")
+        with open(path, "rb") as file:
+            self.assertEqual(file.read(), self.words(va, PAGE) + bytes(PAGE))
+
+    def test_addresses_that_are_none_are_refused_one_by_one(self):
+        for va in (0, 0x0000800000000000, 0xffff7fffffffffff, 0xffffffffffffffff):
+            with self.subTest(va=hex(va)):
+                result = self.expect(self.read(va, 1, "--json"), 1)
+                self.assertEqual(result.rows[0]["error"], "NOT_MAPPED")
+
+    def test_a_process_that_is_not_there_is_named(self):
+        result = run("read", self.target, "0x1000", 16, "--pid", 32000)
+        self.expect(result, 1, "32000")
+        self.assertEqual(result.out, b"")
+
+    def test_a_kernel_thread_has_no_memory_of_its_own(self):
+        result = run("read", self.target, "0x1000", 16, "--pid", 2)
+        self.expect(result, 1, "2")
+
+    def test_the_kernels_own_memory_is_read_by_symbol(self):
+        banner = self.truth["kernel"]["version"].encode()
+        result = self.expect(run("read", self.target, "linux_banner", len(banner), "--raw"), 0)
+        self.assertEqual(result.out, banner)
+        rows = self.expect(run("translate", self.target, "linux_banner", "--json"), 0).rows
+        self.assertIsNone(rows[0]["pid"])
+        result = run("read", self.target, rows[0]["pa"], len(banner), "--phys", "--raw")
+        self.assertEqual(self.expect(result, 0).out, banner)
+
+
+class SharedMemoryTest(DumpTest):
+    view_name = "map"
+
+
+class ProcessMemoryTest(DumpTest):
+    view_name = "process"
+
+
