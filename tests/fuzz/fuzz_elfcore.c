@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ELF cores: any bytes as a file; its headers, notes, processors. What the parser
+ * hands out must keep the promises of elf_core.h.
+ */
+#include "../../connectors/elfcore/elf_core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+
+struct file {
+	const uint8_t *bytes;
+	size_t len;
+};
+
+static size_t read_bytes(void *user, uint64_t off, void *buf, size_t len)
+{
+	const struct file *file = user;
+
+	if (off >= file->len)
+		return 0;
+	if (len > file->len - off)
+		len = file->len - (size_t)off;
+	memcpy(buf, file->bytes + off, len);
+	return len;
+}
+
+static void check_segments(const struct elf_core *core)
+{
+	for (size_t i = 0; i < core->n_segments; i++) {
+		const struct elf_segment *s = &core->segments[i];
+		uint64_t span = s->filesz > s->memsz ? s->filesz : s->memsz;
+		if (span == 0 || span - 1 > UINT64_MAX - elf_segment_addr(core, s))
+			abort();
+	}
+}
+
+static uint8_t check_notes(const struct elf_core *core)
+{
+	const uint8_t *end = core->note_bytes ? core->note_bytes + core->n_note_bytes : NULL;
+	uint8_t sum = 0;
+
+	for (size_t i = 0; i < core->n_notes; i++) {
+		const struct elf_note *note = &core->notes[i];
+		if (note->desc < core->note_bytes || note->desc > end ||
+		    note->len > (size_t)(end - note->desc))
+			abort();
+		for (uint32_t k = 0; k < note->len; k++)
+			sum ^= note->desc[k];
+		for (uint32_t k = 0; k < note->name_len; k++)
+			sum ^= (uint8_t)note->name[k];
+	}
+	return sum;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+	struct file file = { bytes, len };
+	struct elf_core core;
+	const char *why = NULL;
+
+	int r = elf_core_read(&core, read_bytes, &file, len, &why);
+	if (r < 0 && (!why || !why[0]))
+		abort();
+	if (r == 0) {
+		volatile uint8_t sum = check_notes(&core);
+		(void)sum;
+		if (core.n_segments == 0)
+			abort();
+		check_segments(&core);
+		uint32_t n = elf_core_cpu_count(&core);
+		for (uint32_t i = 0; i < n && i < 64; i++) {
+			struct sonde_cpu cpu = { 0 };
+			if (elf_core_cpu(&core, i, &cpu) == 0 && !cpu.valid)
+				abort();
+		}
+		elf_core_arch(&core);
+	}
+	elf_core_finish(&core);
+	return 0;
+}
