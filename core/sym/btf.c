@@ -2,10 +2,11 @@
 /*
  * BTF: header, one pass that finds where each record begins, and accessors.
  *
- * The pass is what hostile input meets: after it every record of btf->offsets lies wholly inside the
- * type section and every name inside the strings, so the accessors need no checks but on ids.
+ * The pass is what hostile input meets: after it every record of btf->offsets lies wholly inside
+ * the type section and every name inside the strings, so the accessors need no checks but on ids.
  *
- * Source: linux v6.6 include/uapi/linux/btf.h (struct btf_header, struct btf_type and what follows it).
+ * Source: linux v6.6 include/uapi/linux/btf.h (struct btf_header, struct btf_type and what
+ * follows it).
  */
 #include "sym/btf.h"
 
@@ -121,7 +122,8 @@ static int check_header(const uint8_t *bytes, size_t len, struct header *ret,
 				       BTF_HEADER_SIZE);
 	if (!header_get(bytes, ret))
 		return sonde_error_set(err, SONDE_E_BAD_FORMAT,
-				       "BTF: header: no magic, found %02x %02x", bytes[0], bytes[1]);
+				       "BTF: header: no magic, found %02x %02x", bytes[0],
+				       bytes[1]);
 	if (ret->version != BTF_VERSION)
 		return sonde_error_set(err, SONDE_E_BAD_FORMAT,
 				       "BTF: header: version %u is not known, only %d is",
@@ -141,11 +143,13 @@ static int check_section(const struct header *h, const char *name, uint32_t off,
 
 	if (off > body || size > body - off)
 		return sonde_error_set(err, SONDE_E_CORRUPT,
-				       "BTF: %s: section at %u, %u bytes, runs past the end (%zu bytes)",
+				       "BTF: %s: section at %u, %u bytes, runs past the end (%zu "
+				       "bytes)",
 				       name, off, size, body);
 	if (size > BTF_MAX_BYTES)
-		return sonde_error_set(err, SONDE_E_LIMIT, "BTF: %s: %u bytes are above the bound of %u",
-				       name, size, BTF_MAX_BYTES);
+		return sonde_error_set(err, SONDE_E_LIMIT,
+				       "BTF: %s: %u bytes are above the bound of %u", name, size,
+				       BTF_MAX_BYTES);
 	return 0;
 }
 
@@ -153,7 +157,9 @@ static int check_strings(const struct btf *btf, struct sonde_error *err)
 {
 	if (!btf->strings_len || btf->strings[btf->strings_len - 1] != '\0')
 		return sonde_error_set(err, SONDE_E_CORRUPT, "BTF: strings: do not end with NUL");
-	/* Only a module's BTF, which goes on where that of the kernel ends, lacks the empty name. */
+	/*
+	 * Only a module's BTF, which goes on where that of the kernel ends, lacks the empty name.
+	 */
 	if (btf->strings[0] != '\0')
 		return sonde_error_set(err, SONDE_E_UNSUPPORTED,
 				       "BTF: split BTF (of a module) does not stand alone; "
@@ -182,7 +188,8 @@ static int index_types(struct btf *btf, uint32_t *offsets, struct sonde_error *e
 					       "BTF: type %u: kind %u is not known", id,
 					       info_kind(info));
 		if (load32(record, btf->swap) >= btf->strings_len)
-			return bad_record(err, SONDE_E_CORRUPT, id, "its name is out of the strings");
+			return bad_record(err, SONDE_E_CORRUPT, id,
+					  "its name is out of the strings");
 		if (btf->types_len - at - RECORD_SIZE < (uint32_t)extra)
 			return bad_record(err, SONDE_E_CORRUPT, id,
 					  "its members run past the section's end");

@@ -86,8 +86,9 @@ struct btf_array {
 /*
  * Look at a whole BTF blob and index it. Bytes after the last section are allowed.
  *
- * Errors    BAD_FORMAT (not BTF, or a version, header or kind that is not known), CORRUPT (a record or name
- *           runs out of its section), UNSUPPORTED (split BTF, that of a module), LIMIT, NO_MEMORY.
+ * Errors    BAD_FORMAT (not BTF, or a version, header or kind that is not known), CORRUPT (a
+ *           record or name runs out of its section), UNSUPPORTED (split BTF, that of a module),
+ *           LIMIT, NO_MEMORY.
  */
 int btf_open(const uint8_t *bytes, size_t len, struct arena *arena, struct btf *ret,
 	     struct sonde_error *err);
@@ -101,7 +102,10 @@ uint64_t btf_total_size(const uint8_t header[BTF_HEADER_SIZE]);
 /* One record by id. Returns 1, 0 for no such type. Id 0 is void. */
 int btf_type_get(const struct btf *btf, uint32_t id, struct btf_type *ret);
 
-/* The index-th member (STRUCT, UNION), enumerator (ENUM, ENUM64). index < vlen is the caller's duty. */
+/*
+ * The index-th member (STRUCT, UNION), enumerator (ENUM, ENUM64). index < vlen is the caller's
+ * duty.
+ */
 void btf_member_get(const struct btf *btf, const struct btf_type *type, uint32_t index,
 		    struct btf_member *ret);
 void btf_enumerator_get(const struct btf *btf, const struct btf_type *type, uint32_t index,

@@ -23,7 +23,10 @@ struct btf_build {
 
 void btf_build_finish(struct btf_build *build);
 
-/* Begin a record; kind, vlen and kflag as in the format. value: size or type. Returns its id, 0 on failure. */
+/*
+ * Begin a record; kind, vlen and kflag as in the format. value: size or type. Returns its id, 0
+ * on failure.
+ */
 uint32_t btf_build_type(struct btf_build *build, uint32_t kind, const char *name, uint32_t vlen,
 			uint32_t kflag, uint32_t value);
 /* What follows the newest record, vlen times where the kind says so. */

@@ -7,9 +7,9 @@
  *	                   └ until the name turns up: a kernel has 3000 units, and nearly all that
  *	                     matters is described in the first few
  *
- * What is only pointed to becomes a forward declaration: layouts do not need more, and following pointers
- * would drag in the whole kernel. libdw reads the file; it is the user's own, not a target's, yet nesting and
- * the number of records made at once are bounded.
+ * What is only pointed to becomes a forward declaration: layouts do not need more, and following
+ * pointers would drag in the whole kernel. libdw reads the file; it is the user's own, not a
+ * target's, yet nesting and the number of records made at once are bounded.
  *
  * Source: DWARF 5 sections 5 and 7.5; elfutils libdw.h.
  */
@@ -271,7 +271,10 @@ static uint32_t dimension(Dwarf_Die *range)
 	return 0;
 }
 
-/* int x[2][3] is one DIE with two subranges; BTF has an array of arrays, the last dimension innermost. */
+/*
+ * int x[2][3] is one DIE with two subranges; BTF has an array of arrays, the last dimension
+ * innermost.
+ */
 static uint32_t make_array(struct dwarf_source *d, Dwarf_Die *die, enum how how, unsigned depth)
 {
 	uint32_t dims[16], n = 0;
@@ -314,7 +317,10 @@ static uint64_t member_offset(Dwarf_Die *die)
 	return 0;
 }
 
-/* Before DWARF 4 a bitfield's place counts from the high end of a storage unit. Little-endian targets only. */
+/*
+ * Before DWARF 4 a bitfield's place counts from the high end of a storage unit. Little-endian
+ * targets only.
+ */
 static uint64_t old_bit_offset(Dwarf_Die *die, uint64_t from_high, uint64_t width)
 {
 	uint64_t unit = 0;
@@ -374,7 +380,10 @@ static uint32_t make_struct(struct dwarf_source *d, Dwarf_Die *die, uint32_t kin
 				     size <= UINT32_MAX ? (uint32_t)size : 0);
 	for (size_t i = 0; i < n; i++) {
 		uint32_t off = members[i].bit_off;
-		/* With kflag 24 bits are left for the offset; no structure with bitfields is that large. */
+		/*
+		 * With kflag 24 bits are left for the offset; no structure with bitfields is that
+		 * large.
+		 */
 		if (kflag)
 			off = members[i].bit_width << 24 | (off & 0xffffff);
 		btf_build_member(&d->build, members[i].name, members[i].type, off);
@@ -396,7 +405,10 @@ static int read_enumerator(Dwarf_Die *die, struct enumerator *ret)
 
 	if (dwarf_tag(die) != DW_TAG_enumerator || !dwarf_attr(die, DW_AT_const_value, &attr))
 		return 0;
-	/* Fixed-width forms do not tell signed from unsigned: both readings agree in 64 bits below 2^31. */
+	/*
+	 * Fixed-width forms do not tell signed from unsigned: both readings agree in 64 bits
+	 * below 2^31.
+	 */
 	if (dwarf_formsdata(&attr, &value) == 0)
 		ret->value = value;
 	else if (dwarf_formudata(&attr, &word) == 0)
@@ -582,7 +594,9 @@ static int holds_enumerator(Dwarf_Die *die, const char *name)
 	return 0;
 }
 
-/* Among the enums indexed so far: each is in the index once, by its name or its first enumerator. */
+/*
+ * Among the enums indexed so far: each is in the index once, by its name or its first enumerator.
+ */
 static int find_indexed_enumerator(struct dwarf_source *d, const char *name, Dwarf_Die *ret)
 {
 	for (uint32_t i = 0; d->names.slots && i <= d->names.mask; i++) {
@@ -594,7 +608,10 @@ static int find_indexed_enumerator(struct dwarf_source *d, const char *name, Dwa
 	return 0;
 }
 
-/* A whole pass over the index is worth a look only after many units, so those come in growing helpings. */
+/*
+ * A whole pass over the index is worth a look only after many units, so those come in growing
+ * helpings.
+ */
 static int dwarf_find_enumerator(void *user, const char *name)
 {
 	struct dwarf_source *d = user;

@@ -11,5 +11,6 @@ int dwarf_types(int fd, uint32_t pointer_size, const char *source, struct sonde_
 	(void)ret;
 	return sonde_error_set(err, SONDE_E_UNSUPPORTED,
 			       "its types are DWARF, and this sonde was built without elfutils; "
-			       "build it with -Ddwarf=enabled, or give a vmlinux with a .BTF section");
+			       "build it with -Ddwarf=enabled, or give a vmlinux with a .BTF "
+			       "section");
 }

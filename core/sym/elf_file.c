@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ELF sections, symbols and the build id over bytes that may lie: every offset is checked against the
- * file, every string against its table.
+ * ELF sections, symbols and the build id over bytes that may lie: every offset is checked against
+ * the file, every string against its table.
  *
  * Source: System V ABI, gABI 4.1 chapter 4; build id: linux v6.1 lib/buildid.c.
  */
@@ -22,7 +22,10 @@ static uint64_t field(const struct elf_file *elf, const uint8_t *p, unsigned siz
 	return value;
 }
 
-/* The same field of the 32-bit and the 64-bit form of a structure; word: it is as wide as an address. */
+/*
+ * The same field of the 32-bit and the 64-bit form of a structure; word: it is as wide as an
+ * address.
+ */
 struct place {
 	uint8_t off32, off64, word, size;
 };
@@ -98,7 +101,8 @@ int elf_file_open(const uint8_t *bytes, size_t len, struct elf_file *ret, struct
 		elf.names = (uint32_t)get(&elf, first, sh_link);
 	if (n > (len - elf.sections_off) / elf.section_size)
 		return sonde_error_set(err, SONDE_E_CORRUPT,
-				       "ELF header: %llu sections at %llu run past the end (%zu bytes)",
+				       "ELF header: %llu sections at %llu run past the end (%zu "
+				       "bytes)",
 				       (unsigned long long)n, (unsigned long long)elf.sections_off,
 				       len);
 	elf.n_sections = (uint32_t)n;
@@ -109,7 +113,8 @@ int elf_file_open(const uint8_t *bytes, size_t len, struct elf_file *ret, struct
 /* A string of a table; "" when it does not end inside. */
 static const char *string_at(const struct elf_section *table, uint64_t off)
 {
-	if (!table->bytes || off >= table->size || !memchr(table->bytes + off, 0, table->size - off))
+	if (!table->bytes || off >= table->size ||
+	    !memchr(table->bytes + off, 0, table->size - off))
 		return "";
 	return (const char *)table->bytes + off;
 }
@@ -175,7 +180,10 @@ void elf_symbol_get(const struct elf_file *elf, const struct elf_section *symtab
 	};
 }
 
-/* The build id among the notes of one section: each is three words, a name and bytes, both padded to 4. */
+/*
+ * The build id among the notes of one section: each is three words, a name and bytes, both padded
+ * to 4.
+ */
 static uint32_t build_id_in(const struct elf_file *elf, const struct elf_section *s, uint8_t *buf,
 			    uint32_t cap)
 {
@@ -204,7 +212,9 @@ uint32_t elf_build_id(const struct elf_file *elf, uint8_t *buf, uint32_t cap)
 	struct elf_section s;
 
 	for (uint32_t i = 0; elf_section_get(elf, i, &s); i++) {
-		uint32_t len = s.type == ELF_SHT_NOTE && s.bytes ? build_id_in(elf, &s, buf, cap) : 0;
+		if (s.type != ELF_SHT_NOTE || !s.bytes)
+			continue;
+		uint32_t len = build_id_in(elf, &s, buf, cap);
 		if (len)
 			return len;
 	}

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sections of an ELF file, as far as symbols and types need them: 32 and 64 bits, both byte orders,
- * bounds-checked over bytes. It loads nothing and knows no program headers (connectors/elfcore does).
+ * The sections of an ELF file, as far as symbols and types need them: 32 and 64 bits, both byte
+ * orders, bounds-checked over bytes. It loads nothing and knows no program headers
+ * (connectors/elfcore does).
  *
  * Source: System V ABI, gABI 4.1 chapter 4 (ELF header, sections, symbol table, notes).
  */
@@ -56,7 +57,9 @@ struct elf_symbol {
 	uint8_t bind, type;
 };
 
-/* BAD_FORMAT: no ELF, or one without sections; CORRUPT: the section headers lie outside the file. */
+/*
+ * BAD_FORMAT: no ELF, or one without sections; CORRUPT: the section headers lie outside the file.
+ */
 int elf_file_open(const uint8_t *bytes, size_t len, struct elf_file *ret, struct sonde_error *err);
 /* Returns 1, 0 past the last. */
 int elf_section_get(const struct elf_file *elf, uint32_t index, struct elf_section *ret);

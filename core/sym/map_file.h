@@ -13,7 +13,10 @@ struct map_file {
 	int fd;               /* stays open; -1 when not open */
 };
 
-/* What the host says on open; BAD_FORMAT: not a regular file, or empty. err does not name the path. */
+/*
+ * What the host says on open; BAD_FORMAT: not a regular file, or empty. err does not name the
+ * path.
+ */
 int map_file_open(const char *path, struct map_file *ret, struct sonde_error *err);
 void map_file_close(struct map_file *file); /* half-open is allowed */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hash that indexes of names share, eight bytes a step. Targets choose the names and could make them
- * collide: that costs time in proportion to their number, which is bounded.
+ * The hash that indexes of names share, eight bytes a step. Targets choose the names and could
+ * make them collide: that costs time in proportion to their number, which is bounded.
  */
 #ifndef SONDE_SYM_NAME_HASH_H
 #define SONDE_SYM_NAME_HASH_H
@@ -27,8 +27,8 @@ static inline uint32_t name_hash(const char *name, size_t len)
 }
 
 /*
- * Slots for n names: a power of two, at most two thirds full. Fewer free ones would cost probes, more
- * of them page faults, which weigh as much for a table that is asked a few dozen times.
+ * Slots for n names: a power of two, at most two thirds full. Fewer free ones would cost probes,
+ * more of them page faults, which weigh as much for a table that is asked a few dozen times.
  */
 static inline uint32_t name_slots(uint32_t n)
 {

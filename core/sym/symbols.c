@@ -205,7 +205,8 @@ static int is_absolute(const struct entry *e)
 
 /*
  * Up to the next higher address; 0 for the last. Absolute symbols (offsets of per-CPU data, mostly)
- * live in an address space of their own, so the last of them does not reach up to the first real one.
+ * live in an address space of their own, so the last of them does not reach up to the first real
+ * one.
  */
 static uint64_t size_of(const struct sonde_symbols *s, size_t i)
 {
@@ -233,8 +234,8 @@ static void fill(const struct sonde_symbols *s, size_t i, struct sonde_symbol *r
 }
 
 /*
- * Every insertion lands in another cache line, and whether it is free decides what comes next: hashing
- * a few ahead and asking for their lines halves the time.
+ * Every insertion lands in another cache line, and whether it is free decides what comes next:
+ * hashing a few ahead and asking for their lines halves the time.
  */
 static void build_index(const struct sonde_symbols *s, struct name_index *index)
 {
@@ -302,7 +303,10 @@ int sonde_symbol_at(const struct sonde_symbols *s, uint64_t addr, struct sonde_s
 
 	if (!above)
 		return 0;
-	/* Of several at one address the first is the preferred name: kallsyms puts aliases behind. */
+	/*
+	 * Of several at one address the first is the preferred name: kallsyms puts aliases
+	 * behind.
+	 */
 	size_t i = lower_bound(s, s->entries[above - 1].addr);
 	struct sonde_symbol found;
 	fill(s, i, &found);

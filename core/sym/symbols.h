@@ -18,7 +18,10 @@
 /* n_hint and names_hint (bytes): how much will come; may be 0. NULL when out of memory. */
 struct sonde_symbols *symbols_create(size_t n_hint, size_t names_hint);
 
-/* Add a module's name; the index for symbols_add. Names are copied. Returns > 0, or LIMIT, NO_MEMORY. */
+/*
+ * Add a module's name; the index for symbols_add. Names are copied. Returns > 0, or LIMIT,
+ * NO_MEMORY.
+ */
 int symbols_add_module(struct sonde_symbols *symbols, const char *name);
 
 /*

@@ -55,8 +55,8 @@ int types_from_btf(const uint8_t *bytes, size_t len, uint32_t flags, const char 
 		uint8_t *copy = arena_alloc(&types->arena, len);
 		if (!copy) {
 			types_destroy(types);
-			return sonde_error_set(err, SONDE_E_NO_MEMORY, "BTF: no memory for %zu bytes",
-					       len);
+			return sonde_error_set(err, SONDE_E_NO_MEMORY,
+					       "BTF: no memory for %zu bytes", len);
 		}
 		memcpy(copy, bytes, len);
 		bytes = copy;
@@ -124,7 +124,10 @@ static void insert(struct types_names *names, const char *name, uint32_t id)
 	names->n_used++;
 }
 
-/* Room for more names; those that are in stay in the order of their ids. Returns 0 without memory. */
+/*
+ * Room for more names; those that are in stay in the order of their ids. Returns 0 without
+ * memory.
+ */
 static int grow_names(struct types_state *state, uint32_t n)
 {
 	struct types_names grown = { .mask = name_slots(n) - 1 };
@@ -144,7 +147,9 @@ static int grow_names(struct types_state *state, uint32_t n)
 	return 1;
 }
 
-/* Index the records from n_indexed on. Of a kernel's records one in seven has a name that counts. */
+/*
+ * Index the records from n_indexed on. Of a kernel's records one in seven has a name that counts.
+ */
 static void index_names(struct types_state *state)
 {
 	struct types_names *names = &state->names;
@@ -166,7 +171,10 @@ static void index_names(struct types_state *state)
 	names->n_indexed = btf->n_types;
 }
 
-/* The best type of that name: by rank (all of them, or the one asked for), then the first in the records. */
+/*
+ * The best type of that name: by rank (all of them, or the one asked for), then the first in the
+ * records.
+ */
 static uint32_t find_indexed(const struct types_state *state, const char *name, unsigned rank)
 {
 	const struct types_names *names = &state->names;
@@ -494,8 +502,8 @@ int sonde_type_member(const struct sonde_types *types, uint32_t type, const char
 			if (!step_index(btf, &path, &at))
 				return 0;
 		} else {
-			path++; /* step_name stopped at '.', and behind ']' nothing else is allowed */
-			if (path[-1] != '.' || !step_name(btf, &path, &at))
+			/* step_name stopped at '.', and behind ']' nothing else is allowed. */
+			if (*path++ != '.' || !step_name(btf, &path, &at))
 				return 0;
 		}
 	}

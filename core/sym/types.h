@@ -23,8 +23,8 @@ int types_from_btf(const uint8_t *bytes, size_t len, uint32_t flags, const char 
 		   struct sonde_types **ret, struct sonde_error *err);
 
 /*
- * Types that are made when asked for. find is called with a C name ("struct x", or bare) that is not yet
- * known; it may add records to what view shows (and then view again). Both are called
+ * Types that are made when asked for. find is called with a C name ("struct x", or bare) that is
+ * not yet known; it may add records to what view shows (and then view again). Both are called
  * only from inside sonde_type_*; close from types_destroy.
  */
 struct types_resolver {
@@ -38,7 +38,10 @@ int types_from_resolver(const struct types_resolver *resolver, void *user, const
 
 void types_destroy(struct sonde_types *types); /* NULL is allowed */
 
-/* What a pointer type points to, seen through typedefs and qualifiers. Returns 1, 0 when type is no pointer. */
+/*
+ * What a pointer type points to, seen through typedefs and qualifiers. Returns 1, 0 when type is
+ * no pointer.
+ */
 int types_pointee(const struct sonde_types *types, uint32_t type, uint32_t *ret);
 /* The kind (enum btf_kind) behind typedefs and qualifiers; BTF_VOID for what has none. */
 uint32_t types_kind(const struct sonde_types *types, uint32_t type);

@@ -33,7 +33,10 @@ struct sonde_types {
 	void *user;
 };
 
-/* Follow typedefs and qualifiers. Returns 1 and the type reached, 0 for a bad reference or endless chain. */
+/*
+ * Follow typedefs and qualifiers. Returns 1 and the type reached, 0 for a bad reference or
+ * endless chain.
+ */
 int types_strip(const struct btf *btf, uint32_t id, uint32_t *ret_id, struct btf_type *ret);
 /* As sonde_type_size. */
 int64_t types_size(const struct btf *btf, uint32_t id);

@@ -75,7 +75,10 @@ static void pad_to_comment(struct out *o)
 
 /* --- one declaration ------------------------------------------------------------------------ */
 
-/* A declarator grows outwards from the name: pointers to its left, arrays and arguments to its right. */
+/*
+ * A declarator grows outwards from the name: pointers to its left, arrays and arguments to its
+ * right.
+ */
 struct decl {
 	char text[DECL_MAX];
 	int pointer; /* the outermost part is a '*', which binds weaker than what follows */
@@ -247,7 +250,10 @@ static void put_place(struct out *o, const struct btf *btf, const struct btf_mem
 		    (long long)types_size(btf, m->type));
 }
 
-/* True when the member's type, behind qualifiers and arrays, is anonymous and so written in place. */
+/*
+ * True when the member's type, behind qualifiers and arrays, is anonymous and so written in
+ * place.
+ */
 static int is_inline(const struct btf *btf, uint32_t id, struct btf_type *ret)
 {
 	struct btf_array array;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A vmlinux, a detached debug file, or a bare BTF file (a copy of /sys/kernel/btf/vmlinux): which types and
- * symbols it has. Mapping it is map_file.h's business.
+ * A vmlinux, a detached debug file, or a bare BTF file (a copy of /sys/kernel/btf/vmlinux): which
+ * types and symbols it has. Mapping it is map_file.h's business.
  */
 #include "sym/vmlinux.h"
 

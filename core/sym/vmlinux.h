@@ -18,8 +18,8 @@ struct vmlinux_id {
 /*
  * Map the file and look at its sections.
  *
- * Errors    what the host says on opening it; BAD_FORMAT (no ELF), CORRUPT (a section out of the file).
- *           err: "symbols: 'PATH': ...".
+ * Errors    what the host says on opening it; BAD_FORMAT (no ELF), CORRUPT (a section out of the
+ *           file). err: "symbols: 'PATH': ...".
  */
 int vmlinux_open(const char *path, struct vmlinux **ret, struct sonde_error *err);
 void vmlinux_close(struct vmlinux *vmlinux); /* NULL is allowed */
@@ -27,7 +27,10 @@ void vmlinux_close(struct vmlinux *vmlinux); /* NULL is allowed */
 /* The GNU build id; len 0 for none. */
 void vmlinux_build_id(const struct vmlinux *vmlinux, struct vmlinux_id *ret);
 
-/* NO_TYPES: neither .BTF nor DWARF; UNSUPPORTED: DWARF only, and built without elfutils; else as btf_open. */
+/*
+ * NO_TYPES: neither .BTF nor DWARF; UNSUPPORTED: DWARF only, and built without elfutils; else as
+ * btf_open.
+ */
 int vmlinux_types(const struct vmlinux *vmlinux, struct sonde_types **ret,
 		  struct sonde_error *err);
 

@@ -7,7 +7,8 @@
  * out is one letter of type and the name.
  *
  * Source: linux v6.1 kernel/kallsyms.c (kallsyms_expand_symbol, kallsyms_sym_address),
- * v6.0 kernel/crash_core.c (which addresses are exported), v5.10 and v6.12 scripts/kallsyms.c (write_src).
+ * v6.0 kernel/crash_core.c (which addresses are exported), v5.10 and v6.12 scripts/kallsyms.c
+ * (write_src).
  */
 #include "linux/kallsyms_internal.h"
 
@@ -143,7 +144,8 @@ static int fetch_small(const struct fetch *f)
 					    "relative_base" };
 	const struct kallsyms_addresses *w = f->where;
 	struct kallsyms_tables *t = f->tables;
-	uint64_t distance = w->token_index - w->token_table; /* wraps when behind: then above the bound */
+	/* Wraps when the index comes first: then it is above the bound. */
+	uint64_t distance = w->token_index - w->token_table;
 	size_t table_len = distance <= TOKEN_TABLE_MAX && distance ? distance : TOKEN_TABLE_GUESS;
 	uint8_t n_bytes[4], base_bytes[8] = { 0 };
 	uint8_t *index = arena_alloc(f->arena, KALLSYMS_INDEX_SIZE);
@@ -162,7 +164,10 @@ static int fetch_small(const struct fetch *f)
 	if (r < 0)
 		return sonde_error_set(f->err, r, "kallsyms: %s", sonde_strerror(r));
 	for (size_t i = 0; i < n_x; i++) {
-		/* A guessed length may reach past the end of mapped memory; decoding tells whether it matters. */
+		/*
+		 * A guessed length may reach past the end of mapped memory; decoding tells
+		 * whether it matters.
+		 */
 		if (x[i].err < 0 && (i != 2 || !x[i].err_off))
 			return read_failed(f, what[i], &x[i]);
 	}
@@ -200,7 +205,10 @@ static size_t measure_names(const uint8_t *names, size_t len, uint32_t n)
 	return off;
 }
 
-/* The two long tables in one trip. Unreadable ends are left to the decoder, which names the symbol. */
+/*
+ * The two long tables in one trip. Unreadable ends are left to the decoder, which names the
+ * symbol.
+ */
 static int fetch_long(const struct fetch *f)
 {
 	const struct kallsyms_addresses *w = f->where;
@@ -239,7 +247,10 @@ static int fetch_long(const struct fetch *f)
 	return 0;
 }
 
-/* A third trip, for rows longer than any real kernel's average: as many bytes as they could ever take. */
+/*
+ * A third trip, for rows longer than any real kernel's average: as many bytes as they could ever
+ * take.
+ */
 static int fetch_more_names(const struct fetch *f)
 {
 	struct kallsyms_tables *t = f->tables;
@@ -306,7 +317,7 @@ int kallsyms_fetch(const struct kallsyms_addresses *where, uint32_t word_size,
 struct tokens {
 	uint64_t head[KALLSYMS_TOKENS];
 	const uint8_t *text[KALLSYMS_TOKENS];
-	uint16_t len[KALLSYMS_TOKENS]; /* capped at KALLSYMS_NAME_LEN, which is too long for any name */
+	uint16_t len[KALLSYMS_TOKENS]; /* at most KALLSYMS_NAME_LEN, too long for any name */
 };
 
 static int load_tokens(const struct kallsyms_tables *t, struct tokens *ret, struct sonde_error *err)
@@ -315,8 +326,8 @@ static int load_tokens(const struct kallsyms_tables *t, struct tokens *ret, stru
 		size_t off = sonde_le16(t->token_index + 2 * i);
 		if (off >= t->token_table_len)
 			return sonde_error_set(err, SONDE_E_CORRUPT,
-					       "kallsyms: token_index: token %u at %zu lies past the "
-					       "table's end (%zu bytes)",
+					       "kallsyms: token_index: token %u at %zu lies past "
+					       "the table's end (%zu bytes)",
 					       i, off, t->token_table_len);
 		const uint8_t *text = t->token_table + off;
 		size_t room = t->token_table_len - off;
@@ -324,8 +335,8 @@ static int load_tokens(const struct kallsyms_tables *t, struct tokens *ret, stru
 		const uint8_t *end = memchr(text, '\0', max);
 		if (!end && max < KALLSYMS_NAME_LEN)
 			return sonde_error_set(err, SONDE_E_CORRUPT,
-					       "kallsyms: token_table: token %u runs past the table's "
-					       "end",
+					       "kallsyms: token_table: token %u runs past the "
+					       "table's end",
 					       i);
 		ret->text[i] = text;
 		ret->len[i] = (uint16_t)(end ? (size_t)(end - text) : max);
@@ -401,7 +412,10 @@ int kallsyms_decode(const struct kallsyms_tables *tables, struct sonde_symbols *
 	int r = load_tokens(tables, &d.tokens, err);
 	if (r < 0)
 		return r;
-	/* The longest name is bounded by the bytes there are, so a lying n asks for no more than they can fill. */
+	/*
+	 * The longest name is bounded by the bytes there are, so a lying n asks for no more than
+	 * they can fill.
+	 */
 	size_t n_hint = tables->n < tables->names_len ? tables->n : tables->names_len;
 	d.symbols = symbols_create(n_hint, n_hint * 24);
 	if (!d.symbols)

@@ -2,12 +2,14 @@
 /*
  * kallsyms: the kernel's own symbol table, compressed in its read-only data. Two ways to the
  * tables: their addresses from vmcoreinfo (kallsyms_fetch), or their shape in a copy of
- * the kernel's image (kallsyms_find, for kernels before 6.0). One decoder for both. All bytes are hostile.
+ * the kernel's image (kallsyms_find, for kernels before 6.0). One decoder for both. All bytes are
+ * hostile.
  *
- * Addresses come out as they are in the running kernel: the relative base (or each absolute address) was
- * relocated in memory when the kernel booted, so KASLR needs no further thought.
+ * Addresses come out as they are in the running kernel: the relative base (or each absolute
+ * address) was relocated in memory when the kernel booted, so KASLR needs no further thought.
  *
- * Source: linux kernel/kallsyms.c, kernel/kallsyms_internal.h and scripts/kallsyms.c of v5.10, v6.1, v6.4 and v6.12.
+ * Source: linux kernel/kallsyms.c, kernel/kallsyms_internal.h and scripts/kallsyms.c of v5.10,
+ * v6.1, v6.4 and v6.12.
  */
 #ifndef SONDE_LINUX_KALLSYMS_H
 #define SONDE_LINUX_KALLSYMS_H
@@ -26,17 +28,21 @@ struct vmcoreinfo;
 
 /* How an entry of the address table becomes an address. */
 enum kallsyms_form {
-	KALLSYMS_ABSOLUTE,      /* word-sized addresses: CONFIG_KALLSYMS_BASE_RELATIVE=n (until v6.10)  */
-	KALLSYMS_RELATIVE,      /* 32 bits, unsigned, from relative_base                                */
-	KALLSYMS_PERCPU,        /* 32 bits, signed: >= 0 absolute, else relative_base - 1 - value
-				   (CONFIG_KALLSYMS_ABSOLUTE_PERCPU, x86-64 and others)                 */
-	KALLSYMS_SELF_RELATIVE, /* 32 bits, signed, from the entry's own address (newest kernels)       */
+	/* Word-sized addresses: CONFIG_KALLSYMS_BASE_RELATIVE=n. */
+	KALLSYMS_ABSOLUTE,
+	/* 32 bits, unsigned, from relative_base. */
+	KALLSYMS_RELATIVE,
+	/* 32 bits, signed: >= 0 absolute, else relative_base - 1 - value (x86-64 and others:
+	   CONFIG_KALLSYMS_ABSOLUTE_PERCPU). */
+	KALLSYMS_PERCPU,
+	/* 32 bits, signed, from the entry's own address: the newest kernels. */
+	KALLSYMS_SELF_RELATIVE,
 };
 
 /* The tables, as bytes; borrowed from the buffer searched, or in the arena. */
 struct kallsyms_tables {
 	const uint8_t *names;       /* length-prefixed rows of token numbers */
-	size_t names_len;           /* bytes at most; less than all likewise */
+	size_t names_len;           /* bytes at most                         */
 	const uint8_t *addresses;   /* [n] of 4 or word_size bytes           */
 	size_t addresses_len;       /* bytes there are; less than all when some were unreadable */
 	const uint8_t *token_index; /* [256] of 2 bytes                      */
@@ -57,8 +63,8 @@ struct kallsyms_addresses {
 };
 
 /*
- * The addresses that vmcoreinfo has (from v6.0 on). Returns 1 when they suffice for kallsyms_fetch (relative_base
- * may be absent: it follows the offsets), else 0.
+ * The addresses that vmcoreinfo has (from v6.0 on). Returns 1 when they suffice for
+ * kallsyms_fetch (relative_base may be absent: it follows the offsets), else 0.
  */
 int kallsyms_from_vmcoreinfo(const struct vmcoreinfo *info, struct kallsyms_addresses *ret);
 
@@ -69,7 +75,8 @@ typedef int (*kallsyms_read_fn)(void *user, struct sonde_xfer *xfers, size_t n);
  * Fetch the tables from the kernel's virtual memory, in two trips (a third when names runs on
  * for longer than expected). Bytes go to the arena.
  *
- * Errors    NOT_MAPPED and others of read; CORRUPT (tables that contradict one another), LIMIT, NO_MEMORY.
+ * Errors    NOT_MAPPED and others of read; CORRUPT (tables that contradict one another), LIMIT,
+ *           NO_MEMORY.
  */
 int kallsyms_fetch(const struct kallsyms_addresses *where, uint32_t word_size,
 		   kallsyms_read_fn read, void *user, struct arena *arena,
@@ -77,8 +84,8 @@ int kallsyms_fetch(const struct kallsyms_addresses *where, uint32_t word_size,
 
 /*
  * Find the tables in a copy of the kernel's image by their shape; buf[0] is at virtual address va.
- * The tables lie in .rodata, within 3 MB of each other: buf should begin at _text and hold .rodata whole;
- * unreadable pages in it are best left zero.
+ * The tables lie in .rodata, within 3 MB of each other: buf should begin at _text and hold
+ * .rodata whole; unreadable pages in it are best left zero.
  *
  * Errors    NOT_FOUND (no token table), CORRUPT (one, but what should surround it does not).
  */

@@ -2,15 +2,18 @@
 /*
  * Where are the kallsyms tables in a copy of the kernel's image, when nobody tells?
  *
- * One of them has a shape that nothing else has: the token table, 256 strings one after another, where
- * each character that occurs in symbols stands at its own code, so '0' .. '9' follow one another; right
- * behind it, token_index holds the offset of each. From there the others are found by what
- * they must be like, and each is checked against the others:
+ * One of them has a shape that nothing else has: the token table, 256 strings one after another,
+ * where each character that occurs in symbols stands at its own code, so '0' .. '9' follow one
+ * another; right behind it, token_index holds the offset of each. From there the others are found
+ * by what they must be like, and each is checked against the others:
  *
- *	until v6.3   addresses  relative_base  num_syms  names  markers  [seqs]  token_table  token_index
- *	since v6.4   num_syms  names  markers  token_table  token_index  addresses  [relative_base]  seqs
+ *	until v6.3   addresses  relative_base  num_syms  names  markers  [seqs]
+ *	             token_table  token_index
+ *	since v6.4   num_syms  names  markers  token_table  token_index
+ *	             addresses  [relative_base]  seqs
  *
- * Every table is aligned to a word. Source: scripts/kallsyms.c (write_src) of v5.10, v6.1, v6.2, v6.4, v6.12.
+ * Every table is aligned to a word. Source: scripts/kallsyms.c (write_src) of v5.10, v6.1, v6.2,
+ * v6.4, v6.12.
  */
 #include "linux/kallsyms_internal.h"
 
@@ -22,14 +25,14 @@
 #define MAX_BLOCK_SIZE (KALLSYMS_ROW_MAX * KALLSYMS_BLOCK)
 #define MAX_SEQS_SIZE  (4u * KALLSYMS_MAX_SYMBOLS)         /* between markers and token table */
 #define MAX_CANDIDATES 64u                                 /* token tables looked at          */
-#define MAX_STEPS      (32u << 20) /* rows and words tried in all: memory may be made to look right everywhere */
+#define MAX_STEPS      (32u << 20)                         /* rows and words tried in all     */
 
 struct image {
 	const uint8_t *buf;
 	size_t len;
 	uint64_t va;
 	uint32_t word_size;
-	uint64_t steps; /* that are left of MAX_STEPS */
+	uint64_t steps; /* left of MAX_STEPS: memory may be made to look right everywhere */
 };
 
 struct found {
@@ -46,9 +49,9 @@ static size_t align_up(size_t value, size_t align)
 /* --- the token table ------------------------------------------------------------------------ */
 
 /*
- * The next place from off on where "0\0" .. "9\0" stand, len when none. Of those 20 bytes one aligned
- * word of 8 is always whole and holds digits in every second byte, which is two tests per word of
- * memory: 30 MB take 3 ms.
+ * The next place from off on where "0\0" .. "9\0" stand, len when none. Of those 20 bytes one
+ * aligned word of 8 is always whole and holds digits in every second byte, which is two tests per
+ * word of memory: 30 MB take 3 ms.
  */
 static size_t next_digits(const struct image *image, size_t off)
 {
@@ -68,7 +71,10 @@ static size_t next_digits(const struct image *image, size_t off)
 	return image->len;
 }
 
-/* Offsets of tokens from..to-1, the first being at `at`. Returns the offset behind the last, 0 when they do not end. */
+/*
+ * Offsets of tokens from..to-1, the first being at `at`. Returns the offset behind the last, 0
+ * when they do not end.
+ */
 static size_t walk_tokens(const struct image *image, size_t at, unsigned from, unsigned to,
 			  size_t *offsets)
 {
@@ -165,14 +171,15 @@ static int names_agree(struct image *image, const struct found *f, size_t names,
 }
 
 /*
- * Names begin one word behind num_syms and end at the markers; only the last block's length is open.
- * So try every word in that block's reach that could be num_syms.
+ * Names begin one word behind num_syms and end at the markers; only the last block's length is
+ * open. So try every word in that block's reach that could be num_syms.
  */
 static int find_names(struct image *image, struct found *f, uint32_t *ret_n)
 {
 	uint32_t word = image->word_size;
 	size_t lowest = marker(image, f->markers, MIN_MARKERS - 1);
-	size_t highest = (size_t)marker(image, f->markers, f->n_markers - 1) + MAX_BLOCK_SIZE + word;
+	size_t last = marker(image, f->markers, f->n_markers - 1);
+	size_t highest = last + MAX_BLOCK_SIZE + word;
 
 	for (size_t len = align_up(lowest, word);
 	     len <= highest && len + word <= f->markers && image->steps; len += word) {
@@ -191,7 +198,10 @@ static int find_names(struct image *image, struct found *f, uint32_t *ret_n)
 	return 0;
 }
 
-/* Markers lie before the token table, directly or with a table of sequence numbers between (v6.2, v6.3). */
+/*
+ * Markers lie before the token table, directly or with a table of sequence numbers between (v6.2,
+ * v6.3).
+ */
 static int find_markers_and_names(struct image *image, struct found *f, uint32_t *ret_n)
 {
 	size_t end = f->token_table;
@@ -303,8 +313,9 @@ int kallsyms_find(const uint8_t *buf, size_t len, uint64_t va, uint32_t word_siz
 	size_t best_at = 0, off = 0;
 
 	if ((word_size != 4 && word_size != 8) || va % word_size)
-		return sonde_error_set(err, SONDE_E_BAD_ARG, "kallsyms: words of %u bytes at 0x%llx",
-				       word_size, (unsigned long long)va);
+		return sonde_error_set(err, SONDE_E_BAD_ARG,
+				       "kallsyms: words of %u bytes at 0x%llx", word_size,
+				       (unsigned long long)va);
 	for (unsigned tries = 0; tries < MAX_CANDIDATES; tries++) {
 		size_t digits = next_digits(&image, off);
 		if (digits >= len)

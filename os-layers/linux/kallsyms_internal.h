@@ -13,7 +13,8 @@
 
 /*
  * The row of names at off: *ret_count token numbers from *ret_first on. A length of 0x80 and above
- * is two bytes, low seven bits first (since v6.1, for names above 127 tokens; none was that long before).
+ * is two bytes, low seven bits first (since v6.1, for names above 127 tokens; none was that long
+ * before).
  *
  * Returns   the offset behind it; 0 when it is empty or runs past len.
  */
@@ -39,14 +40,17 @@ static inline size_t kallsyms_row(const uint8_t *names, size_t len, size_t off, 
 int kallsyms_base_plausible(uint64_t base, uint32_t word_size);
 
 /*
- * Given addresses, n and, when has_base, relative_base: choose between RELATIVE and PERCPU (has_base), or settle
- * for ABSOLUTE or SELF_RELATIVE as asked. Returns 1 when the addresses rise from first to last, which no
- * wrong reading of a thousand entries does; 0 else.
+ * Set the form of tables whose addresses and n are known: RELATIVE or PERCPU from a relative_base
+ * that is known too, or the one asked for. Returns 1 when the addresses then rise from first
+ * to last, which no wrong reading of a thousand entries does; 0 else.
  */
 int kallsyms_settle_base(struct kallsyms_tables *tables);
 int kallsyms_settle_form(struct kallsyms_tables *tables, uint32_t form);
 
-/* The index-th address under the tables' form. The caller has checked index against addresses_len. */
+/*
+ * The index-th address under the tables' form. The caller has checked index against
+ * addresses_len.
+ */
 uint64_t kallsyms_address(const struct kallsyms_tables *tables, uint32_t index);
 /* Bytes of one entry of the address table. */
 uint32_t kallsyms_entry_size(const struct kallsyms_tables *tables);

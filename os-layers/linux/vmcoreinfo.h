@@ -22,13 +22,15 @@ struct vmcoreinfo {
 	char text[VMCOREINFO_MAX]; /* whole lines, each ended by '\n'  */
 };
 
-/* 1 when a page that begins with these bytes is worth vmcoreinfo_parse: "OSRELEASE=" and a digit. */
+/*
+ * 1 when a page that begins with these bytes is worth vmcoreinfo_parse: "OSRELEASE=" and a digit.
+ */
 int vmcoreinfo_looks_like(const uint8_t first[VMCOREINFO_MAGIC]);
 
 /*
- * Take the text from a page or note; at most VMCOREINFO_MAX bytes are looked at. It ends at the first
- * byte that text does not hold (the page's zeroes, or garbage) or the first line that is no KEY=VALUE; an
- * unfinished last line is dropped.
+ * Take the text from a page or note; at most VMCOREINFO_MAX bytes are looked at. It ends at the
+ * first byte that text does not hold (the page's zeroes, or garbage) or the first line that is no
+ * KEY=VALUE; an unfinished last line is dropped.
  *
  * Errors    BAD_FORMAT: it does not begin with a line OSRELEASE=.
  */

@@ -46,7 +46,8 @@ static inline uint8_t *btf_blob(const struct btf_build *b, int other, size_t *re
 
 /* Ids of the world, in the order they are written. */
 struct world {
-	uint32_t ulong_, int_, char_, fwd_mm, ptr_mm, list_head, ptr_list, pid_t_, arr4, arr2x4, flex;
+	uint32_t ulong_, int_, char_, fwd_mm, ptr_mm, list_head, ptr_list, pid_t_;
+	uint32_t arr4, arr2x4, flex;
 	uint32_t inner_union, inner_struct, anon_enum, bits_struct, thing, color, big_enum;
 	uint32_t proto, ptr_proto, typedef_anon, anon, const_char, name_array, fp;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A stretch of a kernel's read-only data with kallsyms tables in it, in any of the layouts and forms
- * that kernels have had. The symbols follow a rule (image_symbol), so tests know the answer.
+ * A stretch of a kernel's read-only data with kallsyms tables in it, in any of the layouts and
+ * forms that kernels have had. The symbols follow a rule (image_symbol), so tests know the answer.
  *
  * Source: linux v5.10, v6.2, v6.4, v6.12 scripts/kallsyms.c (write_src).
  */
@@ -21,7 +21,8 @@
 #define IMAGE_LONG    7u  /* this symbol has a long name, of 200 tokens                      */
 #define IMAGE_FRONT   512u /* zero bytes before the first table                              */
 
-enum image_layout { IMAGE_OLD, IMAGE_OLD_SEQS, IMAGE_NEW }; /* until v6.1, v6.2 and v6.3, since v6.4 */
+/* Until v6.1; v6.2 and v6.3; since v6.4. */
+enum image_layout { IMAGE_OLD, IMAGE_OLD_SEQS, IMAGE_NEW };
 
 struct image_plan {
 	uint32_t n;
@@ -46,7 +47,8 @@ static inline void image_symbol(const struct image_plan *plan, uint32_t i, uint6
 	int percpu = plan->form == KALLSYMS_PERCPU && i < IMAGE_PERCPU;
 	uint64_t base = plan->word_size == 8 ? IMAGE_BASE : IMAGE32_VA;
 
-	*ret_addr = percpu ? 64 * i : base + 16 * (uint64_t)(i / 2 * 2); /* every second is an alias */
+	/* Every second is an alias of the one before. */
+	*ret_addr = percpu ? 64 * i : base + 16 * (uint64_t)(i / 2 * 2);
 	*ret_type = percpu ? 'A' : i % 3 ? 't' : 'T';
 	if (i == IMAGE_LONG) {
 		memset(name, 'y', 199);
@@ -88,7 +90,10 @@ static inline uint64_t image_align(struct image *m)
 	return m->va + m->len;
 }
 
-/* Codes 1 and 2 are long tokens, every printable character stands for itself, the rest are unused. */
+/*
+ * Codes 1 and 2 are long tokens, every printable character stands for itself, the rest are
+ * unused.
+ */
 static inline const char *image_token(unsigned code)
 {
 	static char one[2];

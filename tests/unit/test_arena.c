@@ -11,7 +11,8 @@
 static void pieces_are_zeroed_aligned_and_apart(void **state)
 {
 	(void)state;
-	static const size_t sizes[] = { 0, 1, 15, 16, 17, 1000, 16384, 16385, 65536, 65537, 1 << 20, 3 };
+	static const size_t sizes[] = { 0,     1,     15,    16,    17,      1000,
+					16384, 16385, 65536, 65537, 1 << 20, 3 };
 	struct arena arena = { 0 };
 	unsigned char *pieces[200];
 

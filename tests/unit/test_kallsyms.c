@@ -237,7 +237,8 @@ static void find_says_what_is_missing(void **state)
 
 	assert_int_equal(kallsyms_find(image.bytes, IMAGE_FRONT, image.va, 8, &tables, &err),
 			 SONDE_E_NOT_FOUND);
-	assert_string_equal(err.text, "kallsyms: no token table in 512 bytes from 0xffffffff81000000");
+	assert_string_equal(err.text,
+			    "kallsyms: no token table in 512 bytes from 0xffffffff81000000");
 	image.bytes[image.at.names - image.va]++; /* the rows no longer agree with the markers */
 	assert_int_equal(kallsyms_find(image.bytes, image.len, image.va, 8, &tables, &err),
 			 SONDE_E_CORRUPT);
@@ -340,8 +341,7 @@ static void token_index_out_of_range_is_named(void **state)
 	image.bytes[at] = image.bytes[at + 1] = 0xff;
 	assert_int_equal(kallsyms_decode(&tables, &symbols, &err), SONDE_E_CORRUPT);
 	assert_null(symbols);
-	assert_int_equal(strncmp(err.text, "kallsyms: token_index: token 200 at 65535 lies past", 51),
-			 0);
+	assert_non_null(strstr(err.text, "kallsyms: token_index: token 200 at 65535 lies past"));
 	free(image.bytes);
 }
 

@@ -281,7 +281,8 @@ static void prints_bitfields_enums_and_functions(void **state)
 		     "} atomic_t; /* size: 4, members: 1 */\n");
 	expect_print(*state, world.pid_t_, "typedef int pid_t; /* size: 4 */\n");
 	expect_print(*state, world.fwd_mm, "struct mm_struct; /* incomplete */\n");
-	expect_print(*state, world.ptr_proto, "int (*)(struct thing *, pid_t, ...); /* size: 8 */\n");
+	expect_print(*state, world.ptr_proto,
+		     "int (*)(struct thing *, pid_t, ...); /* size: 8 */\n");
 	assert_int_equal(sonde_type_find(*state, "struct ops", &ops), 1);
 	expect_print(*state, ops,
 		     "struct ops {\n"

@@ -141,7 +141,8 @@ static void put(uint8_t *at, uint64_t value, unsigned size, int big)
 }
 
 /* An ELF of either class and byte order with one section besides the names: .BTF. */
-static uint8_t *elf_with_btf(int is_64, int big, const uint8_t *btf, size_t btf_len, size_t *ret_len)
+static uint8_t *elf_with_btf(int is_64, int big, const uint8_t *btf, size_t btf_len,
+			     size_t *ret_len)
 {
 	static const char names[] = "\0.BTF\0.names";
 	size_t header = is_64 ? 64 : 52, each = is_64 ? 64 : 40;
