@@ -6,14 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_TYPES 16u
+#define MAX_TYPES   32u
+#define MAX_PRINTED 4u /* bounded, but slow under a fuzzer */
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 static void ask(const struct sonde_types *types, uint32_t id)
 {
 	static const char *const paths[] = { "a", "b.c", "a[1].b", "x[0][2]", "next.prev", "" };
-	char text[2048], again[16];
 	struct sonde_member m;
 	uint32_t other, n;
 
@@ -23,6 +23,11 @@ static void ask(const struct sonde_types *types, uint32_t id)
 	types_array(types, id, &other, &n);
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
 		sonde_type_member(types, id, paths[i], &m);
+}
+
+static void print(const struct sonde_types *types, uint32_t id)
+{
+	char text[2048], again[16];
 	int need = sonde_type_print(types, id, text, sizeof(text));
 	if (need != sonde_type_print(types, id, again, sizeof(again)))
 		abort();
@@ -43,11 +48,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	if (types_from_btf(bytes, len, 0, "fuzz", &types, &err) < 0)
 		return 0;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (sonde_type_find(types, names[i], &id))
+		if (sonde_type_find(types, names[i], &id)) {
 			ask(types, id);
+			print(types, id);
+		}
 	}
 	for (id = 0; id < MAX_TYPES; id++)
 		ask(types, id);
+	for (id = 0; id < MAX_PRINTED; id++)
+		print(types, id);
 	sonde_type_enumerator(types, "A", &value);
 	types_destroy(types);
 	return 0;
