@@ -138,7 +138,7 @@ void memory_map_join(struct memory_map *map)
 		const struct memory_range *next = &map->ranges[i];
 		struct memory_range *last = kept ? &map->ranges[kept - 1] : NULL;
 		if (last && last->addr + last->len == next->addr &&
-		    last->hva + last->len == next->hva && last->flags == next->flags &&
+		    last->off + last->len == next->off && last->flags == next->flags &&
 		    strcmp(last->name, next->name) == 0)
 			last->len += next->len;
 		else

@@ -39,7 +39,7 @@ size_t memory_map_mark(struct memory_map *map, const char *name);
 /* Where no block is known to be RAM: all that QEMU calls ram and that is not video memory. */
 void memory_map_mark_likely(struct memory_map *map);
 
-/* Make one of neighbours that go on in the guest and in the process alike. */
+/* Make one of neighbours that go on in the guest and in their block alike; before hva is known. */
 void memory_map_join(struct memory_map *map);
 
 /* Read the answer to "gpa2hva ADDR". Returns 1 and *ret, 0 where the address is no memory. */

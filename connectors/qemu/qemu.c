@@ -176,7 +176,6 @@ static int locate_ranges(struct qemu *qemu, struct qmp *qmp, struct sonde_error 
 		free(answer);
 	}
 	qemu->map.n = kept;
-	memory_map_join(&qemu->map);
 	return 0;
 }
 
@@ -201,14 +200,13 @@ static uint32_t arch_of(const char *name)
 
 static void ask_processors(struct qemu *qemu, struct qmp *qmp)
 {
-	json_t *target = NULL, *cpus = NULL;
+	json_t *cpus = NULL;
 
-	if (qmp_run(qmp, "query-target", NULL, &target, NULL) == 0)
-		qemu->arch = arch_of(json_string_value(json_object_get(target, "arch")));
-	int x86 = qemu->arch == SONDE_ARCH_X86_64 || qemu->arch == SONDE_ARCH_I386;
-	if (x86 && qmp_run(qmp, "query-cpus-fast", NULL, &cpus, NULL) == 0)
+	if (qmp_run(qmp, "query-cpus-fast", NULL, &cpus, NULL) < 0)
+		return;
+	qemu->arch = arch_of(json_string_value(json_object_get(json_array_get(cpus, 0), "target")));
+	if (qemu->arch == SONDE_ARCH_X86_64 || qemu->arch == SONDE_ARCH_I386)
 		qemu->n_cpus = (uint32_t)json_array_size(cpus);
-	json_decref(target);
 	json_decref(cpus);
 }
 
@@ -219,6 +217,7 @@ static int map_by_monitor(struct qemu *qemu, struct qmp *qmp, struct sonde_error
 	if (r < 0)
 		return r;
 	mark_ram(qemu, qmp);
+	memory_map_join(&qemu->map);
 	ask_processors(qemu, qmp);
 	return locate_ranges(qemu, qmp, err);
 }
