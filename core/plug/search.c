@@ -52,7 +52,10 @@ int search_path(struct arena *arena, struct search *ret)
 		r = add_folder(arena, &search, env, len);
 		env = env[len] ? env + len + 1 : NULL;
 	}
-	if (r == 0)
+	/* Not installed is worth a word only where nothing else was named to look in. */
+	char why[256];
+	int installed = dl_check_folder(SONDE_PLUGIN_DIR, why, sizeof(why)) >= 0;
+	if (r == 0 && (installed || search.n == 0))
 		r = add_folder(arena, &search, SONDE_PLUGIN_DIR, strlen(SONDE_PLUGIN_DIR));
 	if (r == 0)
 		*ret = search;
