@@ -233,9 +233,12 @@ int pid_tree_tasks(struct linux_os *lx, enum os_tasks what, struct task_addrs *r
 
 	if (tree == SONDE_E_NO_MEMORY)
 		return sonde_error_set(err, tree, NULL);
-	if (tree != 0) {
+	if (tree != 0 || !ret->n) {
 		whole = from_list(lx, ret);
-		if (tree > 0)
+		if (tree == 0)
+			LIST_DAMAGE(list, "the PID tree is empty%s",
+				    whole == 1 ? "; the task list was whole" : "");
+		else if (tree > 0)
 			LIST_DAMAGE(list, "%d nodes of the PID tree could not be read%s", tree,
 				    whole == 1 ? "; the task list was whole" : "");
 		else if (tree != SONDE_E_NOT_FOUND)

@@ -279,8 +279,11 @@ static void set_others(struct fetch *f, size_t i, struct sonde_process *p)
 		p->n_threads = (uint32_t)value;
 	if (f->fields & SONDE_PROCESS_CRED)
 		set_cred(f, i, p);
-	if (!pointer_of(f, i, l->task_mm))
+	if (!pointer_of(f, i, l->task_mm)) {
+		if (rows_u64(&f->task, i, l->task_mm, &value) == SONDE_OK && value)
+			fail(p, SONDE_PROCESS_MEMORY, SONDE_E_CORRUPT);
 		return;
+	}
 	if (take(&f->mm, i, l->mm_pgd, p, SONDE_PROCESS_MEMORY, &pgd) &&
 	    !root_of_pgd(f->lx, pgd, &p->page_table))
 		fail(p, SONDE_PROCESS_MEMORY, SONDE_E_CORRUPT);
