@@ -51,8 +51,8 @@ check-tsan:
 FUZZ_SECONDS ?= 15
 check-fuzz:
 	[ -f $(BUILD)-fuzz/build.ninja ] || CC=clang meson setup $(BUILD)-fuzz -Dfuzz=true \
-		-Db_lundef=false -Ddefault_library=static
-	ninja -C $(BUILD)-fuzz
+		-Db_lundef=false
+	ninja -C $(BUILD)-fuzz $$(ninja -C $(BUILD)-fuzz -t targets all | sed -n 's/^\(tests\/fuzz\/fuzz_[a-z_]*\):.*/\1/p')
 	tools/dev/fuzz $(BUILD)-fuzz $(FUZZ_SECONDS)
 
 # The core and its tasks on aarch64, under user emulation.
