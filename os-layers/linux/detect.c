@@ -38,6 +38,7 @@ struct detect {
 	uint32_t candidates;
 	char story[320]; /* why the candidates so far were refused */
 	int worst;       /* SONDE_E_NO_TYPES outweighs "not found" */
+	bool bad_types;  /* a candidate fell because its own types are damaged */
 };
 
 /* Why a candidate fell, for the error of a search that finds nothing. */
@@ -197,6 +198,8 @@ static int load_types(struct detect *d, struct linux_os *lx, struct sonde_error 
 			size_t used = strlen(err->text);
 			snprintf(err->text + used, sizeof(err->text) - used,
 				 ": give a vmlinux of this build with --symbols FILE");
+		} else if (r < 0) {
+			d->bad_types = true;
 		}
 		return r;
 	}
@@ -535,8 +538,10 @@ static int nothing_found(const struct detect *d, struct sonde_error *err)
 		return sonde_error_set(err, SONDE_E_NOT_FOUND,
 				       "linux: no kernel: no processor state, no VMCOREINFO note and no "
 				       "vmcoreinfo page in its RAM");
-	return sonde_error_set(err, SONDE_E_NOT_FOUND, "linux: no kernel of %u candidates passed: %s",
-			       d->candidates, d->story);
+	return sonde_error_set(err, SONDE_E_NOT_FOUND, "linux: no kernel of %u candidates passed: %s%s",
+			       d->candidates, d->story,
+			       d->bad_types ? "; a vmlinux given with --symbols FILE replaces damaged types"
+					    : "");
 }
 
 /* linux v6.6 Documentation/arch/x86/x86_64/mm.rst: where it lies unless KASLR moved it. */

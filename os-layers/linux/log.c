@@ -158,6 +158,8 @@ static int log_ring(struct fetch *f, uint64_t symbol, struct sonde_log *list)
 			list,
 			"%u of the log's 3 arrays could not be read whole: %s; records are missing",
 			f->n_bad, sonde_strerror(f->err));
+	else if (r == SONDE_OK && lost)
+		LIST_DAMAGE(list, "%u records have no text where they say it is", lost);
 	return r;
 }
 

@@ -29,7 +29,7 @@ struct log_ring {
 /*
  * Add the records of the ring, oldest first.
  *
- * Returns   0, *ret_lost telling how many descriptors had no (or no believable) text;
+ * Returns   0, *ret_lost telling how many finished records had no text where they say it is;
  * SONDE_E_NO_TYPES where the layout lacks something; SONDE_E_CORRUPT (ids that no ring of this size
  * has); SONDE_E_NO_MEMORY.
  */

@@ -82,7 +82,7 @@ static int add_record(struct sonde_log *list, const uint8_t *text, uint64_t len,
 	return record->text ? SONDE_OK : SONDE_E_NO_MEMORY;
 }
 
-/* One descriptor. Returns 1 for a record, 0 for none, NO_MEMORY. */
+/* One descriptor. Returns 1 for a record, 0 for none, CORRUPT (its text is not there), NO_MEMORY. */
 static int take_desc(const struct log_ring *ring, uint64_t id, struct sonde_log *list)
 {
 	const struct layout *l = ring->layout;
@@ -96,9 +96,10 @@ static int take_desc(const struct log_ring *ring, uint64_t id, struct sonde_log 
 	if ((state & ID_MASK) != id ||
 	    (state >> STATE_SHIFT != FINALIZED && state >> STATE_SHIFT != COMMITTED))
 		return 0;
-	const uint8_t *text = find_text(ring, id, sonde_le64(lpos), sonde_le64(lpos + 8), &room);
-	if (!text)
-		return 0;
+	uint64_t begin = sonde_le64(lpos), next = sonde_le64(lpos + 8);
+	const uint8_t *text = find_text(ring, id, begin, next, &room);
+	if (!text) /* the kernel had no room for it, or somebody lies */
+		return begin & DATALESS && next & DATALESS ? 0 : SONDE_E_CORRUPT;
 	uint64_t len = load(info, l->info_text_len);
 	struct sonde_log_record head = {
 		.seq = load(info, l->info_seq),
@@ -142,9 +143,9 @@ int log_parse_ring(const struct log_ring *ring, struct sonde_log *list, uint32_t
 		return SONDE_E_CORRUPT;
 	for (uint64_t id = tail;; id = (id + 1) & ID_MASK) {
 		int r = take_desc(ring, id, list);
-		if (r < 0)
+		if (r == SONDE_E_NO_MEMORY)
 			return r;
-		*ret_lost += r == 0;
+		*ret_lost += r < 0;
 		if (id == head)
 			return SONDE_OK;
 	}
