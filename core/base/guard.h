@@ -26,7 +26,19 @@ int guard_install(void);
 void guard_push(struct guard *guard);
 void guard_leave(struct guard *guard);
 
+/* Saving the mask is a system call; needed only where TSan blocks every signal around our handler. */
+#define GUARD_SAVE_MASK 0
+#if defined(__SANITIZE_THREAD__)
+#undef GUARD_SAVE_MASK
+#define GUARD_SAVE_MASK 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#undef GUARD_SAVE_MASK
+#define GUARD_SAVE_MASK 1
+#endif
+#endif
+
 /* 0 on entry, 1 after a fault. */
-#define GUARD_ENTER(guard) (guard_push(guard), sigsetjmp((guard)->env, 0))
+#define GUARD_ENTER(guard) (guard_push(guard), sigsetjmp((guard)->env, GUARD_SAVE_MASK))
 
 #endif
