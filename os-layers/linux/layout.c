@@ -7,6 +7,7 @@
  *   mm_struct.rss_stat        percpu_counter[] from v6.2, struct mm_rss_stat before
  *   module.mem[]              core_layout, init_layout before v6.4
  *   task_struct.worker_private  holds struct kthread from v5.17, set_child_tid before
+ *   backing_file.user_path    from v6.7; user_path_file from v6.18
  *   dentry.d_shortname        d_iname before v6.15
  *   xa_node, xa_head          radix_tree_node, rnode before v4.20
  */

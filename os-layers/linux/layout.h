@@ -93,6 +93,8 @@ static inline bool has(struct field field)
 	X(mn_alloc_slot, "maple_node", "slot", 0)                                                  \
 	X(file_path, "file", "f_path", 0)                                                          \
 	X(file_inode, "file", "f_inode", 0)                                                        \
+	X(file_mode, "file", "f_mode", 0)                                                          \
+	X(backing_user_path, "backing_file", "user_path|user_path_file.f_path", 0)                 \
 	X(path_mnt, "path", "mnt", 0)                                                              \
 	X(path_dentry, "path", "dentry", 0)                                                        \
 	X(dentry_parent, "dentry", "d_parent", 0)                                                  \

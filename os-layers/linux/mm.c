@@ -22,7 +22,8 @@
 #define CONTEXT_HAS_VSYSCALL 0x2u /* MM_CONTEXT_HAS_VSYSCALL, arch/x86/include/asm/mmu.h */
 #define KERNEL_MINOR_BITS 20      /* include/linux/kdev_t.h                             */
 
-/* v6.6 no longer counts a mapping that only touches the heap. */
+/* v6.7, and v6.6 since its stable releases, no longer count a mapping that only touches the heap.
+ */
 static bool heap_is_strict(const struct linux_os *lx)
 {
 	unsigned major = 0, minor = 0;

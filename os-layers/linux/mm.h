@@ -21,7 +21,7 @@ struct vma {
 
 /* A struct file that is mapped, however often. */
 struct file {
-	uint64_t addr, inode, sb, ino, dev;
+	uint64_t addr, inode, sb, ino, dev, mode; /* mode: FMODE_ flags */
 	int32_t err;
 };
 

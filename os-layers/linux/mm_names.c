@@ -11,6 +11,14 @@
 
 #include "linux/mm.h"
 
+/*
+ * include/linux/fs.h. The flag of a backing file moved from bit 25 to 24 with v6.14 and in stable
+ * releases before; what else bit 24 meant (parallel direct writes, until v6.10) never came together
+ * with FMODE_NOACCOUNT.
+ */
+#define FMODE_BACKING 0x3000000u
+#define FMODE_NOACCOUNT 0x20000000u
+
 #define SPECIAL_BYTES 32u /* "[vvar_vclock]" is the longest today */
 
 /* Files: each once. */
@@ -97,6 +105,7 @@ static int read_files(struct mm *mm)
 	plan_add(&plan, mnt);
 	plan_add(&plan, dentry);
 	plan_add(&plan, l->file_inode);
+	plan_add(&plan, l->file_mode);
 	int r = rows_init(&rows, &plan, mm->file_map.n);
 	for (uint32_t i = 0; i < rows.n && r == SONDE_OK; i++)
 		r = rows_want(&rows, i, mm->files[i].addr, mm->lx->os.kernel_memory, mm->batch);
@@ -110,9 +119,108 @@ static int read_files(struct mm *mm)
 		first_error(&f->err, rows_u64(&rows, i, mnt, &mm->paths[i].mnt));
 		first_error(&f->err, rows_u64(&rows, i, dentry, &mm->paths[i].dentry));
 		first_error(&f->err, rows_u64(&rows, i, l->file_inode, &f->inode));
+		/* Only overlays ask for it; a kernel without it has none of their kind. */
+		rows_u64(&rows, i, l->file_mode, &f->mode);
 	}
 	rows_finish(&rows);
 	return r;
+}
+
+static bool is_backing(const struct mm *mm, const struct file *f)
+{
+	return !f->err && f->mode & FMODE_BACKING && f->mode & FMODE_NOACCOUNT &&
+	       has(mm->lx->layout.backing_user_path);
+}
+
+/* What points nowhere was no backing file, whatever its flags say. */
+static int32_t take_user_path(struct mm *mm, struct file *f, struct linux_path *path,
+			      const struct rows *rows, size_t row)
+{
+	const struct layout *l = &mm->lx->layout;
+	uint64_t mnt = 0, dentry = 0;
+	int32_t err = rows_u64(rows, row, inside(l->backing_user_path, l->path_mnt), &mnt);
+
+	first_error(&err,
+		    rows_u64(rows, row, inside(l->backing_user_path, l->path_dentry), &dentry));
+	if (err)
+		return err;
+	if (!linux_pointer_plausible(mm->lx, mnt) || !linux_pointer_plausible(mm->lx, dentry)) {
+		f->mode = 0;
+		return SONDE_OK;
+	}
+	path->mnt = mnt;
+	path->dentry = dentry;
+	return SONDE_OK;
+}
+
+/* Where the user opened the backing files, in place of where the layer below has them. */
+static int read_user_paths(struct mm *mm)
+{
+	const struct layout *l = &mm->lx->layout;
+	struct plan plan = { 0 };
+	struct rows rows;
+
+	plan_add(&plan, inside(l->backing_user_path, l->path_mnt));
+	plan_add(&plan, inside(l->backing_user_path, l->path_dentry));
+	int r = rows_init(&rows, &plan, mm->file_map.n);
+	for (uint32_t i = 0; i < rows.n && r == SONDE_OK; i++) {
+		if (is_backing(mm, &mm->files[i]))
+			r = rows_want(&rows, i, mm->files[i].addr, mm->lx->os.kernel_memory,
+				      mm->batch);
+	}
+	int run = sonde_batch_run(mm->batch);
+	if (r == SONDE_OK && run < 0)
+		r = run;
+	for (uint32_t i = 0; i < rows.n && r == SONDE_OK; i++) {
+		struct file *f = &mm->files[i];
+		if (!is_backing(mm, f))
+			continue;
+		f->err = take_user_path(mm, f, &mm->paths[i], &rows, i);
+	}
+	rows_finish(&rows);
+	return r;
+}
+
+/* The inodes of those paths. */
+static int read_user_inodes(struct mm *mm)
+{
+	struct field inode = mm->lx->layout.dentry_inode;
+	struct plan plan = { 0 };
+	struct rows rows;
+
+	plan_add(&plan, inode);
+	int r = rows_init(&rows, &plan, mm->file_map.n);
+	for (uint32_t i = 0; i < rows.n && r == SONDE_OK; i++) {
+		if (is_backing(mm, &mm->files[i]))
+			r = rows_want(&rows, i, mm->paths[i].dentry, mm->lx->os.kernel_memory,
+				      mm->batch);
+	}
+	int run = sonde_batch_run(mm->batch);
+	if (r == SONDE_OK && run < 0)
+		r = run;
+	for (uint32_t i = 0; i < rows.n && r == SONDE_OK; i++) {
+		struct file *f = &mm->files[i];
+		if (is_backing(mm, f))
+			f->err = rows_u64(&rows, i, inode, &f->inode);
+	}
+	rows_finish(&rows);
+	return r;
+}
+
+/*
+ * A file of an overlay is mapped as the file of the layer below; since v6.7 the kernel keeps beside
+ * it which path was opened, and /proc shows that one. Two trips, where there is such a file.
+ */
+static int follow_backing(struct mm *mm)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < mm->file_map.n; i++)
+		any |= is_backing(mm, &mm->files[i]);
+	if (!any)
+		return SONDE_OK;
+	int r = read_user_paths(mm);
+	return r < 0 ? r : read_user_inodes(mm);
 }
 
 static bool is_function(const struct linux_os *lx, uint64_t addr, const char *name)
@@ -204,6 +312,8 @@ int mm_read_names(struct mm *mm)
 
 	if (r == SONDE_OK)
 		r = read_files(mm);
+	if (r == SONDE_OK)
+		r = follow_backing(mm);
 	if (r == SONDE_OK)
 		r = read_inodes(mm);
 	if (r == SONDE_OK)

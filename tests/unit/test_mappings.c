@@ -195,7 +195,7 @@ static void as_rb(struct world *w)
 
 static uint64_t file_new(struct world *w, const char *name, uint64_t ino, uint32_t dev)
 {
-	uint64_t file = kmem_new(w->k, 32), inode = kmem_new(w->k, 16), sb = kmem_new(w->k, 8);
+	uint64_t file = kmem_new(w->k, 64), inode = kmem_new(w->k, 16), sb = kmem_new(w->k, 8);
 
 	kmem_put64(w->k, file, w->mount + MOUNT_MNT);
 	kmem_put64(w->k, file + 8, dentry_new(w->k, w->root, name));
@@ -247,6 +247,35 @@ static void a_file_is_told_whole(void **state)
 	assert_int_equal(m->flags, SONDE_REGION_READ | SONDE_REGION_EXEC | SONDE_REGION_SHARED);
 	assert_string_equal(m->path, "/program");
 	sonde_mappings_destroy(got);
+}
+
+/* A file of an overlay is mapped as the file below it; the path that was opened lies behind that.
+ */
+static void a_backing_file_is_told_by_the_path_that_was_opened(void **state)
+{
+	struct world *w = *state;
+	uint64_t v = vma_new(w, 0x400000, 0x3000, RX), file = file_new(w, "lower", 5, 1);
+	uint64_t upper = file_new(w, "upper", 9, 2), inode, dentry;
+
+	w->k->lx.layout.file_mode = (struct field){ 24, 4 };
+	w->k->lx.layout.backing_user_path = (struct field){ 32, 16 };
+	w->k->lx.layout.dentry_inode = (struct field){ 40, 8 };
+	memcpy(&dentry, w->k->bytes + (upper + 8 - KMEM_BASE), 8);
+	memcpy(&inode, w->k->bytes + (upper + 16 - KMEM_BASE), 8);
+	kmem_put64(w->k, dentry + 40, inode);
+	kmem_put64(w->k, file + 32, w->mount + MOUNT_MNT);
+	kmem_put64(w->k, file + 40, dentry);
+	kmem_put64(w->k, v + 32, file);
+	expect_one(w, "/lower"); /* without the flags it is a file like others */
+	kmem_put32(w->k, file + 24, 0x21000000);
+	as_maple(w);
+	struct sonde_mappings *got = list(w);
+	assert_string_equal(got->items[0].path, "/upper");
+	assert_int_equal(got->items[0].inode, 9);
+	assert_int_equal(got->items[0].dev_minor, 2);
+	sonde_mappings_destroy(got);
+	kmem_put64(w->k, file + 40, 0x1234);
+	expect_one(w, "/lower");
 }
 
 static void what_only_touches_the_heap_is_heap_before_6_6(void **state)
@@ -425,6 +454,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(a_file_is_told_whole),
+		TEST(a_backing_file_is_told_by_the_path_that_was_opened),
 		TEST(heap_and_stack_are_named),
 		TEST(what_only_touches_the_heap_is_heap_before_6_6),
 		TEST(special_mappings_tell_their_name),
