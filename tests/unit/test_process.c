@@ -507,7 +507,8 @@ static int sees_itself(void)
 int main(void)
 {
 	if (!sees_itself()) {
-		printf("SKIP: this process cannot read its own memory: emulated, or not allowed to\n");
+		printf("SKIP: this process cannot read its own memory: emulated, or not allowed "
+		       "to\n");
 		return 77;
 	}
 	const struct CMUnitTest tests[] = {
