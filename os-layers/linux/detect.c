@@ -555,6 +555,17 @@ static void find_direct_map(struct linux_os *lx)
 		sonde_space_u64(lx->os.kernel_memory, at, &lx->direct_map);
 }
 
+/* A file that cannot be used is said once, not once a candidate. */
+static int check_symbols_file(const char *path, struct sonde_error *err)
+{
+	struct vmlinux *vmlinux;
+	int r = path ? vmlinux_open(path, &vmlinux, err) : SONDE_OK;
+
+	if (path && r == SONDE_OK)
+		vmlinux_close(vmlinux);
+	return r;
+}
+
 static int linux_attach(struct sonde_target *target, const struct sonde_os_options *options,
 			struct sonde_os **ret, struct sonde_error *err)
 {
@@ -567,9 +578,12 @@ static int linux_attach(struct sonde_target *target, const struct sonde_os_optio
 		return sonde_error_set(err, SONDE_E_UNSUPPORTED,
 				       "linux: '%s' is of a %s machine: only x86_64 is understood so far",
 				       info.name, sonde_arch_name(info.arch));
+	int r = check_symbols_file(options->symbols, err);
+	if (r < 0)
+		return r;
 	d.phys = sonde_target_memory(target);
 	d.live = info.flags & SONDE_TARGET_LIVE;
-	int r = from_cpus(&d, &lx);
+	r = from_cpus(&d, &lx);
 	if (r < 0 && r != SONDE_E_NO_TYPES)
 		r = from_note(&d, &lx);
 	if (r < 0 && r != SONDE_E_NO_TYPES)
