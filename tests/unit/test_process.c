@@ -308,7 +308,8 @@ static int see_region(void *user, const struct sonde_region *region)
 	seen->last_end = region->addr + region->len;
 	if (hole >= region->addr && hole - region->addr < region->len)
 		seen->hole = 1;
-	if (region->addr == (uintptr_t)memory)
+	/* The kernel may have merged it with a neighbour of the same kind. */
+	if ((uintptr_t)memory >= region->addr && (uintptr_t)memory - region->addr < region->len)
 		seen->memory_flags = (int)region->flags;
 	if (strcmp(region->name, seen->exe) == 0 && (region->flags & SONDE_REGION_EXEC))
 		seen->exe_seen = 1;
