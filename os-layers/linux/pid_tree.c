@@ -229,24 +229,24 @@ static int from_list(struct linux_os *lx, struct task_addrs *ret)
 int pid_tree_tasks(struct linux_os *lx, enum os_tasks what, struct task_addrs *ret,
 		   struct sonde_processes *list, struct sonde_error *err)
 {
-	int tree = from_tree(lx, what, ret), whole = 1;
+	int tree = from_tree(lx, what, ret);
 
 	if (tree == SONDE_E_NO_MEMORY)
 		return sonde_error_set(err, tree, NULL);
 	if (tree != 0 || !ret->n) {
-		whole = from_list(lx, ret);
+		int whole = from_list(lx, ret);
+		const char *rest = whole == 1 ? "the task list was whole"
+				   : whole == 0
+					   ? "the task list is broken: some tasks may be missing"
+					   : "there is no task list";
 		if (tree == 0)
-			LIST_DAMAGE(list, "the PID tree is empty%s",
-				    whole == 1 ? "; the task list was whole" : "");
+			LIST_DAMAGE(list, "the PID tree is empty; %s", rest);
 		else if (tree > 0)
-			LIST_DAMAGE(list, "%d nodes of the PID tree could not be read%s", tree,
-				    whole == 1 ? "; the task list was whole" : "");
-		else if (tree != SONDE_E_NOT_FOUND)
-			LIST_DAMAGE(list, "the PID tree cannot be read (%s)%s",
-				    sonde_strerror(tree),
-				    whole == 1 ? "; the task list was whole" : "");
-		if (whole == 0)
-			LIST_DAMAGE(list, "the task list is broken: some tasks may be missing");
+			LIST_DAMAGE(list, "%d nodes of the PID tree could not be read; %s", tree,
+				    rest);
+		else if (tree != SONDE_E_NOT_FOUND || whole != 1)
+			LIST_DAMAGE(list, "the PID tree cannot be read (%s); %s",
+				    sonde_strerror(tree), rest);
 	}
 	if (!ret->n)
 		return sonde_error_set(err, tree < 0 ? tree : SONDE_E_CORRUPT,
@@ -255,9 +255,11 @@ int pid_tree_tasks(struct linux_os *lx, enum os_tasks what, struct task_addrs *r
 	return SONDE_OK;
 }
 
-/* ---- one pid ------------------------------------------------------------------------------------ */
+/* ---- one pid ------------------------------------------------------------------------------------
+ */
 
-/* The slot for index in the node at entry. *ret_shift falls at each level, which bounds the descent. */
+/* The slot for index in the node at entry. *ret_shift falls at each level, which bounds the
+ * descent. */
 static int descend(struct linux_os *lx, uint64_t *entry, uint64_t index, uint32_t *shift)
 {
 	const struct layout *l = &lx->layout;

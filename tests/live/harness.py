@@ -41,7 +41,7 @@ def text_of(value):
     return value.decode("utf-8", "replace")
 
 
-def shorten(text, limit=4000):
+def shorten(text, limit=800):
     return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
 
 

@@ -13,7 +13,7 @@ import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-DEFAULT = "test_compare test_examples test_notes test_read test_write test_scale"
+DEFAULT = "test_compare test_notes test_read test_write test_damage test_scale"
 
 
 class Report(unittest.TextTestResult):
