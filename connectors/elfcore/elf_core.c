@@ -14,6 +14,7 @@
 
 #define TABLE_CHUNK (64u << 10) /* bytes of program headers read at once */
 #define NOTE_SEGMENTS_MAX 64
+#define STRIDE_MAX 1024 /* bytes from one program header to the next; 56 or 32 in practice */
 
 uint16_t elf_u16(const struct elf_core *core, const void *p)
 {
@@ -187,10 +188,10 @@ static int read_headers(struct reader *r, const uint8_t *head)
 	if (n == 0)
 		return fail(r, SONDE_E_BAD_FORMAT, "holds no program headers, so no memory");
 	if (n > ELF_SEGMENTS_MAX)
-		return fail(r, SONDE_E_LIMIT, "claims more than 1048576 program headers");
-	if (stride < at->ph_size)
+		return fail(r, SONDE_E_LIMIT, "claims more than 262144 program headers");
+	if (stride < at->ph_size || stride > STRIDE_MAX)
 		return fail(r, SONDE_E_BAD_FORMAT,
-			    "its program headers are too small for their class");
+			    "its program headers have no size they could have");
 	if (phoff >= core->file_size)
 		return fail(r, SONDE_E_TRUNCATED, "ends before its program headers");
 

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* Bounds against hostile headers. */
-#define ELF_SEGMENTS_MAX (1u << 20)
+#define ELF_SEGMENTS_MAX (1u << 18) /* each gives up to three extents; a space takes 2^20 */
 #define ELF_NOTE_BYTES_MAX (16u << 20)
 #define ELF_NOTES_MAX (1u << 16)
 
