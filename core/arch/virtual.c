@@ -39,10 +39,11 @@ struct vm_op {
 	enum vm_phase phase;
 	uint32_t level;
 	bool issuing, lower_done;
+	bool walking;                       /* FILL: some slot was not in the TLB       */
 	struct sonde_io *list;              /* all requests of the batch                */
 	struct sonde_io *fill_io;           /* FILL: where cutting goes on              */
 	uint32_t fill_piece, fill_off;
-	struct slot *slots;                 /* [n_slots], by va; room for cap           */
+	struct slot *slots;                 /* [n_slots], by va if walking; room for cap */
 	uint64_t *entries;                  /* [cap]                                    */
 	struct sonde_xfer *xfers;           /* [cap]                                    */
 	uint32_t *run_slot;                 /* [cap] MOVE: first slot of each xfer      */
@@ -156,6 +157,8 @@ static void add_slot(struct vm_op *op, uint64_t va, uint32_t len)
 		slot->err = SONDE_E_NOT_MAPPED;
 	else if (vs->tlb && tlb_find(vs->tlb, vs->paging, va, &slot->pa))
 		slot->resolved = true;
+	else
+		op->walking = true;
 }
 
 static void fill_piece(struct vm_op *op, const struct sonde_xfer *x)
@@ -180,6 +183,7 @@ static void fill_piece(struct vm_op *op, const struct sonde_xfer *x)
 static void fill(struct vm_op *op)
 {
 	op->n_slots = 0;
+	op->walking = false;
 	while (op->fill_io) {
 		struct sonde_io *io = op->fill_io;
 		if (op->fill_piece == io->n) {
@@ -206,8 +210,11 @@ static int by_va(const void *a, const void *b)
 	return x->piece < y->piece ? -1 : x->piece > y->piece;
 }
 
+/* A walk wants neighbours together; without one the order of the pieces is as good. */
 static void sort_slots(struct vm_op *op)
 {
+	if (!op->walking)
+		return;
 	for (uint32_t i = 1; i < op->n_slots; i++) {
 		if (op->slots[i].va < op->slots[i - 1].va) {
 			qsort(op->slots, op->n_slots, sizeof(*op->slots), by_va);

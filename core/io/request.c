@@ -72,6 +72,7 @@ static int32_t count_full(struct sonde_io *io)
 		else if (x->err == 0 || x->done > x->len)
 			drop_piece(io, x);
 	}
+	io_core(io)->n_failed = io->n - (uint32_t)full;
 	return full;
 }
 

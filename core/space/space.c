@@ -102,8 +102,7 @@ static struct sonde_loop *leave_flight(struct sonde_io *io)
 	struct sonde_loop *loop = space->loop;
 
 	loop->n_inflight--;
-	for (uint32_t i = 0; i < io->n; i++)
-		space->stats.failed += io->xfers[i].err != 0;
+	space->stats.failed += core->n_failed;
 	if (core->flags & IO_TIMER)
 		sonde_timer_stop(loop, &core->deadline);
 	return loop;
