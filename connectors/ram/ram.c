@@ -38,15 +38,14 @@ void ram_move(const struct ram *ram, struct sonde_io *io, uint32_t i, uint32_t o
 	      int32_t err)
 {
 	struct sonde_xfer *x = &io->xfers[i];
-	uint8_t *ours = ram->bytes + x->addr + off;
 	uint8_t *theirs = (uint8_t *)x->buf + off;
 
 	if (err == 0 && io->op == SONDE_IO_WRITE && !ram->writable)
 		err = SONDE_E_READ_ONLY;
 	if (err == 0 && io->op == SONDE_IO_WRITE)
-		memcpy(ours, theirs, len);
+		memcpy(ram->bytes + (x->addr + off), theirs, len);
 	else if (err == 0)
-		memcpy(theirs, ours, len);
+		memcpy(theirs, ram->bytes + (x->addr + off), len);
 	sonde_progress(ram->host, io, i, off, len, err);
 }
 

@@ -114,7 +114,7 @@ static size_t put_csv(struct buf *buf, const char *bytes, size_t len)
 
 	put_plain(buf, bytes, len, true);
 	size_t n = buf->len - start;
-	const char *plain = buf->bytes + start;
+	const char *plain = n ? buf->bytes + start : "";
 	bool quote = n > 0 && (memchr(plain, ',', n) || memchr(plain, '\n', n));
 	for (size_t i = 0; i < n; i++)
 		quotes += plain[i] == '"';
