@@ -41,8 +41,11 @@ void sonde_os_kernel(const struct sonde_os *os, struct sonde_kernel *ret)
 	os->layer->kernel(os, ret);
 }
 
-const struct sonde_symbols *sonde_os_symbols(const struct sonde_os *os)
+const struct sonde_symbols *sonde_os_symbols(struct sonde_os *os)
 {
+	if (!os->whole_symbols && os->layer->add_module_symbols)
+		os->layer->add_module_symbols(os);
+	os->whole_symbols = true;
 	return os->symbols;
 }
 

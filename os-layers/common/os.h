@@ -9,6 +9,7 @@
 #define SONDE_COMMON_OS_H
 
 #include <sonde/os.h>
+#include <stdbool.h>
 
 enum os_tasks { OS_PROCESSES, OS_THREADS };
 
@@ -19,6 +20,8 @@ struct os_layer {
 		      struct sonde_os **ret, struct sonde_error *err);
 	void (*detach)(struct sonde_os *os);
 	void (*kernel)(const struct sonde_os *os, struct sonde_kernel *ret);
+	/* Optional, once: see to it that os->symbols knows the modules too. */
+	void (*add_module_symbols)(struct sonde_os *os);
 	/* pid 0: all. Threads of one process: what OS_THREADS and pid say. */
 	int (*tasks)(struct sonde_os *os, enum os_tasks what, int32_t pid, uint32_t fields,
 		     struct sonde_processes *list, struct sonde_error *err);
@@ -38,6 +41,7 @@ struct sonde_os {
 	struct sonde_symbols *symbols;
 	struct sonde_types *types;
 	struct sonde_space *kernel_memory;
+	bool whole_symbols; /* those of the modules were asked for */
 };
 
 extern const struct os_layer os_linux;

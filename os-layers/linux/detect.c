@@ -607,6 +607,35 @@ static void linux_kernel(const struct sonde_os *os, struct sonde_kernel *ret)
 	*ret = ((const struct linux_os *)(const void *)os)->kernel;
 }
 
+static int copy_symbols(const struct sonde_symbols *from, struct sonde_symbols *to)
+{
+	struct sonde_symbol symbol;
+
+	for (size_t i = 0; sonde_symbol_get(from, i, &symbol); i++) {
+		int r = symbols_add(to, symbol.addr, symbol.type, symbol.name, strlen(symbol.name),
+				    SYMBOLS_KERNEL);
+		if (r < 0)
+			return r;
+	}
+	return SONDE_OK;
+}
+
+/* Without memory or with damaged modules the kernel's own symbols stay as they are. */
+static void linux_add_module_symbols(struct sonde_os *os)
+{
+	struct linux_os *lx = linux_of(os);
+	size_t n = sonde_symbol_count(os->symbols);
+	struct sonde_symbols *whole = symbols_create(n + n / 8, 32 * (n + n / 8));
+
+	if (whole && copy_symbols(os->symbols, whole) == SONDE_OK &&
+	    linux_module_symbols(lx, whole) > 0 && symbols_seal(whole) == SONDE_OK) {
+		symbols_destroy(os->symbols);
+		os->symbols = whole;
+		return;
+	}
+	symbols_destroy(whole);
+}
+
 static int linux_process_memory(struct sonde_os *os, int32_t pid, struct sonde_space **ret,
 				struct sonde_error *err)
 {
@@ -637,6 +666,7 @@ const struct os_layer os_linux = {
 	.attach = linux_attach,
 	.detach = linux_detach,
 	.kernel = linux_kernel,
+	.add_module_symbols = linux_add_module_symbols,
 	.tasks = linux_tasks,
 	.process_memory = linux_process_memory,
 	.modules = linux_modules,

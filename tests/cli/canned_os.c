@@ -395,7 +395,7 @@ static const struct sonde_symbol symbols[] = {
 	{ 0x3000, "some_data", "amodule", 'D', 0 },
 };
 
-const struct sonde_symbols *sonde_os_symbols(const struct sonde_os *os)
+const struct sonde_symbols *sonde_os_symbols(struct sonde_os *os)
 {
 	return (const struct sonde_symbols *)os;
 }

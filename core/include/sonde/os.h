@@ -62,7 +62,11 @@ struct sonde_kernel {
 };
 void sonde_os_kernel(const struct sonde_os *os, struct sonde_kernel *ret);
 
-const struct sonde_symbols *sonde_os_symbols(const struct sonde_os *os);
+/*
+ * Symbols of the kernel and its modules. The first call reads the modules' tables; what cannot be
+ * read of them is left out. Borrowed until detach.
+ */
+const struct sonde_symbols *sonde_os_symbols(struct sonde_os *os);
 const struct sonde_types *sonde_os_types(const struct sonde_os *os);
 
 /* The kernel's virtual memory as a space; borrowed until detach. */
