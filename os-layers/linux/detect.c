@@ -25,9 +25,9 @@
 #include "sym/types.h"
 #include "sym/vmlinux.h"
 
-#define LIVE_TLB_NS UINT64_C(100000000) /* how old a translation of a live guest may be */
+#define LIVE_TLB_NS UINT64_C(100000000)  /* how old a translation of a live guest may be */
 #define X64_CR4_LA57 (UINT64_C(1) << 12) /* Intel SDM 3A 2.5 */
-#define X64_CR3_PA   UINT64_C(0x000ffffffffff000)
+#define X64_CR3_PA UINT64_C(0x000ffffffffff000)
 #define X64_PTI_USER UINT64_C(0x1000) /* linux v6.6 arch/x86/mm/pti.c: PTI_PGTABLE_SWITCH_BIT */
 
 struct detect {
@@ -286,10 +286,9 @@ static int try_cpu(struct detect *d, uint32_t index, const struct sonde_cpu *cpu
 		refuse(d, what, r, &err);
 		return r;
 	}
-	(*ret)->kernel.found_by =
-		arena_printf(&(*ret)->arena,
-			     "%s's page tables (CR3 0x%" PRIx64 ") lead to its image and symbols",
-			     what, root);
+	(*ret)->kernel.found_by = arena_printf(
+		&(*ret)->arena,
+		"%s's page tables (CR3 0x%" PRIx64 ") lead to its image and symbols", what, root);
 	return SONDE_OK;
 }
 
@@ -513,7 +512,8 @@ static int try_hits(struct detect *d, const uint64_t *hits, int n, struct linux_
 		return seen ? SONDE_E_NOT_FOUND : SONDE_E_NO_MEMORY;
 	best.lx->kernel.found_by = arena_printf(
 		&best.lx->arena, "vmcoreinfo at 0x%" PRIx64 ", found in RAM%s", best.page,
-		best.n_passed > 1 ? ": of several whole kernels the one whose clock is latest" : "");
+		best.n_passed > 1 ? ": of several whole kernels the one whose clock is latest"
+				  : "");
 	*ret = best.lx;
 	return SONDE_OK;
 }
@@ -535,13 +535,14 @@ static int nothing_found(const struct detect *d, struct sonde_error *err)
 	if (d->worst == SONDE_E_NO_TYPES)
 		return sonde_error_set(err, SONDE_E_NO_TYPES, "linux: %s", d->story);
 	if (!d->candidates)
-		return sonde_error_set(err, SONDE_E_NOT_FOUND,
-				       "linux: no kernel: no processor state, no VMCOREINFO note and no "
-				       "vmcoreinfo page in its RAM");
-	return sonde_error_set(err, SONDE_E_NOT_FOUND, "linux: no kernel of %u candidates passed: %s%s",
-			       d->candidates, d->story,
-			       d->bad_types ? "; a vmlinux given with --symbols FILE replaces damaged types"
-					    : "");
+		return sonde_error_set(
+			err, SONDE_E_NOT_FOUND,
+			"linux: no kernel: no processor state, no VMCOREINFO note and no "
+			"vmcoreinfo page in its RAM");
+	return sonde_error_set(
+		err, SONDE_E_NOT_FOUND, "linux: no kernel of %u candidates passed: %s%s",
+		d->candidates, d->story,
+		d->bad_types ? "; a vmlinux given with --symbols FILE replaces damaged types" : "");
 }
 
 /* linux v6.6 Documentation/arch/x86/x86_64/mm.rst: where it lies unless KASLR moved it. */
@@ -550,7 +551,7 @@ static void find_direct_map(struct linux_os *lx)
 	uint64_t at;
 
 	lx->direct_map = lx->paging->n_levels == 5 ? UINT64_C(0xff11000000000000)
-						     : UINT64_C(0xffff888000000000);
+						   : UINT64_C(0xffff888000000000);
 	if (linux_symbol(lx, "page_offset_base", &at))
 		sonde_space_u64(lx->os.kernel_memory, at, &lx->direct_map);
 }
@@ -575,9 +576,10 @@ static int linux_attach(struct sonde_target *target, const struct sonde_os_optio
 
 	sonde_target_info(target, &info);
 	if (info.arch != SONDE_ARCH_NONE && info.arch != SONDE_ARCH_X86_64)
-		return sonde_error_set(err, SONDE_E_UNSUPPORTED,
-				       "linux: '%s' is of a %s machine: only x86_64 is understood so far",
-				       info.name, sonde_arch_name(info.arch));
+		return sonde_error_set(
+			err, SONDE_E_UNSUPPORTED,
+			"linux: '%s' is of a %s machine: only x86_64 is understood so far",
+			info.name, sonde_arch_name(info.arch));
 	int r = check_symbols_file(options->symbols, err);
 	if (r < 0)
 		return r;

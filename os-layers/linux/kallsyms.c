@@ -18,10 +18,10 @@
 #include <sonde/types.h>
 #include <string.h>
 
-#define PAGE_ROUND        4096u
+#define PAGE_ROUND 4096u
 #define TOKEN_TABLE_GUESS 4096u    /* about 1 KiB in real kernels               */
-#define TOKEN_TABLE_MAX   (1u << 16) /* token_index has 16 bits                 */
-#define NAMES_EACH        16u      /* bytes of a row, generously on average     */
+#define TOKEN_TABLE_MAX (1u << 16) /* token_index has 16 bits                 */
+#define NAMES_EACH 16u             /* bytes of a row, generously on average     */
 
 static uint64_t word_at(const uint8_t *p, uint32_t word_size)
 {
@@ -224,7 +224,8 @@ static int fetch_long(const struct fetch *f)
 		return sonde_error_set(f->err, SONDE_E_NO_MEMORY, "kallsyms: no memory");
 	struct sonde_xfer x[2] = {
 		{ .addr = w->names, .buf = names, .len = (uint32_t)names_len },
-		{ .addr = w->offsets ? w->offsets : w->addresses, .buf = addresses,
+		{ .addr = w->offsets ? w->offsets : w->addresses,
+		  .buf = addresses,
 		  .len = (uint32_t)(addresses_len + tail) },
 	};
 	int r = f->read(f->user, x, 2);
@@ -263,7 +264,8 @@ static int fetch_more_names(const struct fetch *f)
 		uint8_t *names = arena_alloc(f->arena, len);
 		if (!names)
 			return sonde_error_set(f->err, SONDE_E_NO_MEMORY, "kallsyms: no memory");
-		struct sonde_xfer x = { .addr = f->where->names, .buf = names,
+		struct sonde_xfer x = { .addr = f->where->names,
+					.buf = names,
 					.len = (uint32_t)len };
 		int r = f->read(f->user, &x, 1);
 		if (r < 0)

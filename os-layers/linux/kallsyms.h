@@ -47,12 +47,12 @@ struct kallsyms_tables {
 	size_t addresses_len;       /* bytes there are; less than all when some were unreadable */
 	const uint8_t *token_index; /* [256] of 2 bytes                      */
 	const uint8_t *token_table;
-	size_t token_table_len;     /* bytes at most                         */
+	size_t token_table_len; /* bytes at most                         */
 	uint64_t relative_base;
-	uint64_t addresses_va;      /* of addresses[0], for SELF_RELATIVE    */
-	uint32_t n;                 /* symbols                               */
-	uint32_t form;              /* enum kallsyms_form                    */
-	uint32_t word_size;         /* 4 or 8                                */
+	uint64_t addresses_va; /* of addresses[0], for SELF_RELATIVE    */
+	uint32_t n;            /* symbols                               */
+	uint32_t form;         /* enum kallsyms_form                    */
+	uint32_t word_size;    /* 4 or 8                                */
 };
 
 /* Where the tables are; 0 for what is not known. */

@@ -20,12 +20,12 @@
 #include <sonde/types.h>
 #include <string.h>
 
-#define MIN_MARKERS    ((KALLSYMS_MIN_SYMBOLS + KALLSYMS_BLOCK - 1) / KALLSYMS_BLOCK)
-#define MIN_BLOCK_SIZE (2 * KALLSYMS_BLOCK)                /* no row is shorter than 2 bytes  */
+#define MIN_MARKERS ((KALLSYMS_MIN_SYMBOLS + KALLSYMS_BLOCK - 1) / KALLSYMS_BLOCK)
+#define MIN_BLOCK_SIZE (2 * KALLSYMS_BLOCK) /* no row is shorter than 2 bytes  */
 #define MAX_BLOCK_SIZE (KALLSYMS_ROW_MAX * KALLSYMS_BLOCK)
-#define MAX_SEQS_SIZE  (4u * KALLSYMS_MAX_SYMBOLS)         /* between markers and token table */
-#define MAX_CANDIDATES 64u                                 /* token tables looked at          */
-#define MAX_STEPS      (32u << 20)                         /* rows and words tried in all     */
+#define MAX_SEQS_SIZE (4u * KALLSYMS_MAX_SYMBOLS) /* between markers and token table */
+#define MAX_CANDIDATES 64u                        /* token tables looked at          */
+#define MAX_STEPS (32u << 20)                     /* rows and words tried in all     */
 
 struct image {
 	const uint8_t *buf;
@@ -55,7 +55,16 @@ static size_t align_up(size_t value, size_t align)
  */
 static size_t next_digits(const struct image *image, size_t off)
 {
-	static const char digits[20] = "0\0" "1\0" "2\0" "3\0" "4\0" "5\0" "6\0" "7\0" "8\0" "9";
+	static const char digits[20] = "0\0"
+				       "1\0"
+				       "2\0"
+				       "3\0"
+				       "4\0"
+				       "5\0"
+				       "6\0"
+				       "7\0"
+				       "8\0"
+				       "9";
 
 	for (size_t at = off & ~(size_t)7; at + 8 <= image->len; at += 8) {
 		uint64_t word = sonde_le64(image->buf + at);
@@ -208,7 +217,7 @@ static int find_markers_and_names(struct image *image, struct found *f, uint32_t
 	size_t first = end & ~(size_t)3;
 	size_t lowest = first > MAX_SEQS_SIZE ? first - MAX_SEQS_SIZE : 0;
 
-	for (size_t at = first; at >= lowest + 4; ) {
+	for (size_t at = first; at >= lowest + 4;) {
 		at -= 4;
 		f->n_markers = count_markers(image, at, end);
 		f->markers = at;
@@ -284,8 +293,7 @@ static int addresses_after(const struct image *image, const struct found *f,
 /* What was still missing at the candidate that came furthest, for the message. */
 enum progress { NO_TOKEN_TABLE, NO_MARKERS, NO_ADDRESSES, COMPLETE };
 
-static enum progress try_candidate(struct image *image, size_t digits,
-				   struct kallsyms_tables *ret)
+static enum progress try_candidate(struct image *image, size_t digits, struct kallsyms_tables *ret)
 {
 	struct found f = { 0 };
 	struct kallsyms_tables t = { .word_size = image->word_size };

@@ -5,11 +5,11 @@
 
 #include "linux/kallsyms.h"
 
-#define KALLSYMS_TOKENS      256u
-#define KALLSYMS_INDEX_SIZE  (KALLSYMS_TOKENS * 2)
-#define KALLSYMS_BLOCK       256u /* symbols per marker                                       */
-#define KALLSYMS_NAME_LEN    512u /* KSYM_NAME_LEN since v6.1, type and terminator included   */
-#define KALLSYMS_ROW_MAX     (2 + KALLSYMS_NAME_LEN)
+#define KALLSYMS_TOKENS 256u
+#define KALLSYMS_INDEX_SIZE (KALLSYMS_TOKENS * 2)
+#define KALLSYMS_BLOCK 256u    /* symbols per marker                                       */
+#define KALLSYMS_NAME_LEN 512u /* KSYM_NAME_LEN since v6.1, type and terminator included   */
+#define KALLSYMS_ROW_MAX (2 + KALLSYMS_NAME_LEN)
 
 /*
  * The row of names at off: *ret_count token numbers from *ret_first on. A length of 0x80 and above

@@ -53,6 +53,7 @@ static inline bool has(struct field field)
 	X(signal_nr_threads, "signal_struct", "nr_threads", 0)                                     \
 	X(signal_thread_head, "signal_struct", "thread_head", 0)                                   \
 	X(percpu_count, "percpu_counter", "count", 0)                                              \
+	X(percpu_counters, "percpu_counter", "counters", 0)                                        \
 	X(cred_uid, "cred", "uid", 0)                                                              \
 	X(cred_gid, "cred", "gid", 0)                                                              \
 	X(cred_euid, "cred", "euid", 0)                                                            \

@@ -29,10 +29,10 @@ struct linux_os {
 	struct sonde_space *phys;
 	struct vmcoreinfo info;
 	const struct paging *paging;
-	uint64_t root;       /* physical address of the kernel's root table             */
+	uint64_t root;        /* physical address of the kernel's root table             */
 	uint64_t image_slide; /* virtual minus physical of the kernel image (text, data) */
-	uint64_t direct_map; /* virtual address of physical 0 in the map of all RAM      */
-	uint64_t tlb_ns;     /* for spaces made of this kernel's tables                 */
+	uint64_t direct_map;  /* virtual address of physical 0 in the map of all RAM      */
+	uint64_t tlb_ns;      /* for spaces made of this kernel's tables                 */
 	struct layout layout;
 	struct sonde_kernel kernel; /* strings in arena */
 	struct arena arena;
@@ -52,20 +52,20 @@ int linux_symbol(const struct linux_os *lx, const char *name, uint64_t *ret);
 bool linux_pointer_plausible(const struct linux_os *lx, uint64_t pointer);
 
 /* task.c: the task_struct of a pid. Returns 0; SONDE_E_NOT_FOUND. */
-int linux_find_task(struct linux_os *lx, int32_t pid, uint64_t *ret_task,
-		    struct sonde_error *err);
+int linux_find_task(struct linux_os *lx, int32_t pid, uint64_t *ret_task, struct sonde_error *err);
 int linux_tasks(struct sonde_os *os, enum os_tasks what, int32_t pid, uint32_t fields,
 		struct sonde_processes *list, struct sonde_error *err);
 /* The root table (physical) of a process. SONDE_E_NOT_FOUND; SONDE_E_NOT_MAPPED: it has no memory of its own. */
-int linux_process_root(struct linux_os *lx, int32_t pid, uint64_t *ret_root, struct sonde_error *err);
+int linux_process_root(struct linux_os *lx, int32_t pid, uint64_t *ret_root,
+		       struct sonde_error *err);
 /* A space for the user memory behind mm's root table (physical). */
 int linux_user_space(struct linux_os *lx, uint64_t root, struct sonde_space **ret);
 
 /* path.c: names of files, many at a time: as many trips as the deepest path has components. */
 struct linux_path {
 	uint64_t mnt, dentry; /* in: struct path, kernel addresses                        */
-	const char *text;     /* out: in the arena; " (deleted)" appended for unlinked; NULL on error */
-	int32_t err;          /* out                                                      */
+	const char *text; /* out: in the arena; " (deleted)" appended for unlinked; NULL on error */
+	int32_t err;      /* out                                                      */
 };
 int linux_paths(struct linux_os *lx, struct linux_path *paths, size_t n, struct arena *arena);
 

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define XA_SLOTS       64u /* XA_CHUNK_SIZE without CONFIG_BASE_SMALL */
-#define XA_NODE_BIT    2u
-#define XA_LEVELS_MAX  6u  /* 2^36 identifiers */
+#define XA_SLOTS 64u /* XA_CHUNK_SIZE without CONFIG_BASE_SMALL */
+#define XA_NODE_BIT 2u
+#define XA_LEVELS_MAX 6u /* 2^36 identifiers */
 #define LIST_STEPS_MAX 65536u
 
 enum { PIDTYPE_PID = 0, PIDTYPE_TGID = 1 };

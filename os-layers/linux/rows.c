@@ -26,7 +26,7 @@ static uint32_t nearest(const struct plan *plan, struct field field, uint32_t *r
 
 	for (uint32_t i = 0; i < plan->n; i++) {
 		uint32_t off = plan->piece[i].off, end = end_of(plan, i);
-		uint32_t d = field.off > end		    ? field.off - end
+		uint32_t d = field.off > end                ? field.off - end
 			     : field.off + field.size < off ? off - field.off - field.size
 							    : 0;
 		if (d < gap) {

@@ -21,7 +21,7 @@
 #include "linux/layout.h"
 
 #define PLAN_PIECES_MAX 16u
-#define PLAN_GAP        192u /* members closer than this travel together */
+#define PLAN_GAP 192u /* members closer than this travel together */
 
 struct plan {
 	struct {

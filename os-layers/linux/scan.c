@@ -44,11 +44,12 @@ static int sweep_region(void *user, const struct sonde_region *region)
 
 	if (!(region->flags & SONDE_REGION_RAM))
 		return 0;
-	for (uint64_t at = first; r == 0 && at >= first && at <= last &&
-				  last - at >= SONDE_PAGE_SIZE - 1;
+	for (uint64_t at = first;
+	     r == 0 && at >= first && at <= last && last - at >= SONDE_PAGE_SIZE - 1;
 	     at += SONDE_PAGE_SIZE) {
-		sweep->xfers[sweep->n] = (struct sonde_xfer){
-			.addr = at, .buf = sweep->heads[sweep->n], .len = VMCOREINFO_MAGIC };
+		sweep->xfers[sweep->n] = (struct sonde_xfer){ .addr = at,
+							      .buf = sweep->heads[sweep->n],
+							      .len = VMCOREINFO_MAGIC };
 		if (++sweep->n == PAGES_A_TRIP)
 			r = look(sweep);
 	}

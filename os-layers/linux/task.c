@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "linux/linux.h"
+#include "linux/percpu.h"
 #include "linux/pid_tree.h"
 
 /* linux v6.6 include/linux/sched.h */
@@ -28,6 +29,9 @@
 
 /* linux v6.6 include/linux/mm_types_task.h: MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES. */
 enum { MM_FILE = 0, MM_ANON = 1, MM_SHMEM = 3 };
+static const uint32_t rss_counters[] = { MM_FILE, MM_ANON, MM_SHMEM };
+#define N_RSS (sizeof(rss_counters) / sizeof(rss_counters[0]))
+#define SHARES_MAX (UINT64_C(1) << 22) /* more: rss without them, as older kernels show it */
 
 /* What is fetched of each task, row i of each belonging to item i. */
 struct fetch {
@@ -40,6 +44,10 @@ struct fetch {
 	struct rows task, cred, mm, signal, kthread, worker, file;
 	uint32_t *parent_tgid;
 	int32_t *parent_err;
+	struct percpu percpu;
+	uint8_t *
+		shares; /* [n * N_RSS * percpu.n] of 4: what each processor has yet to add to rss */
+	int32_t *share_errs;    /* as many; both NULL where rss_stat has no shares */
 	uint64_t cmdline_bytes; /* so far */
 };
 
@@ -229,33 +237,115 @@ static void set_cred(struct fetch *f, size_t i, struct sonde_process *p)
 		p->egid = (uint32_t)value;
 }
 
-/* One counter of rss_stat, in pages; the kernel shows a negative one as 0 as well. */
-static uint64_t rss_counter(const struct fetch *f, const uint8_t *stat, uint32_t which)
+/* Counter k of process i without what its processors keep: where it is in rss_stat, NULL if
+ * nowhere. */
+static const uint8_t *rss_counter(const struct fetch *f, size_t i, size_t k, struct field field,
+				  int32_t *ret_err)
 {
 	const struct layout *l = &f->lx->layout;
-	uint32_t at = l->rss_percpu ? which * l->rss_counter_size + l->percpu_count.off : which * 8;
+	uint32_t stride = l->rss_percpu ? l->rss_counter_size : 8;
+	uint32_t at = rss_counters[k] * stride + field.off;
+	const uint8_t *stat = rows_bytes(&f->mm, i, l->mm_rss_stat, ret_err);
 
-	if (at + 8 > l->mm_rss_stat.size)
-		return 0;
-	int64_t pages = (int64_t)sonde_le64(stat + at);
-	return pages > 0 && (uint64_t)pages < PAGES_MAX ? (uint64_t)pages : 0;
+	if (stat && at + 8 > l->mm_rss_stat.size) {
+		*ret_err = SONDE_E_NO_TYPES;
+		return NULL;
+	}
+	return stat ? stat + at : NULL;
+}
+
+/*
+ * From v6.2 on a processor keeps up to a few dozen pages of a counter to itself (linux v6.6
+ * lib/percpu_counter.c). Small processes would show next to nothing without them.
+ */
+static int want_shares(struct fetch *f, size_t i)
+{
+	struct field field = f->lx->layout.percpu_counters;
+	int32_t err;
+	int r = SONDE_OK;
+
+	for (size_t k = 0; k < N_RSS; k++) {
+		const uint8_t *counter = rss_counter(f, i, k, field, &err);
+		for (uint32_t cpu = 0; counter && cpu < f->percpu.n && r == SONDE_OK; cpu++) {
+			size_t at = (i * N_RSS + k) * f->percpu.n + cpu;
+			r = sonde_batch_add(f->batch, f->lx->os.kernel_memory,
+					    sonde_le64(counter) + f->percpu.off[cpu],
+					    f->shares + 4 * at, 4, &f->share_errs[at]);
+		}
+	}
+	return r;
+}
+
+static int fetch_shares(struct fetch *f)
+{
+	int r = percpu_read(f->lx, &f->percpu);
+	size_t n = f->n * N_RSS * f->percpu.n;
+
+	if (r < 0 || !n || n > SHARES_MAX)
+		return r;
+	f->shares = calloc(n, 4);
+	f->share_errs = calloc(n, sizeof(*f->share_errs));
+	if (!f->shares || !f->share_errs)
+		return SONDE_E_NO_MEMORY;
+	for (size_t i = 0; i < f->n && r == SONDE_OK; i++)
+		r = want_shares(f, i);
+	return r < 0 ? r : sonde_batch_run(f->batch);
+}
+
+/* One counter in pages; the kernel shows a negative one as 0 as well. */
+static int add_rss(const struct fetch *f, size_t i, size_t k, uint64_t *pages)
+{
+	struct field first =
+		f->lx->layout.rss_percpu ? f->lx->layout.percpu_count : (struct field){ 0 };
+	int32_t err;
+	const uint8_t *counter = rss_counter(f, i, k, first, &err);
+
+	if (!counter)
+		return err;
+	uint64_t sum = sonde_le64(counter);
+	for (uint32_t cpu = 0; f->shares && cpu < f->percpu.n; cpu++) {
+		size_t at = (i * N_RSS + k) * f->percpu.n + cpu;
+		if (f->share_errs[at])
+			return f->share_errs[at];
+		sum += (uint64_t)(int64_t)(int32_t)sonde_le32(f->shares + 4 * at);
+	}
+	*pages += sum < PAGES_MAX ? sum : 0;
+	return SONDE_OK;
 }
 
 static void set_memory(struct fetch *f, size_t i, struct sonde_process *p)
 {
 	const struct layout *l = &f->lx->layout;
-	uint64_t pages;
-	int32_t err;
-	const uint8_t *stat = rows_bytes(&f->mm, i, l->mm_rss_stat, &err);
+	uint64_t vsize, rss = 0;
 
-	if (take(&f->mm, i, l->mm_total_vm, p, SONDE_PROCESS_MEMORY, &pages) && pages < PAGES_MAX)
-		p->vsize = pages * SONDE_PAGE_SIZE;
-	if (!stat) {
-		fail(p, SONDE_PROCESS_MEMORY, err);
-		return;
+	if (take(&f->mm, i, l->mm_total_vm, p, SONDE_PROCESS_MEMORY, &vsize) && vsize < PAGES_MAX)
+		p->vsize = vsize * SONDE_PAGE_SIZE;
+	for (size_t k = 0; k < N_RSS; k++) {
+		int r = add_rss(f, i, k, &rss);
+		if (r < 0) {
+			fail(p, SONDE_PROCESS_MEMORY, r);
+			return;
+		}
 	}
-	p->rss = SONDE_PAGE_SIZE * (rss_counter(f, stat, MM_FILE) + rss_counter(f, stat, MM_ANON) +
-				    rss_counter(f, stat, MM_SHMEM));
+	p->rss = rss * SONDE_PAGE_SIZE;
+}
+
+/* Sizes of all, once their rss_stat is there. A processor's share that is lost costs the sizes
+ * only. */
+static int fetch_memory(struct fetch *f)
+{
+	const struct layout *l = &f->lx->layout;
+	int r = l->rss_percpu && has(l->percpu_counters) ? fetch_shares(f) : SONDE_OK;
+
+	for (size_t i = 0; i < f->n && r != SONDE_E_NO_MEMORY; i++) {
+		struct sonde_process *p = &f->list->items[i];
+		if (!pointer_of(f, i, l->task_mm))
+			continue;
+		set_memory(f, i, p);
+		if (r < 0)
+			fail(p, SONDE_PROCESS_MEMORY, r);
+	}
+	return r == SONDE_E_NO_MEMORY ? r : SONDE_OK;
 }
 
 static bool root_of_pgd(const struct linux_os *lx, uint64_t pgd, uint64_t *ret)
@@ -287,8 +377,6 @@ static void set_others(struct fetch *f, size_t i, struct sonde_process *p)
 	if (take(&f->mm, i, l->mm_pgd, p, SONDE_PROCESS_MEMORY, &pgd) &&
 	    !root_of_pgd(f->lx, pgd, &p->page_table))
 		fail(p, SONDE_PROCESS_MEMORY, SONDE_E_CORRUPT);
-	if (f->fields & SONDE_PROCESS_MEMORY)
-		set_memory(f, i, p);
 }
 
 static int fetch_others(struct fetch *f)
@@ -580,6 +668,9 @@ static void fetch_finish(struct fetch *f)
 	rows_finish(&f->file);
 	free(f->parent_tgid);
 	free(f->parent_err);
+	free(f->percpu.off);
+	free(f->shares);
+	free(f->share_errs);
 }
 
 static int fetch_all(struct fetch *f, const struct task_addrs *addrs)
@@ -589,6 +680,8 @@ static int fetch_all(struct fetch *f, const struct task_addrs *addrs)
 
 	if (r >= 0)
 		r = fetch_others(f);
+	if (r >= 0 && (f->fields & SONDE_PROCESS_MEMORY))
+		r = fetch_memory(f);
 	if (r >= 0)
 		r = fetch_names(f);
 	if (r >= 0 && (f->fields & SONDE_PROCESS_CMDLINE))

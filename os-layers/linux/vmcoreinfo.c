@@ -34,8 +34,7 @@ static size_t whole_line(const uint8_t *text, size_t len)
 	return equals && equals > text ? n + 1 : 0;
 }
 
-int vmcoreinfo_parse(const void *bytes, size_t len, struct vmcoreinfo *ret,
-		     struct sonde_error *err)
+int vmcoreinfo_parse(const void *bytes, size_t len, struct vmcoreinfo *ret, struct sonde_error *err)
 {
 	const uint8_t *text = bytes;
 	size_t max = len < VMCOREINFO_MAX ? len : VMCOREINFO_MAX;
@@ -74,8 +73,8 @@ static const char *value_of(const struct vmcoreinfo *info, const char *key, size
 	return NULL;
 }
 
-static const char *value_of_item(const struct vmcoreinfo *info, const char *what,
-				 const char *name, size_t *ret_len)
+static const char *value_of_item(const struct vmcoreinfo *info, const char *what, const char *name,
+				 size_t *ret_len)
 {
 	char key[160];
 	int n = snprintf(key, sizeof(key), "%s(%s)", what, name);

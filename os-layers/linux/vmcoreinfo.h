@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VMCOREINFO_MAX   4096u /* VMCOREINFO_BYTES: the kernel keeps it in one page */
-#define VMCOREINFO_MAGIC 16u   /* bytes that vmcoreinfo_looks_like wants            */
+#define VMCOREINFO_MAX 4096u /* VMCOREINFO_BYTES: the kernel keeps it in one page */
+#define VMCOREINFO_MAGIC 16u /* bytes that vmcoreinfo_looks_like wants            */
 
 /* A value: it lies in the struct, so it may be copied freely. */
 struct vmcoreinfo {

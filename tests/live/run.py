@@ -13,7 +13,6 @@ import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-DEFAULT = "test_compare test_notes test_read test_write test_damage test_scale"
 
 
 class Report(unittest.TextTestResult):
@@ -39,7 +38,7 @@ def main():
     os.environ["SONDE_EXE"] = os.path.abspath(sys.argv[1])
     sys.path.insert(0, HERE)
     sys.dont_write_bytecode = True
-    names = sys.argv[2:] or DEFAULT.split()
+    names = sys.argv[2:] or sorted(f[:-3] for f in os.listdir(HERE) if f.startswith("test_"))
     suite = unittest.TestLoader().loadTestsFromNames(names)
     runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Report)
     result = runner.run(suite)
