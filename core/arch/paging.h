@@ -72,7 +72,7 @@ typedef int paging_run_fn(void *user, const struct paging_run *run);
 
 /*
  * Visit what is mapped in first..last (inclusive), by rising address. Tables that cannot be read are
- * skipped. Returns 0, what fn returned to stop, SONDE_E_LIMIT after more tables than any sane
+ * skipped. Returns 0, what fn returned to stop, SONDE_E_GONE, SONDE_E_BUSY, SONDE_E_LIMIT after more tables than any sane
  * machine has (hostile tables may point at themselves).
  */
 int paging_visit(struct sonde_space *phys, const struct paging *paging, uint64_t root,

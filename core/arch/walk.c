@@ -102,8 +102,13 @@ static int visit_table(struct visit *visit, uint32_t level, uint64_t table, uint
 		return SONDE_E_NO_MEMORY;
 	if (++visit->n_tables > TABLES_MAX)
 		r = SONDE_E_LIMIT;
-	else if (sonde_space_get(visit->phys, table, bytes, size) < 0)
+	else
+		r = sonde_space_get(visit->phys, table, bytes, size);
+	/* One table that cannot be read is skipped; a target that is gone, or one we may not wait for, is not. */
+	if (r < 0 && r != SONDE_E_LIMIT && r != SONDE_E_GONE && r != SONDE_E_BUSY) {
+		r = 0;
 		goto out;
+	}
 	for (uint32_t i = 0; i < paging->entries[level] && r == 0; i++) {
 		uint64_t va = base + ((uint64_t)i << paging->shift[level]);
 		uint64_t entry = sonde_le64(bytes + 8 * i);

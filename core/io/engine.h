@@ -52,6 +52,9 @@ extern const struct engine_ops engine_uring;
 /* The one reference: move all of it now, retrying short moves. Result as file_op.result. */
 int32_t file_move(int fd, uint32_t write, uint64_t off, void *buf, uint32_t len);
 
+/* Can it be read at an offset? Pipes, sockets and the like cannot, nor what is not open. */
+bool file_has_offsets(int fd);
+
 /*
  * Choose and open. On success *ret_ops is NULL for the sync and direct engines (bytes move in the
  * submitting call), and why, [cap], says why this one in words.

@@ -14,6 +14,11 @@ static ssize_t move_some(int fd, uint32_t write, uint64_t off, char *buf, size_t
 	return write ? pwrite(fd, buf, len, (off_t)off) : pread(fd, buf, len, (off_t)off);
 }
 
+bool file_has_offsets(int fd)
+{
+	return lseek(fd, 0, SEEK_CUR) >= 0;
+}
+
 int32_t file_move(int fd, uint32_t write, uint64_t off, void *buf, uint32_t len)
 {
 	uint32_t done = 0;

@@ -133,7 +133,10 @@ static bool uring_kick(struct engine *engine)
 	if (engine->unsent == 0)
 		return false;
 	/* EAGAIN, EBUSY: the kernel is short of something; what is prepared goes with the next kick. */
-	int r = io_uring_submit(&engine->ring);
+	int r;
+	do
+		r = io_uring_submit(&engine->ring);
+	while (r == -EINTR);
 	if (r > 0)
 		engine->unsent -= (uint32_t)r < engine->unsent ? (uint32_t)r : engine->unsent;
 	return engine->unsent || engine->backlog;
@@ -152,9 +155,15 @@ static void uring_submit(struct engine *engine, struct file_op *list)
 
 static void completed(struct engine *engine, struct file_op *op, int32_t moved)
 {
-	if (moved == -EINTR || moved == -EAGAIN)
+	uint32_t done = (uint32_t)op->result;
+
+	/* EAGAIN: this descriptor does not wait for us. Asking again could go on for ever; the reference knows. */
+	if (moved == -EAGAIN)
+		moved = file_move(op->fd, op->write, op->off + done, (char *)op->buf + done,
+				  op->len - done);
+	if (moved == -EINTR)
 		moved = 0;
-	else if (moved <= 0 || (uint32_t)moved >= op->len - (uint32_t)op->result) {
+	else if (moved <= 0 || (uint32_t)moved >= op->len - done) {
 		/* An error behind bytes that came: report those, the issuer meets the error next. */
 		op->result = moved < 0 && op->result == 0 ? moved : op->result + (moved > 0 ? moved : 0);
 		op->done(op);

@@ -29,6 +29,7 @@ struct sonde_batch {
 	size_t cap_ios;
 	size_t pending; /* requests not yet complete */
 	bool over;      /* pending has come to 0     */
+	bool running;   /* some task is inside run   */
 	struct sonde_task *task;
 };
 
@@ -72,6 +73,8 @@ int sonde_batch_add(struct sonde_batch *batch, struct sonde_space *space, uint64
 {
 	if (!space || !buf || len == 0 || len > 0x7fffffff || batch->n >= 0x7fffffff)
 		return SONDE_E_BAD_ARG;
+	if (batch->running)
+		return SONDE_E_BUSY;
 	if (batch->n == batch->cap && grow(batch) < 0)
 		return SONDE_E_NO_MEMORY;
 	batch->entries[batch->n] = (struct entry){
@@ -188,11 +191,12 @@ int sonde_batch_run(struct sonde_batch *batch)
 
 	if (batch->n == 0)
 		return 0;
-	if (!loop->current && loop->inside)
+	if (batch->running || (!loop->current && loop->inside))
 		return SONDE_E_BUSY;
 	int groups = make_requests(batch);
 	if (groups < 0)
 		return groups;
+	batch->running = true;
 	issue_all(batch, (size_t)groups);
 	if (!batch->over && loop->current) {
 		batch->task = loop->current;
@@ -200,5 +204,6 @@ int sonde_batch_run(struct sonde_batch *batch)
 	} else if (!batch->over) {
 		loop_pump(loop, &batch->over);
 	}
+	batch->running = false;
 	return collect(batch);
 }

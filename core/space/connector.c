@@ -723,13 +723,30 @@ static const struct space_ops async_ops = CONNECTOR_SPACE_OPS(submit_async);
 struct telling {
 	struct connector_space *cs;
 	struct sonde_error *err;
+	int32_t good_fd; /* the last one that was asked about */
 };
+
+/* Pipes and the like have no offsets: one engine would fail on them, another wait for ever. */
+static bool has_offsets(struct telling *telling, const struct sonde_extent *extent)
+{
+	if (extent->kind != SONDE_EXTENT_FILE)
+		return true;
+	if (extent->fd >= 0 && extent->fd == telling->good_fd)
+		return true;
+	if (!file_has_offsets(extent->fd))
+		return false;
+	telling->good_fd = extent->fd;
+	return true;
+}
 
 static int told(void *user, const struct sonde_extent *extent)
 {
 	struct telling *telling = user;
 	int r = extents_add(&telling->cs->extents, extent);
 
+	if (r == 0 && !has_offsets(telling, extent))
+		return sonde_error_set(telling->err, SONDE_E_BAD_ARG,
+				       "descriptor %d cannot be read at an offset", extent->fd);
 	if (r < 0)
 		sonde_error_set(telling->err, r, "extent at 0x%llx, 0x%llx bytes: %s",
 				(unsigned long long)extent->addr, (unsigned long long)extent->len,
@@ -769,7 +786,7 @@ static int open_files(struct connector_space *cs, struct sonde_error *err)
 
 static int open_extents(struct connector_space *cs, struct sonde_error *err)
 {
-	struct telling telling = { cs, err };
+	struct telling telling = { .cs = cs, .err = err, .good_fd = -1 };
 	int r = cs->ops.extents(cs->conn, told, &telling, err);
 
 	if (r < 0)

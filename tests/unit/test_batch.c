@@ -127,6 +127,29 @@ static void a_task_runs_one_too(void **state)
 	check_many(bytes, errs, MANY);
 }
 
+static int adds_while_another_runs(struct sonde_task *task, void *arg)
+{
+	struct fixture *f = arg;
+	uint8_t byte;
+
+	(void)task;
+	assert_int_equal(sonde_batch_add(f->batch, f->fakes[0].space, 0, &byte, 1, NULL),
+			 SONDE_E_BUSY);
+	assert_int_equal(sonde_batch_run(f->batch), SONDE_E_BUSY);
+	return 0;
+}
+
+static void only_one_task_at_a_time_has_it(void **state)
+{
+	struct fixture *f = *state;
+
+	forget();
+	sonde_task_spawn(f->loop, in_task, f, NULL);
+	sonde_task_spawn(f->loop, adds_while_another_runs, f, NULL);
+	sonde_loop_run(f->loop);
+	check_many(bytes, errs, MANY);
+}
+
 static void in_callback(struct sonde_io *io)
 {
 	struct fixture *f = io->user;
@@ -157,6 +180,7 @@ int main(void)
 		TEST(bad_arguments_are_refused),
 		TEST(each_space_is_asked_once),
 		TEST(a_task_runs_one_too),
+		TEST(only_one_task_at_a_time_has_it),
 		TEST(a_callback_is_refused_and_nothing_lost),
 	};
 

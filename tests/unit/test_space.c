@@ -887,10 +887,33 @@ static void directory_for_file(struct sonde_loop *loop)
 	close(file.fd);
 }
 
+/* No offsets and no bytes, ever: one engine would fail, another wait. Refused when it is told. */
+static void pipe_for_file(struct sonde_loop *loop)
+{
+	struct sonde_connector_ops ops = { .size = sizeof(ops),
+					   .close = fake_conn_close,
+					   .info = fake_info,
+					   .extents = file_extents };
+	struct sonde_space *space = NULL;
+	struct sonde_error err = { 0 };
+	int fds[2];
+
+	assert_int_equal(pipe(fds), 0);
+	struct file file = { fds[0], 16384, SONDE_REGION_READ };
+	assert_int_equal(space_from_connector(loop, &ops, &file, &space, &err), SONDE_E_BAD_ARG);
+	assert_non_null(strstr(err.text, "offset"));
+	file.fd = -1;
+	assert_int_equal(space_from_connector(loop, &ops, &file, &space, &err), SONDE_E_BAD_ARG);
+	assert_null(space);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void a_descriptor_that_cannot_be_read_is_an_error(void **state)
 {
 	(void)state;
 	on_every_engine(directory_for_file, 0);
+	on_every_engine(pipe_for_file, 0);
 }
 
 static void writes_to(struct sonde_loop *loop)

@@ -26,7 +26,8 @@ void sonde_batch_destroy(struct sonde_batch *batch);             /* NULL is allo
  * Add one read. Nothing is read yet. *ret_err (NULL allowed) is written by run: 0 or the
  * error of the lowest failing byte. buf and ret_err are kept until run has returned.
  *
- * Returns   0; SONDE_E_BAD_ARG (NULL space or buf, len 0 or above 2^31-1); SONDE_E_NO_MEMORY.
+ * Returns   0; SONDE_E_BAD_ARG (NULL space or buf, len 0 or above 2^31-1); SONDE_E_NO_MEMORY;
+ *           SONDE_E_BUSY while another task runs this batch.
  */
 int sonde_batch_add(struct sonde_batch *batch, struct sonde_space *space, uint64_t addr, void *buf,
 		    size_t len, int32_t *ret_err);
@@ -34,7 +35,8 @@ int sonde_batch_add(struct sonde_batch *batch, struct sonde_space *space, uint64
 /*
  * Run all that was added since the last run, then forget it.
  *
- * Returns   how many reads came in full; SONDE_E_NO_MEMORY; SONDE_E_BUSY as sonde_space_read.
+ * Returns   how many reads came in full; SONDE_E_NO_MEMORY; SONDE_E_BUSY as sonde_space_read,
+ *           and while another task runs this batch.
  * Context   as sonde_space_read: blocks plain code, parks a task.
  */
 int sonde_batch_run(struct sonde_batch *batch);

@@ -98,8 +98,9 @@ typedef int sonde_region_fn(void *user, const struct sonde_region *region);
  * Visit the regions of a space, lowest first, not overlapping.
  *
  * Returns   0, what fn returned to stop, SONDE_E_UNSUPPORTED where the space cannot
- *           tell, or SONDE_E_IO/_GONE/_NO_ACCESS when asking the target failed.
- * Context   may block; never suspends a task.
+ *           tell, or SONDE_E_IO/_GONE/_NO_ACCESS when asking the target failed; SONDE_E_LIMIT
+ *           where hostile page tables have no end.
+ * Context   as sonde_space_read: may block; over page tables it may park a task.
  */
 int sonde_space_regions(struct sonde_space *space, sonde_region_fn *fn, void *user);
 
