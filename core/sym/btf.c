@@ -17,12 +17,12 @@
 #define RECORD_SIZE 12u /* struct btf_type: name_off, info, size or type */
 
 /* Bytes of struct btf_array, btf_member, btf_enum, btf_param, btf_var_secinfo, btf_enum64. */
-#define ARRAY_SIZE   12u
-#define MEMBER_SIZE  12u
-#define ENUM_SIZE    8u
-#define PARAM_SIZE   8u
+#define ARRAY_SIZE 12u
+#define MEMBER_SIZE 12u
+#define ENUM_SIZE 8u
+#define PARAM_SIZE 8u
 #define SECINFO_SIZE 12u
-#define ENUM64_SIZE  12u
+#define ENUM64_SIZE 12u
 
 static uint32_t load32(const uint8_t *p, uint32_t swap)
 {
@@ -243,8 +243,8 @@ int btf_open(const uint8_t *bytes, size_t len, struct arena *arena, struct btf *
 	if (r < 0)
 		return r;
 	/* No record is shorter than 12 bytes, which bounds their number before they are counted. */
-	uint32_t *offsets = arena_array(arena, (size_t)h.type_len / RECORD_SIZE + 2,
-					sizeof(*offsets));
+	uint32_t *offsets =
+		arena_array(arena, (size_t)h.type_len / RECORD_SIZE + 2, sizeof(*offsets));
 	if (!offsets)
 		return sonde_error_set(err, SONDE_E_NO_MEMORY, "BTF: no memory for the index");
 	r = index_types(&btf, offsets, err);

@@ -40,9 +40,9 @@ enum btf_kind {
 	BTF_ENUM64 = 19,
 };
 
-#define BTF_MAGIC       0xeB9Fu
+#define BTF_MAGIC 0xeB9Fu
 #define BTF_HEADER_SIZE 24u
-#define BTF_MAX_BYTES   (256u << 20) /* a bound, far above the 6 MB seen */
+#define BTF_MAX_BYTES (256u << 20) /* a bound, far above the 6 MB seen */
 
 /* Borrows the bytes given to btf_open until they go; offsets live in the arena. */
 struct btf {
@@ -50,9 +50,9 @@ struct btf {
 	const char *strings;     /* starts and ends with NUL                              */
 	const uint32_t *offsets; /* [n_types] of each record in types; [0] is void, unused */
 	uint32_t types_len, strings_len;
-	uint32_t n_types;        /* ids are 0 (void) .. n_types - 1                       */
-	uint32_t swap;           /* 1 when the byte order is not the host's               */
-	uint32_t pointer_size;   /* 4 or 8: that of "long unsigned int"; 8 when not told  */
+	uint32_t n_types;      /* ids are 0 (void) .. n_types - 1                       */
+	uint32_t swap;         /* 1 when the byte order is not the host's               */
+	uint32_t pointer_size; /* 4 or 8: that of "long unsigned int"; 8 when not told  */
 };
 
 /* One record. name is never NULL ("" for none). */

@@ -23,10 +23,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_DEPTH   64u        /* types inside one another                     */
-#define MAX_MEMBERS 65535u     /* BTF counts them in 16 bits                   */
-#define MAX_RECORDS 4000000u   /* of all that was ever asked for               */
-#define CHAR_BITS   8u
+#define MAX_DEPTH 64u        /* types inside one another                     */
+#define MAX_MEMBERS 65535u   /* BTF counts them in 16 bits                   */
+#define MAX_RECORDS 4000000u /* of all that was ever asked for               */
+#define CHAR_BITS 8u
 
 /* A growing hash table from a key to a DIE or record; key 0 is a free slot. */
 struct slot {
@@ -41,11 +41,11 @@ struct table {
 
 struct dwarf_source {
 	Dwarf *dwarf;
-	Dwarf_CU *unit;        /* the last one whose names are in the index */
-	int all_units;         /* there is no further one                   */
+	Dwarf_CU *unit; /* the last one whose names are in the index */
+	int all_units;  /* there is no further one                   */
 	uint32_t pointer_size;
-	struct table names;    /* hash of kind and name: offset of the DIE  */
-	struct table made;     /* offset of the DIE and how: record id      */
+	struct table names; /* hash of kind and name: offset of the DIE  */
+	struct table made;  /* offset of the DIE and how: record id      */
 	struct btf_build build;
 };
 
@@ -547,8 +547,10 @@ static const struct {
 	const char *prefix;
 	unsigned tag;
 } kinds[] = {
-	{ "struct ", DW_TAG_structure_type },   { "union ", DW_TAG_union_type },
-	{ "", DW_TAG_typedef },                 { "enum ", DW_TAG_enumeration_type },
+	{ "struct ", DW_TAG_structure_type },
+	{ "union ", DW_TAG_union_type },
+	{ "", DW_TAG_typedef },
+	{ "enum ", DW_TAG_enumeration_type },
 	{ "", DW_TAG_base_type },
 };
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -567,8 +569,7 @@ static int find_die(struct dwarf_source *d, const char *name, Dwarf_Die *ret)
 	}
 	do {
 		for (size_t i = 0; i < N_KINDS; i++) {
-			if ((only == N_KINDS || only == i) &&
-			    find_name(d, kinds[i].tag, name, ret))
+			if ((only == N_KINDS || only == i) && find_name(d, kinds[i].tag, name, ret))
 				return 1;
 		}
 	} while (index_unit(d));

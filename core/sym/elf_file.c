@@ -65,8 +65,9 @@ static int check_ident(const uint8_t *bytes, size_t len, struct elf_file *elf,
 		return sonde_error_set(err, SONDE_E_BAD_FORMAT,
 				       "ELF header: class %u and byte order %u are not known",
 				       bytes[4], bytes[5]);
-	*elf = (struct elf_file){ .bytes = bytes, .len = len, .is_64 = bytes[4] == 2,
-				  .big_endian = bytes[5] == 2 };
+	*elf = (struct elf_file){
+		.bytes = bytes, .len = len, .is_64 = bytes[4] == 2, .big_endian = bytes[5] == 2
+	};
 	return 0;
 }
 

@@ -10,7 +10,7 @@
 struct map_file {
 	const uint8_t *bytes; /* [len]; NULL when not open */
 	size_t len;
-	int fd;               /* stays open; -1 when not open */
+	int fd; /* stays open; -1 when not open */
 };
 
 /*

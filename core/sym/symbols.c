@@ -26,7 +26,7 @@ struct name_index {
 struct sonde_symbols {
 	struct entry *entries;
 	char *names;
-	char **modules;  /* [n_modules]; [0] is NULL      */
+	char **modules; /* [n_modules]; [0] is NULL      */
 	struct name_index *index;
 	size_t n, cap;
 	size_t names_len, names_cap;

@@ -10,10 +10,10 @@
 
 #include <sonde/sym.h>
 
-#define SYMBOLS_MAX          4000000u     /* a bound against hostile counts */
-#define SYMBOLS_MAX_NAMES    (512u << 20) /* bytes of names                 */
-#define SYMBOLS_MAX_MODULES  65535u
-#define SYMBOLS_KERNEL       0u           /* module index of the kernel     */
+#define SYMBOLS_MAX 4000000u           /* a bound against hostile counts */
+#define SYMBOLS_MAX_NAMES (512u << 20) /* bytes of names                 */
+#define SYMBOLS_MAX_MODULES 65535u
+#define SYMBOLS_KERNEL 0u /* module index of the kernel     */
 
 /* n_hint and names_hint (bytes): how much will come; may be 0. NULL when out of memory. */
 struct sonde_symbols *symbols_create(size_t n_hint, size_t names_hint);

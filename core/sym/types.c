@@ -388,7 +388,7 @@ struct lookup {
 	const struct btf *btf;
 	const char *name; /* not terminated */
 	size_t name_len;
-	uint32_t seen;    /* members so far */
+	uint32_t seen; /* members so far */
 };
 
 static int name_is(const struct lookup *l, const char *name)

@@ -28,9 +28,9 @@ int types_from_btf(const uint8_t *bytes, size_t len, uint32_t flags, const char 
  * only from inside sonde_type_*; close from types_destroy.
  */
 struct types_resolver {
-	int (*find)(void *user, const char *name);              /* 1: look again, 0: none */
-	int (*find_enumerator)(void *user, const char *name);   /* likewise               */
-	void (*view)(void *user, struct btf *ret);              /* the records by now     */
+	int (*find)(void *user, const char *name);            /* 1: look again, 0: none */
+	int (*find_enumerator)(void *user, const char *name); /* likewise               */
+	void (*view)(void *user, struct btf *ret);            /* the records by now     */
 	void (*close)(void *user);
 };
 int types_from_resolver(const struct types_resolver *resolver, void *user, const char *source,

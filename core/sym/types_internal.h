@@ -13,7 +13,7 @@
 
 /* Names of complete types; grows with the records. */
 struct types_names {
-	uint32_t *slots;    /* type id, 0 is free              */
+	uint32_t *slots; /* type id, 0 is free              */
 	uint32_t mask;
 	uint32_t n_used;
 	uint32_t n_indexed; /* ids below this have been looked at */

@@ -11,13 +11,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_LINES      10000u /* anonymous structures inside one another can multiply */
-#define MAX_HOPS       30000u /* of all declarations; C needs about five each         */
-#define MAX_DECL_HOPS  500u   /* of one with all its arguments                        */
+#define MAX_LINES 10000u   /* anonymous structures inside one another can multiply */
+#define MAX_HOPS 30000u    /* of all declarations; C needs about five each         */
+#define MAX_DECL_HOPS 500u /* of one with all its arguments                        */
 #define COMMENT_COLUMN 56u
-#define DECL_MAX       400u   /* bytes of one declaration                             */
-#define MAX_ARGS       16u
-#define MAX_PROTOS     3u     /* functions taking functions taking functions          */
+#define DECL_MAX 400u /* bytes of one declaration                             */
+#define MAX_ARGS 16u
+#define MAX_PROTOS 3u /* functions taking functions taking functions          */
 
 /* Counts what it cannot hold, as snprintf. */
 struct out {
@@ -90,8 +90,7 @@ static void decl_wrap(struct decl *d, const char *left, const char *right)
 
 	memcpy(old, d->text, sizeof(old));
 	/* A cut text is legible, and only hostile or absurd types are that long. */
-	if (snprintf(d->text, sizeof(d->text), "%s%s%s", left, old, right) >=
-	    (int)sizeof(d->text))
+	if (snprintf(d->text, sizeof(d->text), "%s%s%s", left, old, right) >= (int)sizeof(d->text))
 		memcpy(d->text + sizeof(d->text) - 4, "...", 4);
 }
 
@@ -159,8 +158,7 @@ static void decl_base(const struct btf_type *type, const char *quals, struct dec
 		name = "void";
 	else if (!name[0])
 		name = "{...}";
-	snprintf(base, sizeof(base), "%s%s%s%s", quals, keyword(type), name,
-		 d->text[0] ? " " : "");
+	snprintf(base, sizeof(base), "%s%s%s%s", quals, keyword(type), name, d->text[0] ? " " : "");
 	decl_wrap(d, base, "");
 }
 

@@ -11,7 +11,7 @@
 struct vmlinux; /* handle: owns the mapped file; types and symbols made from it must go first */
 
 struct vmlinux_id {
-	uint32_t len;       /* bytes; 0 when the file has none */
+	uint32_t len; /* bytes; 0 when the file has none */
 	uint8_t bytes[64];
 };
 
@@ -31,8 +31,7 @@ void vmlinux_build_id(const struct vmlinux *vmlinux, struct vmlinux_id *ret);
  * NO_TYPES: neither .BTF nor DWARF; UNSUPPORTED: DWARF only, and built without elfutils; else as
  * btf_open.
  */
-int vmlinux_types(const struct vmlinux *vmlinux, struct sonde_types **ret,
-		  struct sonde_error *err);
+int vmlinux_types(const struct vmlinux *vmlinux, struct sonde_types **ret, struct sonde_error *err);
 
 /*
  * The ELF symbol table, sealed; slide (the KASLR offset) is added to every address

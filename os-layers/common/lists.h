@@ -31,6 +31,7 @@ struct sonde_log_record *log_add(struct sonde_log *list);
 
 /* Note damage; the first line said stays. */
 #define LIST_DAMAGE(list, ...)                                                                     \
-	((list)->damage ? (void)0 : (void)((list)->damage = arena_printf(&(list)->arena, __VA_ARGS__)))
+	((list)->damage ? (void)0                                                                  \
+			: (void)((list)->damage = arena_printf(&(list)->arena, __VA_ARGS__)))
 
 #endif

@@ -17,14 +17,14 @@ int sonde_os_attach(struct sonde_target *target, const struct sonde_os_options *
 	int r = SONDE_E_NOT_FOUND;
 
 	if (options)
-		memcpy(&own, options,
-		       options->size < sizeof(own) ? options->size : sizeof(own));
+		memcpy(&own, options, options->size < sizeof(own) ? options->size : sizeof(own));
 	sonde_target_info(target, &info);
 	if (!(info.flags & SONDE_TARGET_PHYSICAL))
-		return sonde_error_set(err, SONDE_E_UNSUPPORTED,
-				       "os: '%s' is no physical memory: an operating system is found "
-				       "in a guest or its dump, not in a process",
-				       info.name);
+		return sonde_error_set(
+			err, SONDE_E_UNSUPPORTED,
+			"os: '%s' is no physical memory: an operating system is found "
+			"in a guest or its dump, not in a process",
+			info.name);
 	for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]) && r == SONDE_E_NOT_FOUND; i++)
 		r = layers[i]->attach(target, &own, ret, err);
 	return r;
@@ -143,8 +143,8 @@ int sonde_os_log(struct sonde_os *os, struct sonde_log **ret, struct sonde_error
 	return r < 0 ? r : SONDE_OK;
 }
 
-int sonde_os_translate(struct sonde_os *os, int32_t pid, uint64_t va,
-		       struct sonde_translation *ret, struct sonde_error *err)
+int sonde_os_translate(struct sonde_os *os, int32_t pid, uint64_t va, struct sonde_translation *ret,
+		       struct sonde_error *err)
 {
 	return os->layer->translate(os, pid, va, ret, err);
 }

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_TYPES   32u
+#define MAX_TYPES 32u
 #define MAX_PRINTED 4u /* bounded, but slow under a fuzzer */
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define MAX_SECTIONS 64u
-#define MAX_SYMBOLS  256u
+#define MAX_SYMBOLS 256u
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

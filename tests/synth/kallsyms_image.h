@@ -14,12 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IMAGE_VA      UINT64_C(0xffffffff81000000) /* of the image's first byte             */
-#define IMAGE_BASE    UINT64_C(0xffffffff81000000) /* of the first symbol that is not per-CPU */
-#define IMAGE32_VA    UINT64_C(0xc1000000)
-#define IMAGE_PERCPU  5u  /* symbols of the per-CPU kind that come first in that form        */
-#define IMAGE_LONG    7u  /* this symbol has a long name, of 200 tokens                      */
-#define IMAGE_FRONT   512u /* zero bytes before the first table                              */
+#define IMAGE_VA UINT64_C(0xffffffff81000000)   /* of the image's first byte             */
+#define IMAGE_BASE UINT64_C(0xffffffff81000000) /* of the first symbol that is not per-CPU */
+#define IMAGE32_VA UINT64_C(0xc1000000)
+#define IMAGE_PERCPU 5u  /* symbols of the per-CPU kind that come first in that form        */
+#define IMAGE_LONG 7u    /* this symbol has a long name, of 200 tokens                      */
+#define IMAGE_FRONT 512u /* zero bytes before the first table                              */
 
 /* Until v6.1; v6.2 and v6.3; since v6.4. */
 enum image_layout { IMAGE_OLD, IMAGE_OLD_SEQS, IMAGE_NEW };

@@ -17,9 +17,9 @@
 #include <string.h>
 
 struct page_tables {
-	uint8_t *mem;    /* all of the physical memory, from address 0 */
+	uint8_t *mem; /* all of the physical memory, from address 0 */
 	uint64_t size;
-	uint64_t next;   /* where the next table goes                  */
+	uint64_t next; /* where the next table goes                  */
 	uint64_t root;
 	unsigned levels; /* 4 or 5                                     */
 };

@@ -16,27 +16,27 @@ extern "C" {
 #endif
 
 /* Codes are ABI: append only, never renumber. Zero and up is success. */
-#define SONDE_ERR_MAP(X)                                                                   \
-	X(NOT_MAPPED, -1, "no memory at this address")                                     \
-	X(PAGED_OUT, -2, "page is in swap, not in memory")                                 \
-	X(IO, -3, "the backend failed to transfer")                                        \
-	X(NO_MEMORY, -4, "out of memory")                                                  \
-	X(BAD_ARG, -5, "an argument is out of its range")                                  \
-	X(BAD_FORMAT, -6, "the input is not what its format demands")                      \
-	X(NOT_FOUND, -7, "no such thing")                                                  \
-	X(NO_ACCESS, -8, "permission denied")                                              \
-	X(UNSUPPORTED, -9, "not supported here")                                           \
-	X(CANCELLED, -10, "cancelled")                                                     \
-	X(TIMED_OUT, -11, "deadline passed")                                               \
-	X(GONE, -12, "the target went away")                                               \
-	X(BUSY, -13, "cannot be done from here at this moment")                            \
-	X(ABI, -14, "plugin and library were built for different interfaces")              \
-	X(NO_TYPES, -15, "the target carries no type information")                         \
-	X(TRUNCATED, -16, "the file ends before this address")                             \
-	X(READ_ONLY, -17, "this memory cannot be written")                                 \
-	X(LIMIT, -18, "a bound against hostile input was reached")                         \
-	X(CORRUPT, -19, "the target's data contradicts itself")                            \
-	X(AMBIGUOUS, -20, "more than one thing answers to this name")                      \
+#define SONDE_ERR_MAP(X)                                                                           \
+	X(NOT_MAPPED, -1, "no memory at this address")                                             \
+	X(PAGED_OUT, -2, "page is in swap, not in memory")                                         \
+	X(IO, -3, "the backend failed to transfer")                                                \
+	X(NO_MEMORY, -4, "out of memory")                                                          \
+	X(BAD_ARG, -5, "an argument is out of its range")                                          \
+	X(BAD_FORMAT, -6, "the input is not what its format demands")                              \
+	X(NOT_FOUND, -7, "no such thing")                                                          \
+	X(NO_ACCESS, -8, "permission denied")                                                      \
+	X(UNSUPPORTED, -9, "not supported here")                                                   \
+	X(CANCELLED, -10, "cancelled")                                                             \
+	X(TIMED_OUT, -11, "deadline passed")                                                       \
+	X(GONE, -12, "the target went away")                                                       \
+	X(BUSY, -13, "cannot be done from here at this moment")                                    \
+	X(ABI, -14, "plugin and library were built for different interfaces")                      \
+	X(NO_TYPES, -15, "the target carries no type information")                                 \
+	X(TRUNCATED, -16, "the file ends before this address")                                     \
+	X(READ_ONLY, -17, "this memory cannot be written")                                         \
+	X(LIMIT, -18, "a bound against hostile input was reached")                                 \
+	X(CORRUPT, -19, "the target's data contradicts itself")                                    \
+	X(AMBIGUOUS, -20, "more than one thing answers to this name")                              \
 	X(NOT_SAVED, -21, "the dump left this page out")
 
 enum sonde_err {

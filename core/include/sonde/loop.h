@@ -79,8 +79,8 @@ uint64_t sonde_now_ns(void);
 struct sonde_timer {
 	uint64_t at_ns; /* when it fires                      */
 	void (*fire)(struct sonde_timer *timer);
-	void *user;     /* the caller's                       */
-	void *core[4];  /* the library's while it is running  */
+	void *user;    /* the caller's                       */
+	void *core[4]; /* the library's while it is running  */
 };
 
 /* Start at at_ns (past times fire in the next turn). Returns 0; SONDE_E_BAD_ARG if running. */

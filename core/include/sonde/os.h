@@ -21,7 +21,7 @@ extern "C" {
 struct sonde_os; /* handle */
 
 struct sonde_os_options {
-	uint32_t size;       /* sizeof(struct sonde_os_options)                              */
+	uint32_t size; /* sizeof(struct sonde_os_options)                              */
 	uint32_t pad;
 	const char *symbols; /* NULL, or a vmlinux (BTF or DWARF) for kernels without own types */
 };
@@ -41,9 +41,9 @@ void sonde_os_detach(struct sonde_os *os); /* NULL is allowed */
 
 /* The kernel and its boot. Strings live until detach. */
 struct sonde_kernel {
-	const char *family;     /* "linux"                                                   */
-	const char *release;    /* "6.1.0-50-cloud-amd64"                                    */
-	const char *version;    /* the banner, one line                                      */
+	const char *family;  /* "linux"                                                   */
+	const char *release; /* "6.1.0-50-cloud-amd64"                                    */
+	const char *version; /* the banner, one line                                      */
 	const char *command_line;
 	const char *hostname;
 	const char *found_by;   /* how this kernel was chosen, for a person                  */
@@ -56,8 +56,8 @@ struct sonde_kernel {
 	uint64_t kaslr_offset;  /* of the kernel image's virtual address                     */
 	uint64_t phys_base;     /* physical address of the start of the kernel map, may wrap */
 	uint64_t text_start, text_end; /* virtual                                            */
-	uint64_t boot_time_ns;  /* Unix time; 0 unknown                                      */
-	uint64_t uptime_ns;     /* 0 unknown                                                 */
+	uint64_t boot_time_ns; /* Unix time; 0 unknown                                      */
+	uint64_t uptime_ns;    /* 0 unknown                                                 */
 	uint64_t n_symbols;
 };
 void sonde_os_kernel(const struct sonde_os *os, struct sonde_kernel *ret);
@@ -87,26 +87,26 @@ enum sonde_process_field {
 };
 
 struct sonde_process {
-	uint64_t addr;          /* of the OS's own record (task_struct)                      */
+	uint64_t addr; /* of the OS's own record (task_struct)                      */
 	uint64_t parent_addr;
-	int32_t pid;            /* in the initial pid namespace                              */
+	int32_t pid; /* in the initial pid namespace                              */
 	int32_t tgid, ppid;
-	uint32_t uid, gid;      /* real                                                      */
+	uint32_t uid, gid; /* real                                                      */
 	uint32_t euid, egid;
-	char state;             /* as ps: R S D T t Z X I; '?' not known                     */
-	uint8_t kernel_thread;  /* 0 or 1                                                    */
+	char state;            /* as ps: R S D T t Z X I; '?' not known                     */
+	uint8_t kernel_thread; /* 0 or 1                                                    */
 	uint16_t pad;
 	uint32_t n_threads;
-	uint64_t start_ns;      /* since boot (CLOCK_BOOTTIME)                               */
-	uint64_t rss;           /* bytes                                                     */
-	uint64_t vsize;         /* bytes                                                     */
-	uint64_t page_table;    /* physical address of the root; 0: borrows the kernel's     */
-	const char *name;       /* comm; bytes as they are, terminated                       */
-	const char *cmdline;    /* arguments as in memory, each ended by NUL; NULL unknown   */
-	uint64_t cmdline_len;   /* bytes, all NULs included                                  */
-	const char *exe;        /* path; NULL for none; deleted files end in " (deleted)"    */
-	uint32_t missing;       /* enum sonde_process_field that could not be read           */
-	int32_t err;            /* the first reason, 0 none                                  */
+	uint64_t start_ns;    /* since boot (CLOCK_BOOTTIME)                               */
+	uint64_t rss;         /* bytes                                                     */
+	uint64_t vsize;       /* bytes                                                     */
+	uint64_t page_table;  /* physical address of the root; 0: borrows the kernel's     */
+	const char *name;     /* comm; bytes as they are, terminated                       */
+	const char *cmdline;  /* arguments as in memory, each ended by NUL; NULL unknown   */
+	uint64_t cmdline_len; /* bytes, all NULs included                                  */
+	const char *exe;      /* path; NULL for none; deleted files end in " (deleted)"    */
+	uint32_t missing;     /* enum sonde_process_field that could not be read           */
+	int32_t err;          /* the first reason, 0 none                                  */
 };
 
 struct sonde_processes; /* handle */
@@ -143,13 +143,13 @@ int sonde_os_process_memory(struct sonde_os *os, int32_t pid, struct sonde_space
 			    struct sonde_error *err);
 
 struct sonde_module {
-	uint64_t addr;      /* of the OS's own record                     */
-	uint64_t base;      /* first byte                                 */
-	uint64_t size;      /* bytes, all parts                           */
+	uint64_t addr; /* of the OS's own record                     */
+	uint64_t base; /* first byte                                 */
+	uint64_t size; /* bytes, all parts                           */
 	const char *name;
-	const char *state;  /* "live" "coming" "going" "unformed"         */
-	uint32_t refs;      /* users                                      */
-	int32_t err;        /* the first field that failed, 0 none        */
+	const char *state; /* "live" "coming" "going" "unformed"         */
+	uint32_t refs;     /* users                                      */
+	int32_t err;       /* the first field that failed, 0 none        */
 };
 struct sonde_modules; /* handle */
 int sonde_os_modules(struct sonde_os *os, struct sonde_modules **ret, struct sonde_error *err);
@@ -163,9 +163,9 @@ struct sonde_mapping {
 	uint64_t offset;     /* bytes into the file                                    */
 	uint64_t inode;
 	uint32_t dev_major, dev_minor;
-	uint32_t flags;      /* enum sonde_region_flag: READ WRITE EXEC SHARED         */
+	uint32_t flags; /* enum sonde_region_flag: READ WRITE EXEC SHARED         */
 	int32_t err;
-	const char *path;    /* file, "[heap]" "[stack]" "[vdso]" ..., "" for none     */
+	const char *path; /* file, "[heap]" "[stack]" "[vdso]" ..., "" for none     */
 };
 struct sonde_mappings; /* handle */
 /* By rising address. As sonde_os_process_memory for errors. */
@@ -178,12 +178,12 @@ void sonde_mappings_destroy(struct sonde_mappings *list);
 
 struct sonde_log_record {
 	uint64_t seq;
-	uint64_t time_ns;   /* since boot, the kernel's local clock             */
-	uint32_t level;     /* 0 emergency .. 7 debug                           */
+	uint64_t time_ns; /* since boot, the kernel's local clock             */
+	uint32_t level;   /* 0 emergency .. 7 debug                           */
 	uint32_t facility;
-	uint32_t caller;    /* thread id, or 0x80000000 | cpu; 0 unknown        */
-	uint32_t text_len;  /* bytes                                            */
-	const char *text;   /* as written, may hold newlines; terminated        */
+	uint32_t caller;   /* thread id, or 0x80000000 | cpu; 0 unknown        */
+	uint32_t text_len; /* bytes                                            */
+	const char *text;  /* as written, may hold newlines; terminated        */
 };
 struct sonde_log; /* handle */
 /* The kernel's log, oldest first. */
@@ -206,8 +206,8 @@ struct sonde_translation {
 	uint64_t entry[5];  /* the entries, from the root down                       */
 	uint64_t entry_pa[5];
 };
-int sonde_os_translate(struct sonde_os *os, int32_t pid, uint64_t va,
-		       struct sonde_translation *ret, struct sonde_error *err);
+int sonde_os_translate(struct sonde_os *os, int32_t pid, uint64_t va, struct sonde_translation *ret,
+		       struct sonde_error *err);
 
 #ifdef __cplusplus
 }

@@ -169,12 +169,12 @@ struct sonde_layer_ops {
 
 /* The exported descriptor. */
 struct sonde_plugin {
-	uint32_t abi;           /* SONDE_PLUGIN_ABI; always the first field         */
-	uint32_t size;          /* sizeof(this) when the plugin was compiled        */
-	const char *name;       /* [a-z][a-z0-9-]*, 31 at most; the CONNECTOR or LAYER word */
-	const char *summary;    /* one line                                         */
-	const char *main_arg;   /* key of the argument behind "name:"; NULL none    */
-	const char *args_help;  /* lines "key=VALUE  what it means"                 */
+	uint32_t abi;          /* SONDE_PLUGIN_ABI; always the first field         */
+	uint32_t size;         /* sizeof(this) when the plugin was compiled        */
+	const char *name;      /* [a-z][a-z0-9-]*, 31 at most; the CONNECTOR or LAYER word */
+	const char *summary;   /* one line                                         */
+	const char *main_arg;  /* key of the argument behind "name:"; NULL none    */
+	const char *args_help; /* lines "key=VALUE  what it means"                 */
 	const struct sonde_connector_ops *connector; /* one of the two is NULL      */
 	const struct sonde_layer_ops *layer;
 };
@@ -186,10 +186,10 @@ struct sonde_plugin {
 #endif
 
 /* SONDE_PLUGIN(.name = "flat", .connector = &flat_ops, ...) at file scope, once a plugin. */
-#define SONDE_PLUGIN(...)                                                                  \
-	extern SONDE_PLUGIN_EXPORT const struct sonde_plugin sonde_plugin;                 \
-	SONDE_PLUGIN_EXPORT const struct sonde_plugin sonde_plugin = {                     \
-		.abi = SONDE_PLUGIN_ABI, .size = sizeof(struct sonde_plugin), __VA_ARGS__  \
+#define SONDE_PLUGIN(...)                                                                          \
+	extern SONDE_PLUGIN_EXPORT const struct sonde_plugin sonde_plugin;                         \
+	SONDE_PLUGIN_EXPORT const struct sonde_plugin sonde_plugin = {                             \
+		.abi = SONDE_PLUGIN_ABI, .size = sizeof(struct sonde_plugin), __VA_ARGS__          \
 	}
 
 /*

@@ -104,7 +104,11 @@ int sonde_target_pause(struct sonde_target *target, struct sonde_error *err);
 int sonde_target_resume(struct sonde_target *target, struct sonde_error *err);
 
 /* One line a plugin file that was seen: kind, name, summary, or why it was refused. */
-enum sonde_plugin_kind { SONDE_PLUGIN_NONE = 0, SONDE_PLUGIN_CONNECTOR = 1, SONDE_PLUGIN_LAYER = 2 };
+enum sonde_plugin_kind {
+	SONDE_PLUGIN_NONE = 0,
+	SONDE_PLUGIN_CONNECTOR = 1,
+	SONDE_PLUGIN_LAYER = 2
+};
 
 struct sonde_plugin_info {
 	const char *path;      /* file; borrowed for the callback, like the rest   */

@@ -28,7 +28,7 @@ enum sonde_arch {
 const char *sonde_arch_name(uint32_t arch);
 
 #define SONDE_PAGE_SHIFT 12
-#define SONDE_PAGE_SIZE  (UINT64_C(1) << SONDE_PAGE_SHIFT)
+#define SONDE_PAGE_SIZE (UINT64_C(1) << SONDE_PAGE_SHIFT)
 
 /* Little-endian loads from unaligned bytes, on any host. */
 static inline uint16_t sonde_le16(const void *p)
