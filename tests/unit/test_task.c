@@ -6,6 +6,7 @@
 #include "arch/paging.h"
 #include "fake.h"
 #include "io/loop.h"
+#include "task/sanitize.h"
 #include "task/stack.h"
 
 static int setup(void **state)
@@ -293,14 +294,21 @@ static int nap(struct sonde_task *task, void *arg)
 	return 0;
 }
 
-static void ten_thousand_live_at_once(void **state)
+/* ThreadSanitizer maps memory of its own for each stack and runs out of maps before ten thousand. */
+#ifdef TASK_TSAN
+#define MANY 1000
+#else
+#define MANY 10000
+#endif
+
+static void thousands_live_at_once(void **state)
 {
 	int ended = 0;
 
-	for (int i = 0; i < 10000; i++)
+	for (int i = 0; i < MANY; i++)
 		assert_int_equal(sonde_task_spawn(*state, nap, &ended, NULL), 0);
 	sonde_loop_run(*state);
-	assert_int_equal(ended, 10000);
+	assert_int_equal(ended, MANY);
 }
 
 static void stacks_are_used_again(void **state)
@@ -441,7 +449,7 @@ int main(void)
 		TEST(reads_of_parked_tasks_leave_as_one_batch),
 		TEST(spaces_over_one_memory_share_their_trips),
 		TEST(endless_yields_do_not_hold_back_reads),
-		TEST(ten_thousand_live_at_once),
+		TEST(thousands_live_at_once),
 		TEST(stacks_are_used_again),
 		TEST(frames_survive_a_switch),
 		TEST(floating_point_survives_a_switch),

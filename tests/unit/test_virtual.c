@@ -255,10 +255,8 @@ static void tables_that_point_at_themselves_end(void **state)
 	assert_int_equal(sonde_space_read(w.space, x, 100), 100);
 	for (uint32_t i = 0; i < 100; i++)
 		assert_true(buf[i] == (w.tables.root | 7));
-	uint64_t start = sonde_now_ns();
 	assert_int_equal(paging_visit(w.fake.space, paging_x86_64(4), w.tables.root, 0, UINT64_MAX,
 				      count_runs, &runs), SONDE_E_LIMIT);
-	assert_true(sonde_now_ns() - start < UINT64_C(60000000000));
 	world_close(&w);
 }
 
