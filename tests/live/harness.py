@@ -168,10 +168,20 @@ class Guest:
         return f"qemu:{self.qmp}{extra}"
 
 
-def boot(name, **options):
-    """A guest; the test is skipped where the lab cannot run at all."""
+def need_lab(suite=lab.DEFAULT_SUITE):
+    """Skip where there is no QEMU, or no kernel in the cache and none to be fetched."""
     try:
-        return Guest(name, **options)
+        lab.qemu_program(lab.DEFAULT_ARCH)
+        lab.fetch(suite)
+    except lab.LabError as err:
+        raise unittest.SkipTest(str(err)) from err
+
+
+def boot(name, suite=lab.DEFAULT_SUITE, **options):
+    """A guest; the test is skipped where the lab cannot run at all."""
+    need_lab(suite)
+    try:
+        return Guest(name, suite=suite, **options)
     except lab.Skip as err:
         raise unittest.SkipTest(str(err)) from err
 

@@ -5,7 +5,8 @@ Run the tests on live guests: python3 run.py SONDE [TEST...]
 
 SONDE is the tool; plugins are found through SONDE_PLUGIN_PATH. A TEST is a module, a class or a
 method in a class, as in "test_compare.DumpTest". Prints each test and its time, at the end how many
-passed, failed and were skipped. Exits with 1 when one failed, with 77 when all were skipped.
+passed, failed and were skipped. Exits with 1 when one failed, with 77 where no guest can be booted
+or all were skipped.
 """
 import os
 import sys
@@ -38,6 +39,12 @@ def main():
     os.environ["SONDE_EXE"] = os.path.abspath(sys.argv[1])
     sys.path.insert(0, HERE)
     sys.dont_write_bytecode = True
+    import harness
+    try:
+        harness.need_lab()
+    except unittest.SkipTest as reason:
+        print(f"skipped: {reason}")
+        sys.exit(77)
     names = sys.argv[2:] or sorted(f[:-3] for f in os.listdir(HERE) if f.startswith("test_"))
     suite = unittest.TestLoader().loadTestsFromNames(names)
     runner = unittest.TextTestRunner(stream=sys.stdout, verbosity=2, resultclass=Report)
