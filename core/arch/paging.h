@@ -18,13 +18,13 @@ struct paging_entry {
 	uint64_t pa;    /* table: of the next table; leaf: of the page                         */
 	uint32_t flags; /* enum sonde_region_flag: READ WRITE EXEC, ANDed down the levels      */
 	bool leaf;
-	int32_t err;    /* 0; SONDE_E_NOT_MAPPED, SONDE_E_PAGED_OUT: the walk ends here        */
+	int32_t err; /* 0; SONDE_E_NOT_MAPPED, SONDE_E_PAGED_OUT: the walk ends here        */
 };
 
 struct paging {
-	const char *name;   /* "x86_64, 4 levels"                                             */
-	uint32_t n_levels;  /* 1 .. PAGING_LEVELS_MAX                                         */
-	uint32_t va_bits;   /* virtual addresses are sign-extended from here                  */
+	const char *name;  /* "x86_64, 4 levels"                                             */
+	uint32_t n_levels; /* 1 .. PAGING_LEVELS_MAX                                         */
+	uint32_t va_bits;  /* virtual addresses are sign-extended from here                  */
 	/* Of level n_levels-1 (the root) down to 0 (4 KiB pages). */
 	uint8_t shift[PAGING_LEVELS_MAX];
 	uint16_t entries[PAGING_LEVELS_MAX]; /* of one table, 8 bytes each                    */

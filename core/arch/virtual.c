@@ -15,17 +15,17 @@
 #include "arch/tlb.h"
 #include "space/space.h"
 
-#define SLOTS_MAX  16384u /* pages a window; a larger batch goes in several      */
-#define SLOTS_FEW  8u
+#define SLOTS_MAX 16384u /* pages a window; a larger batch goes in several      */
+#define SLOTS_FEW 8u
 #define SPARES_MAX 4u
 
 /* One page's share of one piece. */
 struct slot {
 	uint64_t va;
-	uint64_t pa;        /* walk: of the table; once resolved: of the byte */
+	uint64_t pa; /* walk: of the table; once resolved: of the byte */
 	struct sonde_io *io;
 	uint32_t piece, off, len;
-	uint32_t entry;     /* walk: index of its entry in entries            */
+	uint32_t entry; /* walk: index of its entry in entries            */
 	int32_t err;
 	bool resolved;
 };
@@ -39,14 +39,14 @@ struct vm_op {
 	enum vm_phase phase;
 	uint32_t level;
 	bool issuing, lower_done;
-	bool walking;                       /* FILL: some slot was not in the TLB       */
-	struct sonde_io *list;              /* all requests of the batch                */
-	struct sonde_io *fill_io;           /* FILL: where cutting goes on              */
+	bool walking;             /* FILL: some slot was not in the TLB       */
+	struct sonde_io *list;    /* all requests of the batch                */
+	struct sonde_io *fill_io; /* FILL: where cutting goes on              */
 	uint32_t fill_piece, fill_off;
-	struct slot *slots;                 /* [n_slots], by va if walking; room for cap */
-	uint64_t *entries;                  /* [cap]                                    */
-	struct sonde_xfer *xfers;           /* [cap]                                    */
-	uint32_t *run_slot;                 /* [cap] MOVE: first slot of each xfer      */
+	struct slot *slots;       /* [n_slots], by va if walking; room for cap */
+	uint64_t *entries;        /* [cap]                                    */
+	struct sonde_xfer *xfers; /* [cap]                                    */
+	uint32_t *run_slot;       /* [cap] MOVE: first slot of each xfer      */
 	uint32_t n_slots, cap;
 };
 
@@ -168,8 +168,8 @@ static void fill_piece(struct vm_op *op, const struct sonde_xfer *x)
 		if (op->n_slots == op->cap && !op_grow(op))
 			return;
 		if (va < x->addr) { /* past 2^64 */
-			io_account(op->fill_io, op->fill_piece, op->fill_off,
-				   x->len - op->fill_off, SONDE_E_NOT_MAPPED);
+			io_account(op->fill_io, op->fill_piece, op->fill_off, x->len - op->fill_off,
+				   SONDE_E_NOT_MAPPED);
 			op->fill_off = x->len;
 			return;
 		}
@@ -246,8 +246,9 @@ static uint32_t gather_entries(struct vm_op *op)
 			op->xfers[n - 1].len += 8;
 			n_entries++;
 		} else if (!n || at != last) {
-			op->xfers[n++] = (struct sonde_xfer){
-				.addr = at, .buf = &op->entries[n_entries++], .len = 8 };
+			op->xfers[n++] = (struct sonde_xfer){ .addr = at,
+							      .buf = &op->entries[n_entries++],
+							      .len = 8 };
 		}
 		slot->entry = n_entries - 1;
 		last = at;
@@ -258,8 +259,7 @@ static uint32_t gather_entries(struct vm_op *op)
 static void resolve(struct vm_op *op, struct slot *slot, uint64_t raw)
 {
 	struct vspace *vs = op->vs;
-	struct paging_entry e =
-		vs->paging->decode(vs->paging, op->level, sonde_le64(&raw));
+	struct paging_entry e = vs->paging->decode(vs->paging, op->level, sonde_le64(&raw));
 
 	slot->err = e.err;
 	slot->pa = e.pa;
@@ -280,7 +280,7 @@ static int32_t entry_error(const struct vm_op *op, uint32_t entry, uint32_t *pie
 		(*piece)++;
 	uint32_t off = (uint32_t)((const char *)at - (const char *)op->xfers[*piece].buf);
 	return op->xfers[*piece].err && off + 8 > op->xfers[*piece].err_off ? op->xfers[*piece].err
-									      : 0;
+									    : 0;
 }
 
 static void step_level(struct vm_op *op)
@@ -324,8 +324,9 @@ static uint32_t gather_runs(struct vm_op *op)
 		} else {
 			char *buf = slot->io->xfers[slot->piece].buf;
 			op->run_slot[n] = i;
-			op->xfers[n++] = (struct sonde_xfer){
-				.addr = slot->pa, .buf = buf + slot->off, .len = slot->len };
+			op->xfers[n++] = (struct sonde_xfer){ .addr = slot->pa,
+							      .buf = buf + slot->off,
+							      .len = slot->len };
 		}
 		prev = slot;
 	}
@@ -495,7 +496,8 @@ static int visit_run(void *user, const struct paging_run *run)
 {
 	struct region_user *to = user;
 	struct sonde_region region = {
-		.addr = run->va, .len = run->len, .flags = run->flags, .name = "" };
+		.addr = run->va, .len = run->len, .flags = run->flags, .name = ""
+	};
 
 	return to->fn(to->user, &region);
 }

@@ -9,10 +9,10 @@
 
 #include "arch/paging.h"
 
-#define X64_P  (UINT64_C(1) << 0)
+#define X64_P (UINT64_C(1) << 0)
 #define X64_RW (UINT64_C(1) << 1)
 #define X64_PS (UINT64_C(1) << 7) /* levels 1 and 2: a 2 MiB or 1 GiB page   */
-#define X64_G  (UINT64_C(1) << 8) /* not present: Linux PROT_NONE            */
+#define X64_G (UINT64_C(1) << 8)  /* not present: Linux PROT_NONE            */
 #define X64_XD (UINT64_C(1) << 63)
 #define X64_PA UINT64_C(0x000ffffffffff000) /* bits 51:12 */
 

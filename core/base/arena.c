@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define BLOCK_SIZE (64u * 1024)
-#define ALIGN      16u
+#define ALIGN 16u
 
 struct arena_block {
 	struct arena_block *next;

@@ -23,8 +23,7 @@ void *arena_alloc(struct arena *arena, size_t size);
 void *arena_array(struct arena *arena, size_t n, size_t size);
 /* A terminated copy of len bytes. */
 char *arena_strndup(struct arena *arena, const char *text, size_t len);
-char *arena_printf(struct arena *arena, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+char *arena_printf(struct arena *arena, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Free all; the arena is empty and usable again. */
 void arena_finish(struct arena *arena);
 

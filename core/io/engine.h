@@ -21,8 +21,8 @@ struct file_op {
 	void *owner;                      /* the issuer's                               */
 	uint64_t off;                     /* in the file                                */
 	void *buf;
-	uint32_t len;                     /* bytes, > 0                                 */
-	uint32_t write;                   /* 0 read, 1 write                            */
+	uint32_t len;   /* bytes, > 0                                 */
+	uint32_t write; /* 0 read, 1 write                            */
 	int32_t fd;
 	int32_t result;                   /* bytes moved (0: end of file), or -errno    */
 	uint32_t piece, piece_off;        /* the issuer's: which stretch this is        */

@@ -20,7 +20,7 @@ struct engine {
 	pthread_cond_t more;
 	struct file_op *head, **tail; /* [n_waiting], under lock          */
 	size_t n_waiting;
-	bool closing;                 /* under lock                       */
+	bool closing; /* under lock                       */
 	uint32_t n_threads, n_wanted;
 	pthread_t threads[THREADS_MAX];
 };
@@ -39,8 +39,8 @@ static void move_list(struct engine *engine, struct file_op *list)
 		if (list->work)
 			list->work(list);
 		else
-			list->result = file_move(list->fd, list->write, list->off, list->buf,
-						 list->len);
+			list->result =
+				file_move(list->fd, list->write, list->off, list->buf, list->len);
 		list->post.run = come_home;
 		loop_post(engine->loop, &list->post);
 		list = next;

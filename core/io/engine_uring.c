@@ -76,17 +76,17 @@ static int uring_open(struct sonde_loop *loop, const struct sonde_loop_options *
 	int r = setup(&engine->ring, options->depth);
 	if (r < 0) {
 		free(engine);
-		return sonde_error_set(err,
-				       r == -EPERM || r == -EACCES ? SONDE_E_NO_ACCESS
-								   : SONDE_E_UNSUPPORTED,
-				       "io_uring refused: %s%s", strerror(-r), remedy(-r));
+		return sonde_error_set(
+			err, r == -EPERM || r == -EACCES ? SONDE_E_NO_ACCESS : SONDE_E_UNSUPPORTED,
+			"io_uring refused: %s%s", strerror(-r), remedy(-r));
 	}
 	if (!has_moves(&engine->ring)) {
 		io_uring_queue_exit(&engine->ring);
 		free(engine);
-		return sonde_error_set(err, SONDE_E_UNSUPPORTED,
-				       "io_uring refused: this kernel's rings cannot read and write "
-				       "(needs 5.6)");
+		return sonde_error_set(
+			err, SONDE_E_UNSUPPORTED,
+			"io_uring refused: this kernel's rings cannot read and write "
+			"(needs 5.6)");
 	}
 	engine->backlog_tail = &engine->backlog;
 	*ret = engine;
@@ -115,9 +115,11 @@ static bool prepare(struct engine *engine, struct file_op *op)
 	if (!sqe)
 		return false;
 	if (op->write)
-		io_uring_prep_write(sqe, op->fd, (char *)op->buf + done, op->len - done, op->off + done);
+		io_uring_prep_write(sqe, op->fd, (char *)op->buf + done, op->len - done,
+				    op->off + done);
 	else
-		io_uring_prep_read(sqe, op->fd, (char *)op->buf + done, op->len - done, op->off + done);
+		io_uring_prep_read(sqe, op->fd, (char *)op->buf + done, op->len - done,
+				   op->off + done);
 	io_uring_sqe_set_data(sqe, op);
 	engine->unsent++;
 	return true;
@@ -165,7 +167,8 @@ static void completed(struct engine *engine, struct file_op *op, int32_t moved)
 		moved = 0;
 	else if (moved <= 0 || (uint32_t)moved >= op->len - done) {
 		/* An error behind bytes that came: report those, the issuer meets the error next. */
-		op->result = moved < 0 && op->result == 0 ? moved : op->result + (moved > 0 ? moved : 0);
+		op->result =
+			moved < 0 && op->result == 0 ? moved : op->result + (moved > 0 ? moved : 0);
 		op->done(op);
 		return;
 	}

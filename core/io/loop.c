@@ -23,9 +23,9 @@
 #include "io/request.h"
 
 #define DEPTH_DEFAULT 128u
-#define DEPTH_MAX     4096u
-#define DELAY_MAX     64u        /* passes a flush waits for ready work to end     */
-#define RETRY_NS      UINT64_C(1000000) /* the kernel was short of something: how soon again */
+#define DEPTH_MAX 4096u
+#define DELAY_MAX 64u              /* passes a flush waits for ready work to end     */
+#define RETRY_NS UINT64_C(1000000) /* the kernel was short of something: how soon again */
 
 static int store_open(struct sonde_loop *loop)
 {
@@ -183,8 +183,8 @@ void loop_post(struct sonde_loop *loop, struct loop_post *post)
 
 	do {
 		post->next = head;
-	} while (!atomic_compare_exchange_weak_explicit(&loop->posts, &head, post,
-							memory_order_release, memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&loop->posts, &head, post, memory_order_release, memory_order_relaxed));
 	if (!head)
 		signal_work(loop);
 }

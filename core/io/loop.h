@@ -62,7 +62,7 @@ struct sonde_loop {
 	struct sonde_timer *timers;              /* pairing heap, earliest at the root */
 	struct sonde_timer *new_timers;          /* started while timers fire          */
 	bool firing;
-	size_t n_timers, n_tasks, n_inflight;    /* what sonde_loop_run waits for      */
+	size_t n_timers, n_tasks, n_inflight; /* what sonde_loop_run waits for      */
 
 	_Atomic(struct loop_post *) posts; /* from any thread, newest first */
 	pthread_mutex_t fragments_lock;

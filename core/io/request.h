@@ -29,7 +29,7 @@ struct io_core {
 	uint32_t flags;                        /* enum io_flag                               */
 	struct loop_post post;                 /* carries it home from another thread        */
 	struct sonde_timer deadline;
-	uint32_t n_failed;                     /* io_finish: pieces with an error            */
+	uint32_t n_failed; /* io_finish: pieces with an error            */
 };
 _Static_assert(sizeof(struct io_core) <= sizeof(((struct sonde_io *)0)->core),
 	       "struct sonde_io keeps room for io_core");

@@ -8,8 +8,8 @@
 #include <sonde/plugin.h>
 
 /* A space whose bytes come from a connector. ops is the zero-padded copy of the plugin's table, kept. */
-int space_from_connector(struct sonde_loop *loop, const struct sonde_connector_ops *ops,
-			 void *conn, struct sonde_space **ret, struct sonde_error *err);
+int space_from_connector(struct sonde_loop *loop, const struct sonde_connector_ops *ops, void *conn,
+			 struct sonde_space **ret, struct sonde_error *err);
 
 /*
  * A space in front of below, by a layer plugin. The layer is opened here and closed with the

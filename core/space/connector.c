@@ -33,13 +33,13 @@ struct connector_space {
 	struct extents extents;
 	struct file_maps maps;
 	size_t hint;
-	bool guarded;                        /* copies may meet a truncated file           */
-	struct loop_flush resume;            /* runs when operations are free again        */
+	bool guarded;                             /* copies may meet a truncated file           */
+	struct loop_flush resume;                 /* runs when operations are free again        */
 	struct sonde_io *backlog, **backlog_tail; /* not sent, or not taken yet            */
-	struct sonde_io *working;            /* transfer: the batch a worker thread has    */
-	struct file_op work;                 /* ... and what carries it there and back     */
-	size_t n_taken;                      /* submit: requests the connector has         */
-	size_t took;                         /* ... and how many this offer gave it        */
+	struct sonde_io *working;                 /* transfer: the batch a worker thread has    */
+	struct file_op work;                      /* ... and what carries it there and back     */
+	size_t n_taken;                           /* submit: requests the connector has         */
+	size_t took;                              /* ... and how many this offer gave it        */
 	bool submitting;
 };
 
@@ -215,8 +215,8 @@ static void settle_by_pread(struct sonde_io *io, const struct stretch *s)
 
 	while (done < s->len) {
 		int32_t err;
-		int32_t moved = file_move(s->extent->fd, write, off + done, s->buf + done,
-					  s->len - done);
+		int32_t moved =
+			file_move(s->extent->fd, write, off + done, s->buf + done, s->len - done);
 		uint32_t len = judge(moved, write, off + done, s->len - done, &err);
 		settle(io, len, err);
 		done += len;
@@ -813,8 +813,8 @@ static int open_calls(struct connector_space *cs, struct sonde_error *err)
 	return SONDE_OK;
 }
 
-int space_from_connector(struct sonde_loop *loop, const struct sonde_connector_ops *ops,
-			 void *conn, struct sonde_space **ret, struct sonde_error *err)
+int space_from_connector(struct sonde_loop *loop, const struct sonde_connector_ops *ops, void *conn,
+			 struct sonde_space **ret, struct sonde_error *err)
 {
 	struct connector_space *cs = calloc(1, sizeof(*cs));
 	int r = SONDE_E_UNSUPPORTED;

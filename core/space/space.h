@@ -33,7 +33,7 @@ struct space_ops {
 struct sonde_space {
 	const struct space_ops *ops;
 	struct sonde_loop *loop;
-	struct loop_flush flush;             /* runs when the queue may leave         */
+	struct loop_flush flush; /* runs when the queue may leave         */
 	struct sonde_io *queue_head, **queue_tail;
 	struct sonde_space_stats stats;
 	bool resident; /* submit always finishes its requests before it returns       */

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define KEEP_MAX   1024u /* more than this many idle stacks go back to the system */
+#define KEEP_MAX 1024u /* more than this many idle stacks go back to the system */
 
 static size_t room(const struct stack *stack)
 {

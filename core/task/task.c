@@ -116,8 +116,7 @@ static void task_run(struct loop_ready *ready)
 		task_end(task);
 }
 
-int sonde_task_spawn(struct sonde_loop *loop, sonde_task_fn *fn, void *arg,
-		     struct sonde_task **ret)
+int sonde_task_spawn(struct sonde_loop *loop, sonde_task_fn *fn, void *arg, struct sonde_task **ret)
 {
 	struct thread_side *side = thread_side(loop);
 	struct sonde_task *task = calloc(1, sizeof(*task));

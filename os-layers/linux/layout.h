@@ -189,7 +189,7 @@ struct layout {
 	uint32_t vm_special_mapping; /* sizes                                    */
 	uint32_t desc_size, info_size, xa_node_size, upid_size, maple_node_size, rss_counter_size;
 	uint32_t log_record_size; /* struct printk_log, before v5.10        */
-	bool rss_percpu;             /* rss_stat is an array of percpu_counter   */
+	bool rss_percpu;          /* rss_stat is an array of percpu_counter   */
 };
 
 /*

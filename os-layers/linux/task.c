@@ -15,17 +15,17 @@
 #include "linux/pid_tree.h"
 
 /* linux v6.6 include/linux/sched.h */
-#define PF_KTHREAD        UINT64_C(0x00200000)
-#define PF_WQ_WORKER      UINT64_C(0x00000020)
-#define TASK_REPORT       0x7fu
-#define TASK_IDLE         0x402u
-#define TASK_RTLOCK_WAIT  0x1000u
-#define TASK_FROZEN       0x8000u
+#define PF_KTHREAD UINT64_C(0x00200000)
+#define PF_WQ_WORKER UINT64_C(0x00000020)
+#define TASK_REPORT 0x7fu
+#define TASK_IDLE 0x402u
+#define TASK_RTLOCK_WAIT 0x1000u
+#define TASK_FROZEN 0x8000u
 #define TASK_UNINTERRUPTIBLE 0x2u
 
-#define CMDLINE_MAX       (UINT64_C(1) << 20)   /* of one process             */
-#define CMDLINES_MAX      (UINT64_C(256) << 20) /* of all together            */
-#define PAGES_MAX         (UINT64_C(1) << 40)   /* more than 52 bits of bytes */
+#define CMDLINE_MAX (UINT64_C(1) << 20)    /* of one process             */
+#define CMDLINES_MAX (UINT64_C(256) << 20) /* of all together            */
+#define PAGES_MAX (UINT64_C(1) << 40)      /* more than 52 bits of bytes */
 
 /* linux v6.6 include/linux/mm_types_task.h: MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES. */
 enum { MM_FILE = 0, MM_ANON = 1, MM_SHMEM = 3 };
@@ -40,7 +40,8 @@ struct fetch {
 	uint32_t fields;
 	size_t n;
 	struct sonde_batch *batch;
-	struct plan task_plan, cred_plan, mm_plan, signal_plan, kthread_plan, worker_plan, file_plan;
+	struct plan task_plan, cred_plan, mm_plan, signal_plan, kthread_plan, worker_plan,
+		file_plan;
 	struct rows task, cred, mm, signal, kthread, worker, file;
 	uint32_t *parent_tgid;
 	int32_t *parent_err;
@@ -492,7 +493,7 @@ struct cmdline {
 	struct sonde_process *p;
 	struct sonde_space *space;
 	uint64_t start, len;
-	char *bytes;  /* [len], then [SONDE_PAGE_SIZE] of the second try */
+	char *bytes; /* [len], then [SONDE_PAGE_SIZE] of the second try */
 	int32_t err;
 };
 
@@ -714,8 +715,8 @@ static void keep(struct sonde_processes *list, enum os_tasks what, int32_t pid)
 		struct sonde_process *p = &list->items[i];
 		bool unreadable = p->missing & SONDE_PROCESS_IDENTITY && !p->pid;
 		if (!unreadable && !is_task(p)) {
-			LIST_DAMAGE(list, "the record at 0x%" PRIx64 " is no task (pid %d)", p->addr,
-				    p->pid);
+			LIST_DAMAGE(list, "the record at 0x%" PRIx64 " is no task (pid %d)",
+				    p->addr, p->pid);
 			continue;
 		}
 		if (unreadable)
@@ -803,16 +804,17 @@ int linux_process_root(struct linux_os *lx, int32_t pid, uint64_t *ret_root,
 		return r;
 	r = sonde_space_u64(lx->os.kernel_memory, task + lx->layout.task_mm.off, &mm);
 	if (r == SONDE_OK && !mm)
-		return sonde_error_set(err, SONDE_E_NOT_MAPPED,
-				       "linux: pid %d has no memory of its own: a kernel thread or a "
-				       "zombie",
-				       pid);
+		return sonde_error_set(
+			err, SONDE_E_NOT_MAPPED,
+			"linux: pid %d has no memory of its own: a kernel thread or a "
+			"zombie",
+			pid);
 	if (r == SONDE_OK)
 		r = sonde_space_u64(lx->os.kernel_memory, mm + lx->layout.mm_pgd.off, &pgd);
 	if (r < 0)
 		return sonde_error_set(err, r, "linux: pid %d: its mm: %s", pid, sonde_strerror(r));
 	if (!root_of_pgd(lx, pgd, ret_root))
-		return sonde_error_set(err, SONDE_E_CORRUPT, "linux: pid %d: its page table is at 0x%" PRIx64,
-				       pid, pgd);
+		return sonde_error_set(err, SONDE_E_CORRUPT,
+				       "linux: pid %d: its page table is at 0x%" PRIx64, pid, pgd);
 	return SONDE_OK;
 }

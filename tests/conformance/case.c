@@ -32,9 +32,15 @@ const struct test_case cases[] = {
 	{ "the last byte of all", R, { { UINT64_MAX, 1 } }, .absolute = 1 },
 	{ "no piece", R, { { 0, 0 } } },
 	{ "two pieces, one bad", R, { { 0x3000, 8 }, { 0x5000, 8 } } },
-	{ "overlapping pieces", R, { { 0x5000, 64 }, { 0x5010, 64 }, { 0x4ff0, 64 }, { 0x5000, 64 } } },
-	{ "the same piece four times", R, { { 0x8000, 8 }, { 0x8000, 8 }, { 0x8000, 8 }, { 0x8000, 8 } } },
-	{ "pieces that abut, backwards", R, { { 0x6030, 16 }, { 0x6020, 16 }, { 0x6010, 16 }, { 0x6000, 16 } } },
+	{ "overlapping pieces",
+	  R,
+	  { { 0x5000, 64 }, { 0x5010, 64 }, { 0x4ff0, 64 }, { 0x5000, 64 } } },
+	{ "the same piece four times",
+	  R,
+	  { { 0x8000, 8 }, { 0x8000, 8 }, { 0x8000, 8 }, { 0x8000, 8 } } },
+	{ "pieces that abut, backwards",
+	  R,
+	  { { 0x6030, 16 }, { 0x6020, 16 }, { 0x6010, 16 }, { 0x6000, 16 } } },
 	{ "ten thousand scattered pieces", R, .n = 10000, .rule = SCATTERED },
 	{ "a thousand descending pieces", R, .n = 1000, .rule = DESCENDING },
 	{ "a thousand times the same piece", R, .n = 1000, .rule = ALIKE },
@@ -46,7 +52,9 @@ const struct test_case cases[] = {
 	{ "write off the end", W, { { 0xfff8, 16 } } },
 	{ "write where the address space wraps", W, { { UINT64_MAX - 3, 8 } }, .absolute = 1 },
 	{ "write no piece", W, { { 0, 0 } } },
-	{ "write scattered pieces", W, { { 0xb000, 8 }, { 0x3000, 8 }, { 0xc004, 3 }, { 0x4000, 9 } } },
+	{ "write scattered pieces",
+	  W,
+	  { { 0xb000, 8 }, { 0x3000, 8 }, { 0xc004, 3 }, { 0x4000, 9 } } },
 	{ "all of what was written", R, { { 0, 0x10000 } } },
 };
 const unsigned n_cases = sizeof(cases) / sizeof(cases[0]);
@@ -70,9 +78,9 @@ static void piece_of(const struct test_case *c, uint32_t i, uint64_t *addr, uint
 		return;
 	}
 	*len = 1 + i % 24;
-	*addr = c->rule == SCATTERED ? (uint64_t)i * 40503 % (SUBJECT_SIZE + 64)
-	      : c->rule == DESCENDING ? SUBJECT_SIZE - 60 * (uint64_t)i
-				      : 0x2ffc;
+	*addr = c->rule == SCATTERED    ? (uint64_t)i * 40503 % (SUBJECT_SIZE + 64)
+		: c->rule == DESCENDING ? SUBJECT_SIZE - 60 * (uint64_t)i
+					: 0x2ffc;
 }
 
 /* What should become of one piece, byte by byte. */
@@ -85,8 +93,9 @@ static void expect(struct sonde_xfer *want, const struct sonde_xfer *x, uint32_t
 	for (uint32_t i = 0; i < x->len; i++) {
 		uint64_t addr = x->addr + i;
 		int there = addr >= x->addr && subject_has(subject, addr - subject->base);
-		int32_t err = !there ? SONDE_E_NOT_MAPPED
-			    : op == W && subject->read_only ? SONDE_E_READ_ONLY : 0;
+		int32_t err = !there                          ? SONDE_E_NOT_MAPPED
+			      : op == W && subject->read_only ? SONDE_E_READ_ONLY
+							      : 0;
 		if (op == R)
 			bytes[i] = err ? 0 : subject->model[addr - subject->base];
 		want->done += err == 0;
@@ -154,8 +163,8 @@ void run_fragment(struct sonde_io *io, const struct sonde_fragment *f)
 
 	if (f->piece >= io->n || f->off > io->xfers[f->piece].len ||
 	    f->len > io->xfers[f->piece].len - f->off || f->len == 0) {
-		snprintf(run->fault, sizeof(run->fault), "got a fragment of piece %u, %u bytes at %u",
-			 f->piece, f->len, f->off);
+		snprintf(run->fault, sizeof(run->fault),
+			 "got a fragment of piece %u, %u bytes at %u", f->piece, f->len, f->off);
 		return;
 	}
 	for (uint32_t i = 0; i < f->len; i++) {
@@ -183,8 +192,9 @@ static void check_piece(const struct run *run, uint32_t i, char *text, size_t ca
 
 	if (x->done != want->done || x->err != want->err || x->err_off != want->err_off) {
 		snprintf(text, cap,
-			 "piece %u (0x%llx, %u bytes): got %u bytes, %s at %u; want %u bytes, %s at %u", i,
-			 (unsigned long long)x->addr, x->len, x->done, sonde_error_name(x->err),
+			 "piece %u (0x%llx, %u bytes): got %u bytes, %s at %u; want %u bytes, %s "
+			 "at %u",
+			 i, (unsigned long long)x->addr, x->len, x->done, sonde_error_name(x->err),
 			 x->err_off, want->done, sonde_error_name(want->err), want->err_off);
 		return;
 	}
@@ -213,7 +223,8 @@ void run_check(const struct run *run, int32_t result, int fragments, char *text,
 	for (uint32_t i = 0; i < run->n && !*text; i++) {
 		for (uint32_t k = 0; k < run->xfers[i].len && !*text; k++) {
 			if (run->told[run->first[i] + k] != 1)
-				snprintf(text, cap, "piece %u, byte %u: got no fragment, want one", i, k);
+				snprintf(text, cap, "piece %u, byte %u: got no fragment, want one",
+					 i, k);
 		}
 	}
 }

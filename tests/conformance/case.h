@@ -9,7 +9,7 @@
 
 struct test_case {
 	const char *name;
-	uint32_t op;      /* enum sonde_io_op */
+	uint32_t op; /* enum sonde_io_op */
 	struct {
 		uint64_t addr; /* from the subject's base, or absolute */
 		uint32_t len;  /* 0: no piece                          */
@@ -27,11 +27,11 @@ struct run {
 	struct sonde_xfer *xfers; /* [n] given to the library                        */
 	struct sonde_xfer *want;  /* [n] done, err, err_off; buf: the bytes expected */
 	uint32_t n, op;
-	int32_t want_full;        /* pieces in full */
+	int32_t want_full; /* pieces in full */
 	uint8_t *bytes;
-	uint8_t *told;            /* per byte of all pieces: how often a fragment told it */
-	uint32_t *first;          /* [n] index of each piece's first byte in told         */
-	char fault[160];          /* of the fragments; "" where there is none             */
+	uint8_t *told;   /* per byte of all pieces: how often a fragment told it */
+	uint32_t *first; /* [n] index of each piece's first byte in told         */
+	char fault[160]; /* of the fragments; "" where there is none             */
 };
 
 int run_make(struct run *run, const struct test_case *c, struct subject *subject);

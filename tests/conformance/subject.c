@@ -31,7 +31,8 @@ const char *subject_missing(const struct subject *subject)
 		for (const char *at = folders; at && !found; at = strchr(at, ':')) {
 			char path[512];
 			at += *at == ':';
-			snprintf(path, sizeof(path), "%.*s/%s", (int)strcspn(at, ":"), at, files[i]);
+			snprintf(path, sizeof(path), "%.*s/%s", (int)strcspn(at, ":"), at,
+				 files[i]);
 			found = access(path, R_OK) == 0;
 		}
 		if (!found)
@@ -101,8 +102,8 @@ static void put(uint8_t *at, uint64_t value, int bytes)
 /* System V gABI, "Program Header": 56 bytes, those of a loadable stretch of physical memory. */
 static void put_load(uint8_t *ph, uint64_t off, uint64_t paddr, uint64_t len)
 {
-	put(ph, 1, 4);        /* p_type PT_LOAD */
-	put(ph + 8, off, 8);  /* p_offset       */
+	put(ph, 1, 4);       /* p_type PT_LOAD */
+	put(ph + 8, off, 8); /* p_offset       */
 	put(ph + 24, paddr, 8);
 	put(ph + 32, len, 8); /* p_filesz       */
 	put(ph + 40, len, 8); /* p_memsz        */
@@ -212,8 +213,8 @@ static int open_child(struct subject *subject, struct sonde_loop *loop, struct s
 /* ---- virtual memory over ram ------------------------------------------------------------------ */
 
 #define VIRTUAL_BASE UINT64_C(0x00007ffff0000000)
-#define RAM_SIZE     UINT64_C(0x100000)
-#define TABLES_AT    UINT64_C(0x80000)
+#define RAM_SIZE UINT64_C(0x100000)
+#define TABLES_AT UINT64_C(0x80000)
 
 /* Sixteen pages, each somewhere else in memory and the fourth nowhere, written through the space. */
 static int open_virtual(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
@@ -249,7 +250,8 @@ struct subject subjects[] = {
 	{ "ram, extents", "ram.so", NULL, open_ram, RAM, 0, 0 },
 	{ "ram, transfer", "ram.so", NULL, open_ram, RAM ",mode=transfer", 0, 0 },
 	{ "ram, submit", "ram.so", NULL, open_ram, RAM ",mode=submit", 0, 0 },
-	{ "ram, submit one at a time", "ram.so", NULL, open_ram, RAM ",mode=submit,take=1,seed=5", 0, 0 },
+	{ "ram, submit one at a time", "ram.so", NULL, open_ram, RAM ",mode=submit,take=1,seed=5",
+	  0, 0 },
 	{ "ram, read only", "ram.so", NULL, open_ram, RAM, 1, 0 },
 	{ "flat", "flat.so", NULL, open_flat, "flat", 0, 1 },
 	{ "flat, read only", "flat.so", NULL, open_flat, "flat", 1, 1 },
@@ -258,10 +260,13 @@ struct subject subjects[] = {
 	{ "process, itself", "process.so", NULL, open_self, "process", 0, 0 },
 	{ "process, a child", "process.so", NULL, open_child, "process", 0, 0 },
 	{ "virtual over ram, extents", "ram.so", NULL, open_virtual, "ram:1m", 0, 0 },
-	{ "virtual over ram, transfer", "ram.so", NULL, open_virtual, "ram:1m,mode=transfer", 0, 0 },
-	{ "virtual over ram, submit", "ram.so", NULL, open_virtual, "ram:1m,mode=submit,take=2", 0, 0 },
+	{ "virtual over ram, transfer", "ram.so", NULL, open_virtual, "ram:1m,mode=transfer", 0,
+	  0 },
+	{ "virtual over ram, submit", "ram.so", NULL, open_virtual, "ram:1m,mode=submit,take=2", 0,
+	  0 },
 	{ "delay before ram", "ram.so", "delay.so", open_ram, RAM "|delay,us=20", 0, 0 },
-	{ "delay before ram, submit", "ram.so", "delay.so", open_ram, RAM ",mode=submit|delay,us=20", 0, 0 },
+	{ "delay before ram, submit", "ram.so", "delay.so", open_ram,
+	  RAM ",mode=submit|delay,us=20", 0, 0 },
 	{ "virtual over delay", "ram.so", "delay.so", open_virtual, "ram:1m|delay,us=20", 0, 0 },
 };
 const unsigned n_subjects = sizeof(subjects) / sizeof(subjects[0]);

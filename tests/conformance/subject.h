@@ -12,25 +12,25 @@
 #include <stdint.h>
 
 #define SUBJECT_SIZE UINT64_C(0x10000)
-#define HOLE_ADDR    UINT64_C(0x3000)
-#define HOLE_LEN     UINT64_C(0x1000)
+#define HOLE_ADDR UINT64_C(0x3000)
+#define HOLE_LEN UINT64_C(0x1000)
 
 struct subject {
 	const char *name;
-	const char *plugin;   /* file that must be there: "ram.so"                           */
-	const char *also;     /* and this one, or NULL                                       */
+	const char *plugin; /* file that must be there: "ram.so"                           */
+	const char *also;   /* and this one, or NULL                                       */
 	int (*open)(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err);
-	const char *target;   /* what open makes of it: a target's name, with %s for path    */
-	int read_only;        /* opened so: what is there answers READ_ONLY to writes        */
-	int no_hole;          /* the format cannot have one                                  */
+	const char *target; /* what open makes of it: a target's name, with %s for path    */
+	int read_only;      /* opened so: what is there answers READ_ONLY to writes        */
+	int no_hole;        /* the format cannot have one                                  */
 
 	/* Made by open. */
 	struct sonde_space *space;
 	struct sonde_target *opened;
-	uint64_t base;        /* address of the first byte                                   */
-	uint8_t *model;       /* [SUBJECT_SIZE] what its bytes are, kept up by the cases     */
+	uint64_t base;  /* address of the first byte                                   */
+	uint8_t *model; /* [SUBJECT_SIZE] what its bytes are, kept up by the cases     */
 	char path[64];
-	void *memory;         /* process subjects: the region, and a guard on either side    */
+	void *memory; /* process subjects: the region, and a guard on either side    */
 	int child;
 };
 

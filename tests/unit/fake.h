@@ -141,8 +141,8 @@ static inline void fake_open(struct fake *fake, struct sonde_loop *loop, uint64_
 			     uint32_t ways)
 {
 	static const struct sonde_connector_ops base = { .size = sizeof(base),
-							  .close = fake_conn_close,
-							  .info = fake_info };
+							 .close = fake_conn_close,
+							 .info = fake_info };
 	struct sonde_connector_ops ops = base;
 
 	if (ways == SONDE_WAY_EXTENTS)

@@ -54,8 +54,9 @@ static void bad_arguments_are_refused(void **state)
 			 SONDE_E_BAD_ARG);
 	assert_int_equal(sonde_batch_add(f->batch, f->fakes[0].space, 0, &byte, 0, NULL),
 			 SONDE_E_BAD_ARG);
-	assert_int_equal(sonde_batch_add(f->batch, f->fakes[0].space, 0, &byte,
-					 (size_t)0x80000000u, NULL), SONDE_E_BAD_ARG);
+	assert_int_equal(
+		sonde_batch_add(f->batch, f->fakes[0].space, 0, &byte, (size_t)0x80000000u, NULL),
+		SONDE_E_BAD_ARG);
 	assert_int_equal(sonde_batch_run(f->batch), 0);
 }
 
@@ -67,8 +68,9 @@ static int add_many(struct fixture *f, uint8_t *bytes, int32_t *errs, int n)
 	for (int i = 0; i < n; i++) {
 		uint64_t addr = i % 7 ? (uint64_t)i * 16 % 65536 : 65536 + (uint64_t)i;
 		bad += i % 7 == 0;
-		assert_int_equal(sonde_batch_add(f->batch, f->fakes[i % 3].space, addr, &bytes[i], 1,
-						 i % 5 ? &errs[i] : NULL), 0);
+		assert_int_equal(sonde_batch_add(f->batch, f->fakes[i % 3].space, addr, &bytes[i],
+						 1, i % 5 ? &errs[i] : NULL),
+				 0);
 	}
 	return n - bad;
 }
@@ -176,12 +178,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(nothing_added_reads_nothing),
-		TEST(bad_arguments_are_refused),
-		TEST(each_space_is_asked_once),
-		TEST(a_task_runs_one_too),
-		TEST(only_one_task_at_a_time_has_it),
-		TEST(a_callback_is_refused_and_nothing_lost),
+		TEST(nothing_added_reads_nothing),    TEST(bad_arguments_are_refused),
+		TEST(each_space_is_asked_once),       TEST(a_task_runs_one_too),
+		TEST(only_one_task_at_a_time_has_it), TEST(a_callback_is_refused_and_nothing_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,8 +18,11 @@
 static char **objects;
 static int n_objects;
 
-#define PLACE(member) { #member, 8 * offsetof(struct fixture_thing, member), \
-			8 * sizeof(((struct fixture_thing *)0)->member) }
+#define PLACE(member)                                                                              \
+	{                                                                                          \
+#member, 8 * offsetof(struct fixture_thing, member),                               \
+			8 * sizeof(((struct fixture_thing *)0)->member)                            \
+	}
 
 static const struct {
 	const char *path;

@@ -8,7 +8,8 @@
 static void add(struct extents *extents, uint64_t addr, uint64_t len, int32_t err)
 {
 	struct sonde_extent e = {
-		.addr = addr, .len = len, .kind = SONDE_EXTENT_ABSENT, .err = err };
+		.addr = addr, .len = len, .kind = SONDE_EXTENT_ABSENT, .err = err
+	};
 	assert_int_equal(extents_add(extents, &e), 0);
 }
 
@@ -115,12 +116,15 @@ static void no_file_reaches_beyond_its_largest_offset(void **state)
 static void neighbours_of_one_kind_become_one(void **state)
 {
 	struct extents extents = { 0 };
-	struct sonde_extent a = { .addr = 0, .len = 16, .kind = SONDE_EXTENT_MEMORY, .ptr = MEMORY };
-	struct sonde_extent b = { .addr = 16,
-				  .len = 16,
-				  .kind = SONDE_EXTENT_MEMORY,
-				  .ptr = (char *)MEMORY + 16 };
-	struct sonde_extent c = { .addr = 32, .len = 16, .kind = SONDE_EXTENT_MEMORY, .ptr = MEMORY };
+	struct sonde_extent a = {
+		.addr = 0, .len = 16, .kind = SONDE_EXTENT_MEMORY, .ptr = MEMORY
+	};
+	struct sonde_extent b = {
+		.addr = 16, .len = 16, .kind = SONDE_EXTENT_MEMORY, .ptr = (char *)MEMORY + 16
+	};
+	struct sonde_extent c = {
+		.addr = 32, .len = 16, .kind = SONDE_EXTENT_MEMORY, .ptr = MEMORY
+	};
 
 	(void)state;
 	extents_add(&extents, &c);

@@ -182,11 +182,11 @@ static void find_refuses_every_truncation(void **state)
 		for (size_t len = 0; len <= image.len; len += len + 64 < image.end ? 61 : 1) {
 			uint8_t *copy = malloc(len + 1);
 			memcpy(copy, image.bytes, len);
-			int r = kallsyms_find(copy, len, image.va, plans[i].plan.word_size,
-					      &tables, &err);
+			int r = kallsyms_find(copy, len, image.va, plans[i].plan.word_size, &tables,
+					      &err);
 			if ((r == 0) != (len >= image.end))
-				fail_msg("%s: cut at %zu of %zu: %d", plans[i].name, len,
-					 image.end, r);
+				fail_msg("%s: cut at %zu of %zu: %d", plans[i].name, len, image.end,
+					 r);
 			free(copy);
 		}
 		free(image.bytes);
@@ -432,9 +432,9 @@ static void fetch_checks_the_count(void **state)
 		struct arena arena = { 0 };
 		struct sonde_error err;
 		memcpy(image_ptr(&image, image.at.num_syms), &counts[i], 4);
-		assert_int_equal(kallsyms_fetch(&image.at, 8, read_memory, &memory, &arena, &tables,
-						&err),
-				 SONDE_E_CORRUPT);
+		assert_int_equal(
+			kallsyms_fetch(&image.at, 8, read_memory, &memory, &arena, &tables, &err),
+			SONDE_E_CORRUPT);
 		assert_non_null(strstr(err.text, "num_syms"));
 		arena_finish(&arena);
 		free(image.bytes);

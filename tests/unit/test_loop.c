@@ -50,8 +50,7 @@ static void an_unknown_engine_is_refused(void **state)
 /* Options of an older, shorter caller: what it does not know is default. */
 static void options_grow(void **state)
 {
-	struct sonde_loop_options options = { .size = 8, .engine = SONDE_ENGINE_SYNC,
-					      .depth = 7 };
+	struct sonde_loop_options options = { .size = 8, .engine = SONDE_ENGINE_SYNC, .depth = 7 };
 	struct sonde_loop *loop;
 	const char *why = NULL;
 

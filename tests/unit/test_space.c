@@ -51,9 +51,8 @@ static void bad_pieces_touch_nothing(void **state)
 	for (uint32_t way = SONDE_WAY_EXTENTS; way <= SONDE_WAY_SUBMIT; way <<= 1) {
 		fake_open(&fake, *state, 4096, way);
 		for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-			struct sonde_xfer x[2] = {
-				piece(16, buf, 8), piece(0, bad[i].null ? NULL : buf, bad[i].len)
-			};
+			struct sonde_xfer x[2] = { piece(16, buf, 8),
+						   piece(0, bad[i].null ? NULL : buf, bad[i].len) };
 			struct sonde_io io = { .xfers = x, .n = 2, .done = (sonde_done_fn *)abort };
 			assert_int_equal(sonde_space_read(fake.space, x, 2), SONDE_E_BAD_ARG);
 			assert_int_equal(sonde_io_submit(fake.space, &io), SONDE_E_BAD_ARG);
@@ -195,10 +194,9 @@ static struct sonde_space *open_extents_of(struct sonde_loop *loop, void *conn,
 					   int (*extents)(void *, sonde_extent_fn *, void *,
 							  struct sonde_error *))
 {
-	struct sonde_connector_ops ops = { .size = sizeof(ops),
-					   .close = fake_conn_close,
-					   .info = fake_info,
-					   .extents = extents };
+	struct sonde_connector_ops ops = {
+		.size = sizeof(ops), .close = fake_conn_close, .info = fake_info, .extents = extents
+	};
 	struct sonde_space *space = NULL;
 	struct sonde_error err = { 0 };
 
@@ -444,8 +442,9 @@ static void requests_come_home_from_another_thread(void **state)
 	n_held = 0;
 	for (int i = 0; i < N; i++) {
 		x[i] = piece((uint64_t)i * 64, buf[i], 32);
-		watches[i].io = (struct sonde_io){
-			.xfers = &x[i], .n = 1, .fragment = i % 2 ? count_fragment : NULL };
+		watches[i].io = (struct sonde_io){ .xfers = &x[i],
+						   .n = 1,
+						   .fragment = i % 2 ? count_fragment : NULL };
 		watch_submit(&watches[i], fake.space);
 	}
 	sonde_loop_turn(*state);
@@ -550,8 +549,9 @@ static size_t take_nothing(struct fake *fake, struct sonde_io *const *ios, size_
 }
 
 /* Runs n_ios requests of one 16-byte piece; returns the sum of their results. */
-static int run_against(struct sonde_loop *loop, size_t (*submit)(struct fake *, struct sonde_io *const *, size_t),
-		       int n_ios, sonde_fragment_fn *fragment, struct sonde_xfer *x, uint8_t (*buf)[16])
+static int run_against(struct sonde_loop *loop,
+		       size_t (*submit)(struct fake *, struct sonde_io *const *, size_t), int n_ios,
+		       sonde_fragment_fn *fragment, struct sonde_xfer *x, uint8_t (*buf)[16])
 {
 	struct fake fake = { .submit = submit };
 	struct watch *watches = calloc((size_t)n_ios, sizeof(*watches));
@@ -618,8 +618,9 @@ static size_t tell_twice(struct fake *fake, struct sonde_io *const *ios, size_t 
 
 static size_t tell_outside(struct fake *fake, struct sonde_io *const *ios, size_t n)
 {
-	static const uint32_t bad[][2] = { { 0, 17 }, { 16, 1 }, { 17, 0 }, { 8, UINT32_MAX },
-					   { UINT32_MAX, 8 } };
+	static const uint32_t bad[][2] = {
+		{ 0, 17 }, { 16, 1 }, { 17, 0 }, { 8, UINT32_MAX }, { UINT32_MAX, 8 }
+	};
 
 	(void)fake;
 	for (size_t i = 0; i < n; i++) {
@@ -636,9 +637,8 @@ static size_t tell_outside(struct fake *fake, struct sonde_io *const *ios, size_
 
 static void a_broken_connector_never_succeeds(void **state)
 {
-	size_t (*const broken[])(struct fake *, struct sonde_io *const *, size_t) = {
-		drop_half, tell_twice, tell_outside
-	};
+	size_t (*const broken[])(struct fake *, struct sonde_io *const *,
+				 size_t) = { drop_half, tell_twice, tell_outside };
 	struct sonde_xfer x[4];
 	uint8_t buf[4][16];
 
@@ -679,10 +679,9 @@ struct file {
 static int file_extents(void *conn, sonde_extent_fn *fn, void *user, struct sonde_error *err)
 {
 	struct file *file = conn;
-	struct sonde_extent e = { .len = file->told,
-				  .kind = SONDE_EXTENT_FILE,
-				  .flags = file->flags,
-				  .fd = file->fd };
+	struct sonde_extent e = {
+		.len = file->told, .kind = SONDE_EXTENT_FILE, .flags = file->flags, .fd = file->fd
+	};
 
 	(void)err;
 	return fn(user, &e);
@@ -704,7 +703,8 @@ static int file_of(uint64_t size)
 
 static struct sonde_loop *engine_loop(uint32_t engine, uint32_t depth)
 {
-	struct sonde_loop_options options = { .size = sizeof(options), .engine = engine,
+	struct sonde_loop_options options = { .size = sizeof(options),
+					      .engine = engine,
 					      .depth = depth };
 	struct sonde_loop *loop = NULL;
 	struct sonde_error err;
@@ -807,7 +807,8 @@ static int two_file_extents(void *conn, sonde_extent_fn *fn, void *user, struct 
 	struct file *file = conn;
 	struct sonde_extent a = { .len = 8192, .kind = SONDE_EXTENT_FILE, .fd = file->fd };
 	struct sonde_extent b = {
-		.addr = 65536, .len = 65536, .kind = SONDE_EXTENT_FILE, .off = 4096, .fd = file->fd };
+		.addr = 65536, .len = 65536, .kind = SONDE_EXTENT_FILE, .off = 4096, .fd = file->fd
+	};
 	int r = fn(user, &a);
 
 	(void)err;
@@ -993,8 +994,8 @@ static void cancelled_waiter(struct sonde_loop *loop)
 	struct sonde_space *b = open_extents_of(loop, &file, file_extents);
 	struct sonde_space *c = open_extents_of(loop, &file, file_extents);
 	uint8_t buf[4][16];
-	struct sonde_xfer x[4] = { piece(0, buf[0], 16), piece(16, buf[1], 16), piece(32, buf[2], 16),
-				   piece(48, buf[3], 16) };
+	struct sonde_xfer x[4] = { piece(0, buf[0], 16), piece(16, buf[1], 16),
+				   piece(32, buf[2], 16), piece(48, buf[3], 16) };
 	struct watch w[3] = { { .io = { .xfers = x, .n = 2 } },
 			      { .io = { .xfers = x + 2, .n = 1 } },
 			      { .io = { .xfers = x + 3, .n = 1 } } };
@@ -1086,7 +1087,8 @@ static void counts_are_kept(void **state)
 {
 	struct fake fake = { 0 };
 	uint8_t buf[64];
-	struct sonde_xfer x[3] = { piece(0, buf, 10), piece(100, buf + 10, 20), piece(5000, buf, 5) };
+	struct sonde_xfer x[3] = { piece(0, buf, 10), piece(100, buf + 10, 20),
+				   piece(5000, buf, 5) };
 	struct sonde_space_stats stats;
 
 	for (uint32_t way = SONDE_WAY_EXTENTS; way <= SONDE_WAY_SUBMIT; way <<= 1) {

@@ -294,8 +294,7 @@ static void print_refuses_what_is_no_type(void **state)
 {
 	char text[8] = "xxxxxxx";
 
-	assert_int_equal(sonde_type_print(*state, UINT32_MAX, text, sizeof(text)),
-			 SONDE_E_BAD_ARG);
+	assert_int_equal(sonde_type_print(*state, UINT32_MAX, text, sizeof(text)), SONDE_E_BAD_ARG);
 	assert_string_equal(text, "");
 }
 

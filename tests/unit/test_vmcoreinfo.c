@@ -169,13 +169,14 @@ static void looks_like_wants_the_key_and_a_digit(void **state)
 	static const struct {
 		const char *first;
 		int want;
-	} cases[] = {
-		{ "OSRELEASE=6.1.0-", 1 },
-		{ "OSRELEASE=%s\nBUI", 0 }, /* the kernel's own format string */
-		{ "OSRELEASF=6.1.0-", 0 },
-		{ "\0SRELEASE=6.1.0-", 0 },
-		{ "NAME=x\nOSRELEASE", 0 },
-	};
+	} cases
+		[] = {
+			{ "OSRELEASE=6.1.0-", 1 },
+			{ "OSRELEASE=%s\nBUI", 0 }, /* the kernel's own format string */
+			{ "OSRELEASF=6.1.0-", 0 },
+			{ "\0SRELEASE=6.1.0-", 0 },
+			{ "NAME=x\nOSRELEASE", 0 },
+		};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_int_equal(vmcoreinfo_looks_like((const uint8_t *)cases[i].first),

@@ -16,11 +16,11 @@
 #include "arch/paging.h"
 #include "space/backed.h"
 
-#define MEMORY   (UINT64_C(64) << 20)
-#define N_BATCH  64u
-#define BATCHES  2000u /* of one round */
-#define ROUNDS   9
-#define PIECES   (N_BATCH * BATCHES)
+#define MEMORY (UINT64_C(64) << 20)
+#define N_BATCH 64u
+#define BATCHES 2000u /* of one round */
+#define ROUNDS 9
+#define PIECES (N_BATCH * BATCHES)
 
 struct bench {
 	struct sonde_loop *loop;
@@ -79,7 +79,8 @@ static void by_completion(struct bench *bench)
 	for (uint32_t b = 0; b < BATCHES;) {
 		for (uint32_t k = 0; k < FLIGHT && b < BATCHES; k++, b++) {
 			ios[k] = (struct sonde_io){ .xfers = bench->xfers + b * N_BATCH,
-						    .n = N_BATCH, .done = nothing };
+						    .n = N_BATCH,
+						    .done = nothing };
 			sonde_io_submit(bench->space, &ios[k]);
 		}
 		sonde_loop_turn(bench->loop);
@@ -186,14 +187,16 @@ static void set_addrs(struct bench *bench, uint64_t span)
 		random ^= random >> 7;
 		random ^= random << 17;
 		bench->addrs[i] = random % (span / 8) * 8;
-		bench->xfers[i] = (struct sonde_xfer){
-			.addr = bench->addrs[i], .buf = &bench->values[i], .len = 8 };
+		bench->xfers[i] = (struct sonde_xfer){ .addr = bench->addrs[i],
+						       .buf = &bench->values[i],
+						       .len = 8 };
 	}
 }
 
 static int open_all(struct bench *bench)
 {
-	struct sonde_connector_ops ops = { .size = sizeof(ops), .extents = tell,
+	struct sonde_connector_ops ops = { .size = sizeof(ops),
+					   .extents = tell,
 					   .close = close_nothing };
 
 	bench->memory = malloc(MEMORY);
@@ -233,7 +236,8 @@ static void run_rows(struct bench *bench, uint64_t span)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		double ns = best_ns(bench, rows[i].run);
 		floor_ns = i ? floor_ns : ns;
-		printf("  %-28s %7.1f ns a piece  %6.1f x memcpy\n", rows[i].name, ns, ns / floor_ns);
+		printf("  %-28s %7.1f ns a piece  %6.1f x memcpy\n", rows[i].name, ns,
+		       ns / floor_ns);
 	}
 }
 

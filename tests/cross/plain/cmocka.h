@@ -20,8 +20,14 @@ struct CMUnitTest {
 	int (*setup)(void **state);
 	int (*teardown)(void **state);
 };
-#define cmocka_unit_test(f) { #f, f, NULL, NULL }
-#define cmocka_unit_test_setup_teardown(f, setup, teardown) { #f, f, setup, teardown }
+#define cmocka_unit_test(f)                                                                        \
+	{                                                                                          \
+#f, f, NULL, NULL                                                                  \
+	}
+#define cmocka_unit_test_setup_teardown(f, setup, teardown)                                        \
+	{                                                                                          \
+#f, f, setup, teardown                                                             \
+	}
 
 #define print_message printf
 #define fail_msg(...)                                                                              \
@@ -38,14 +44,14 @@ struct CMUnitTest {
 			fail_msg("%s", text);                                                      \
 	} while (0)
 
-#define assert_true(c)               plain_check(c, #c)
-#define assert_false(c)              plain_check(!(c), "not: " #c)
-#define assert_null(p)               plain_check((p) == NULL, #p " is NULL")
-#define assert_non_null(p)           plain_check((p) != NULL, #p " is not NULL")
-#define assert_ptr_equal(a, b)       plain_check((a) == (b), #a " is " #b)
-#define assert_string_equal(a, b)    plain_check(strcmp(a, b) == 0, #a " is " #b)
+#define assert_true(c) plain_check(c, #c)
+#define assert_false(c) plain_check(!(c), "not: " #c)
+#define assert_null(p) plain_check((p) == NULL, #p " is NULL")
+#define assert_non_null(p) plain_check((p) != NULL, #p " is not NULL")
+#define assert_ptr_equal(a, b) plain_check((a) == (b), #a " is " #b)
+#define assert_string_equal(a, b) plain_check(strcmp(a, b) == 0, #a " is " #b)
 #define assert_memory_equal(a, b, n) plain_check(memcmp(a, b, n) == 0, #a " holds " #b)
-#define assert_int_not_equal(a, b)   plain_check((int64_t)(a) != (int64_t)(b), #a " is not " #b)
+#define assert_int_not_equal(a, b) plain_check((int64_t)(a) != (int64_t)(b), #a " is not " #b)
 #define assert_int_equal(a, b)                                                                     \
 	do {                                                                                       \
 		long long got_ = (long long)(a), want_ = (long long)(b);                           \
