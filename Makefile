@@ -62,6 +62,10 @@ check-cross:
 	ninja -C $(BUILD)-aarch64
 	$(MESON_TEST) -C $(BUILD)-aarch64 --suite unit
 
+# Numbers go with the machine: docs/performance.md says how to read them.
+bench: packages-check all
+	$(BUILD)/tools/bench/bench_core
+
 check-format:
 	git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
 
