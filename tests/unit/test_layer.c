@@ -86,16 +86,17 @@ struct fixture {
 static void open_over(struct fixture *f, uint32_t way)
 {
 	static const struct sonde_layer_ops ops = { .size = sizeof(ops),
-						     .open = filter_open,
-						     .close = filter_close,
-						     .submit = filter_submit };
+						    .open = filter_open,
+						    .close = filter_close,
+						    .submit = filter_submit };
 
 	memset(f, 0, sizeof(*f));
 	f->loop = loop_new(SONDE_ENGINE_SYNC, 0);
 	fake_open(&f->fake, f->loop, 1 << 20, way);
 	opening = &f->filter;
-	assert_int_equal(space_from_layer(f->loop, &ops, &space_host, NULL, f->fake.space,
-					  &f->space, NULL), 0);
+	assert_int_equal(
+		space_from_layer(f->loop, &ops, &space_host, NULL, f->fake.space, &f->space, NULL),
+		0);
 }
 
 static void close_all(struct fixture *f)
@@ -264,9 +265,9 @@ static void page_tables_behind_a_layer(void **state)
 static void a_layer_that_does_not_open_leaves_nothing(void **state)
 {
 	static const struct sonde_layer_ops ops = { .size = sizeof(ops),
-						     .open = filter_open,
-						     .close = filter_close,
-						     .submit = filter_submit };
+						    .open = filter_open,
+						    .close = filter_close,
+						    .submit = filter_submit };
 	struct fixture f;
 	struct sonde_space *second = NULL;
 	struct sonde_error err = { 0 };
