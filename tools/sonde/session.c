@@ -10,7 +10,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 enum { SYMBOL_REACH = 4 << 20 }; /* bytes: more than any object of a kernel takes */
 
@@ -97,10 +96,26 @@ static void space_stats(struct ctx *ctx, const char *name, const struct sonde_sp
 		 name, s.trips, s.pieces, s.bytes, s.failed);
 }
 
+/* VmHWM of proc(5): getrusage's figure is at least that of the program which started us. */
+static int peak_memory(uint64_t *ret)
+{
+	FILE *status = fopen("/proc/self/status", "re");
+	char line[256];
+	int found = 0;
+
+	while (status && !found && fgets(line, sizeof(line), status))
+		found = sscanf(line, "VmHWM: %" SCNu64, ret) == 1;
+	if (status)
+		fclose(status);
+	if (found)
+		*ret *= 1024;
+	return found;
+}
+
 void session_stats(struct ctx *ctx)
 {
-	struct rusage usage_self;
 	uint64_t us = (sonde_now_ns() - ctx->began_ns) / 1000;
+	uint64_t bytes;
 	char peak[24];
 
 	complain(ctx, "stats: time: %" PRIu64 ".%03" PRIu64 " ms", us / 1000, us % 1000);
@@ -116,8 +131,8 @@ void session_stats(struct ctx *ctx)
 		space_stats(ctx, "kernel memory", sonde_os_kernel_memory(ctx->os));
 	if (ctx->process)
 		space_stats(ctx, "process memory", ctx->process);
-	if (getrusage(RUSAGE_SELF, &usage_self) == 0) {
-		size_text(peak, (uint64_t)usage_self.ru_maxrss * 1024);
+	if (peak_memory(&bytes)) {
+		size_text(peak, bytes);
 		complain(ctx, "stats: peak memory: %s", peak);
 	}
 }
