@@ -163,6 +163,13 @@ static void add_slot(struct vm_op *op, uint64_t va, uint32_t len)
 
 static void fill_piece(struct vm_op *op, const struct sonde_xfer *x)
 {
+	int32_t stop = io_stop_code(op->fill_io);
+
+	if (stop) {
+		io_account(op->fill_io, op->fill_piece, op->fill_off, x->len - op->fill_off, stop);
+		op->fill_off = x->len;
+		return;
+	}
 	while (op->fill_off < x->len && op->n_slots < SLOTS_MAX) {
 		uint64_t va = x->addr + op->fill_off;
 		if (op->n_slots == op->cap && !op_grow(op))
@@ -292,6 +299,8 @@ static void step_level(struct vm_op *op)
 		if (!is_walking(slot))
 			continue;
 		slot->err = entry_error(op, slot->entry, &piece);
+		if (!slot->err)
+			slot->err = io_stop_code(slot->io); /* asked for between two trips */
 		if (!slot->err)
 			resolve(op, slot, op->entries[slot->entry]);
 		if (op->level == 0 && is_walking(slot))

@@ -81,8 +81,8 @@ void io_finish(struct sonde_io *io)
 	struct io_core *core = io_core(io);
 
 	io->result = count_full(io);
-	if (io->result < (int32_t)io->n && (core->flags & IO_ASKED_CANCEL))
-		io->result = core->flags & IO_TIMED_OUT ? SONDE_E_TIMED_OUT : SONDE_E_CANCELLED;
+	if (io->result < (int32_t)io->n && io_stop_code(io))
+		io->result = io_stop_code(io);
 	io_set_state(io, SONDE_IO_DONE);
 	core->complete(io);
 }
@@ -90,7 +90,7 @@ void io_finish(struct sonde_io *io)
 void io_finish_unsent(struct sonde_io *io)
 {
 	struct io_core *core = io_core(io);
-	int32_t err = core->flags & IO_TIMED_OUT ? SONDE_E_TIMED_OUT : SONDE_E_CANCELLED;
+	int32_t err = io_stop_code(io);
 
 	for (; core->piece < io->n; core->piece++, core->off = 0)
 		io_account(io, core->piece, core->off, io->xfers[core->piece].len - core->off, err);

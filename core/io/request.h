@@ -7,6 +7,7 @@
 #ifndef SONDE_IO_REQUEST_H
 #define SONDE_IO_REQUEST_H
 
+#include <sonde/error.h>
 #include <sonde/io.h>
 #include <sonde/loop.h>
 
@@ -37,6 +38,16 @@ _Static_assert(sizeof(struct io_core) <= sizeof(((struct sonde_io *)0)->core),
 static inline struct io_core *io_core(struct sonde_io *io)
 {
 	return (struct io_core *)(void *)io->core;
+}
+
+/* 0, or the code that what has not been moved yet gets: its owner or its deadline asked for the end. */
+static inline int32_t io_stop_code(struct sonde_io *io)
+{
+	uint32_t flags = io_core(io)->flags;
+
+	if (!(flags & IO_ASKED_CANCEL))
+		return 0;
+	return flags & IO_TIMED_OUT ? SONDE_E_TIMED_OUT : SONDE_E_CANCELLED;
 }
 
 /*

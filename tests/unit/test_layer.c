@@ -262,6 +262,50 @@ static void page_tables_behind_a_layer(void **state)
 	close_all(&f);
 }
 
+/* Five trips would be needed: the end asked for comes between two of them, and costs the other nothing. */
+static void a_walk_is_cancelled_between_two_trips(void **state)
+{
+	struct fixture f;
+	struct page_tables tables;
+	struct sonde_space *space;
+	uint8_t bytes[2] = { 1, 1 };
+	struct sonde_xfer x[2] = { { 0x1000, &bytes[0], 1, 0, 0, 0 },
+				   { 0x1001, &bytes[1], 1, 0, 0, 0 } };
+	struct sonde_io ios[2] = { { .xfers = &x[0], .n = 1, .done = done },
+				   { .xfers = &x[1], .n = 1, .done = done } };
+
+	(void)state;
+	open_over(&f, SONDE_WAY_EXTENTS);
+	tables_build(&tables, f.fake.bytes, f.fake.size, 0x80000, 4, "1000 4k 5000\n");
+	paging_space(f.space, paging_x86_64(4), tables.root, 0, &space);
+	f.filter.how = HOLD;
+	f.filter.timer.at_ns = 1;
+	n_done = 0;
+	assert_int_equal(sonde_io_submit(space, &ios[0]), 0);
+	assert_int_equal(sonde_io_submit(space, &ios[1]), 0);
+	while (f.filter.calls < 2)
+		sonde_loop_wait(f.loop, UINT64_MAX);
+	assert_int_equal(sonde_io_cancel(&ios[0]), 1);
+	sonde_loop_run(f.loop);
+	assert_int_equal(n_done, 2);
+	assert_int_equal(ios[0].result, SONDE_E_CANCELLED);
+	assert_int_equal(x[0].err, SONDE_E_CANCELLED);
+	assert_int_equal(bytes[0], 0);
+	assert_int_equal(ios[1].result, 1);
+	assert_int_equal(bytes[1], fake_byte(0x5001));
+	/* Alone, it needs no further trip. */
+	f.filter.calls = 0;
+	assert_int_equal(sonde_io_submit(space, &ios[0]), 0);
+	while (f.filter.calls < 1)
+		sonde_loop_wait(f.loop, UINT64_MAX);
+	sonde_io_cancel(&ios[0]);
+	sonde_loop_run(f.loop);
+	assert_int_equal(ios[0].result, SONDE_E_CANCELLED);
+	assert_int_equal(f.filter.calls, 1);
+	sonde_space_close(space);
+	close_all(&f);
+}
+
 static void a_layer_that_does_not_open_leaves_nothing(void **state)
 {
 	static const struct sonde_layer_ops ops = { .size = sizeof(ops),
@@ -290,6 +334,7 @@ int main(void)
 		cmocka_unit_test(half_forwarded_half_ended),
 		cmocka_unit_test(time_runs_out_while_a_layer_holds_it),
 		cmocka_unit_test(page_tables_behind_a_layer),
+		cmocka_unit_test(a_walk_is_cancelled_between_two_trips),
 		cmocka_unit_test(a_layer_that_does_not_open_leaves_nothing),
 	};
 
