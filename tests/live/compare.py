@@ -107,7 +107,8 @@ def process_list_faults(rows, truths, short=False):
     return texts
 
 
-TRUTH_KEYS = {"start": "start_ticks", "kernel_thread": "kthread", "args": "cmdline", "rss": "rss_kb"}
+TRUTH_KEYS = {"start": "start_ticks", "kernel_thread": "kthread", "args": "cmdline",
+              "rss": "rss_kb"}
 
 
 def shown(row, key):
@@ -211,5 +212,6 @@ def log_of(truth):
 
 
 def log_of_rows(rows):
-    return [(r["seq"], r["time_ns"] // 1000, r["level"], r["facility"], text_of(bytes_of(r["text"])))
+    return [(r["seq"], r["time_ns"] // 1000, r["level"], r["facility"],
+             text_of(bytes_of(r["text"])))
             for r in rows]

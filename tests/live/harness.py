@@ -61,8 +61,8 @@ class Result:
         return json.loads(self.out)
 
     def __str__(self):
-        return (f"{' '.join(self.words)}\nexit {self.code}\n--- stdout\n{shorten(text_of(self.out))}"
-                f"\n--- stderr\n{shorten(self.err)}")
+        return (f"{' '.join(self.words)}\nexit {self.code}\n--- stdout\n"
+                f"{shorten(text_of(self.out))}\n--- stderr\n{shorten(self.err)}")
 
 
 def run(*args, env=None, limit=RUN_LIMIT, **options):
@@ -76,7 +76,8 @@ def run(*args, env=None, limit=RUN_LIMIT, **options):
 
 def stats(result, space):
     """{"trips", "pieces", "bytes"} of a space, from what --stats said."""
-    found = re.search(r"stats: %s: (\d+) round trips, (\d+) pieces, (\d+) bytes" % space, result.err)
+    found = re.search(r"stats: %s: (\d+) round trips, (\d+) pieces, (\d+) bytes" % space,
+                      result.err)
     if not found:
         raise AssertionError(f"no statistics of '{space}'\n{result}")
     return dict(zip(("trips", "pieces", "bytes"), map(int, found.groups())))

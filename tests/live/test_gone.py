@@ -29,7 +29,8 @@ class KilledGuestTest(Case):
 
     def test_a_list_and_a_read_under_way_end_with_a_message_and_later_ones_say_who_is_gone(self):
         rows = self.expect(run("ps", self.guest.target(), "--json"), 0).rows
-        self.assertEqual(compare.process_list_faults(rows, [self.guest.truth, self.guest.tell()]), [])
+        truths = [self.guest.truth, self.guest.tell()]
+        self.assertEqual(compare.process_list_faults(rows, truths), [])
         # 20 ms a trip makes a list of seconds; the read fills its pipe and waits for the reader.
         words = ["ps", self.guest.target("|delay,ms=20"), "--json"], [
             "read", self.guest.target(), "0x100000", "400M", "--phys", "--raw"]
@@ -178,7 +179,8 @@ class CutDumpTest(Case):
             length = ram[2] + int(ram[4] * share) & ~7
             last = ram[3] + length - ram[2]
             with self.subTest(share), self.cut(length) as path:
-                result = run("read", path, hex(last - 4096), 8192, "--phys", "--json", limit=SECONDS)
+                result = run("read", path, hex(last - 4096), 8192, "--phys", "--json",
+                             limit=SECONDS)
                 self.expect_partial(result, "4096 of 8192 bytes")
                 good = b"".join(bytes.fromhex(r["data"]) for r in result.rows if r["data"])
                 self.assertEqual(good, self.image.read(last - 4096, 4096))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The same comparison on other kernels: 6.12 with five levels of tables, 5.10 with an old layout."""
+"""The same comparison on other kernels: 6.12 with five levels of tables, 5.10 with old layouts."""
 import test_compare
 import test_read
 import worlds

@@ -48,7 +48,8 @@ class DumpTest(Scale, Case):
             if b"__asan_" in program.read():
                 self.skipTest("a sanitizer's own memory counts too")
         runs = [run("ps", self.few.dump, "--stats") for _ in range(5)]
-        said = [re.search(r"stats: time: (\S+) ms[\s\S]*peak memory: ([\d.]+)M", r.err) for r in runs]
+        said = [re.search(r"stats: time: (\S+) ms[\s\S]*peak memory: ([\d.]+)M", r.err)
+                for r in runs]
         self.assertNotIn(None, said, str(runs[0]))
         peak = max(float(m[2]) for m in said)
         print(f"\n    {min(float(m[1]) for m in said)} ms, {peak} MiB ... ", end="")
