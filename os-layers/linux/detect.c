@@ -6,11 +6,11 @@
  *   1. what a processor runs on: its page-table root leads to the image, the image to
  *      its symbols, those to vmcoreinfo. A processor does not run on a remnant.
  *   2. the VMCOREINFO note
- *   3. every page of RAM that begins like vmcoreinfo; of those that pass, the one whose clock
- *      is latest
+ *   3. every page of RAM that begins like vmcoreinfo; of those that pass, one whose init_task is a
+ *      member of its own list, and of those the one whose clock is latest
  *
  * Proof: the tables map _stext, the banner agrees with OSRELEASE, vmcoreinfo_data points back to
- * the page, BTF parses, init_task is a member of its own list.
+ * the page, BTF parses.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -140,23 +140,21 @@ static int prove_banner(struct linux_os *lx, struct sonde_error *err)
 	return SONDE_OK;
 }
 
-/* A list of one's own: the neighbour behind points back. */
-static int prove_init_task(struct linux_os *lx, struct sonde_error *err)
+/*
+ * A list of one's own: the neighbour behind points back. In a kernel that runs it does not only where
+ * the list was damaged, and all the rest of it may still be read; so this decides between
+ * candidates and refuses none.
+ */
+static bool init_task_is_linked(struct linux_os *lx)
 {
 	uint64_t task, next, back;
 	uint32_t tasks = lx->layout.task_tasks.off;
 
 	if (!linux_symbol(lx, "init_task", &task))
-		return SONDE_OK; /* kernels without data symbols cannot be asked */
-	int r = sonde_space_u64(lx->os.kernel_memory, task + tasks, &next);
-	if (r == SONDE_OK)
-		r = sonde_space_u64(lx->os.kernel_memory, next + 8, &back);
-	if (r < 0)
-		return sonde_error_set(err, r, "init_task's list: %s", sonde_strerror(r));
-	if (back != task + tasks)
-		return sonde_error_set(err, SONDE_E_CORRUPT,
-				       "init_task is no member of its own list");
-	return SONDE_OK;
+		return true; /* kernels without data symbols cannot be asked */
+	return sonde_space_u64(lx->os.kernel_memory, task + tasks, &next) == SONDE_OK &&
+	       sonde_space_u64(lx->os.kernel_memory, next + 8, &back) == SONDE_OK &&
+	       back == task + tasks;
 }
 
 static bool same_build(const struct linux_os *lx, const struct vmlinux_id *id, char *own,
@@ -221,7 +219,7 @@ static int prove(struct detect *d, struct linux_os *lx, const struct image *imag
 	if (r == SONDE_OK)
 		r = layout_resolve(lx->os.types, &lx->layout, err);
 	if (r == SONDE_OK)
-		r = prove_init_task(lx, err);
+		lx->doubtful = !init_task_is_linked(lx);
 	return r;
 }
 
@@ -481,13 +479,20 @@ struct best {
 	uint32_t n_passed;
 };
 
-/* Of several that pass, the one that ran last: a remnant's clock stands still. */
+/* Of several that pass, the one whose task list is whole; of those the one that ran last. */
+static bool is_better(const struct best *best, const struct linux_os *lx, uint64_t clock)
+{
+	if (!best->lx || best->lx->doubtful != lx->doubtful)
+		return !best->lx || best->lx->doubtful;
+	return clock > best->clock; /* a remnant's clock stands still */
+}
+
 static void compare(struct best *best, struct linux_os *lx, uint64_t page)
 {
 	uint64_t clock = kernel_clock(lx);
 
 	best->n_passed++;
-	if (best->lx && clock <= best->clock) {
+	if (!is_better(best, lx, clock)) {
 		linux_free(lx);
 		return;
 	}

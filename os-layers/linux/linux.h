@@ -36,6 +36,7 @@ struct linux_os {
 	struct layout layout;
 	struct sonde_kernel kernel; /* strings in arena */
 	struct arena arena;
+	bool doubtful; /* init_task is no member of its own list: damage, or a remnant */
 	uint8_t *btf;
 	struct vmlinux *vmlinux; /* types from outside, NULL */
 };
