@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "arch/paging.h"
@@ -25,6 +26,8 @@
 struct bench {
 	struct sonde_loop *loop;
 	struct sonde_space *space, *virtual_space;
+	struct sonde_space *file, *virtual_file; /* the same bytes in a mapped file */
+	int fd;
 	uint8_t *memory;
 	uint64_t addrs[PIECES];
 	uint64_t values[PIECES];
@@ -63,6 +66,18 @@ static void by_virtual(struct bench *bench)
 {
 	for (uint32_t b = 0; b < BATCHES; b++)
 		sonde_space_read(bench->virtual_space, bench->xfers + b * N_BATCH, N_BATCH);
+}
+
+static void by_file(struct bench *bench)
+{
+	for (uint32_t b = 0; b < BATCHES; b++)
+		sonde_space_read(bench->file, bench->xfers + b * N_BATCH, N_BATCH);
+}
+
+static void by_virtual_file(struct bench *bench)
+{
+	for (uint32_t b = 0; b < BATCHES; b++)
+		sonde_space_read(bench->virtual_file, bench->xfers + b * N_BATCH, N_BATCH);
 }
 
 static void nothing(struct sonde_io *io)
@@ -160,6 +175,18 @@ static int tell(void *conn, sonde_extent_fn *fn, void *user, struct sonde_error 
 	return fn(user, &e);
 }
 
+static int tell_file(void *conn, sonde_extent_fn *fn, void *user, struct sonde_error *err)
+{
+	struct bench *bench = conn;
+	struct sonde_extent e = { .len = MEMORY,
+				  .kind = SONDE_EXTENT_FILE,
+				  .flags = SONDE_REGION_READ,
+				  .fd = bench->fd };
+
+	(void)err;
+	return fn(user, &e);
+}
+
 static void close_nothing(void *conn)
 {
 	(void)conn;
@@ -212,6 +239,23 @@ static int open_all(struct bench *bench)
 	return r;
 }
 
+/* As open_all, of a file that holds the same; its maps are read under guard. */
+static int open_file(struct bench *bench)
+{
+	struct sonde_connector_ops ops = { .size = sizeof(ops),
+					   .extents = tell_file,
+					   .close = close_nothing };
+
+	bench->fd = memfd_create("bench", 0);
+	if (bench->fd < 0 || write(bench->fd, bench->memory, MEMORY) != (ssize_t)MEMORY)
+		return SONDE_E_NO_MEMORY;
+	int r = space_from_connector(bench->loop, &ops, bench, &bench->file, NULL);
+	if (r == 0)
+		r = paging_space(bench->file, paging_x86_64(4), MEMORY - 3 * 4096, 0,
+				 &bench->virtual_file);
+	return r;
+}
+
 static const struct {
 	const char *name;
 	void (*run)(struct bench *);
@@ -222,6 +266,8 @@ static const struct {
 	{ "task door", by_task },
 	{ "sonde_batch", by_batch },
 	{ "virtual, blocking", by_virtual },
+	{ "mapped file, blocking", by_file },
+	{ "virtual over mapped file", by_virtual_file },
 	{ "blocking, one piece a call", by_blocking_single },
 	{ "task yield (two switches)", by_yield },
 };
@@ -245,12 +291,15 @@ int main(void)
 {
 	struct bench *bench = calloc(1, sizeof(*bench));
 
-	if (!bench || open_all(bench) < 0) {
+	if (!bench || open_all(bench) < 0 || open_file(bench) < 0) {
 		fprintf(stderr, "bench_core: out of memory\n");
 		return 1;
 	}
 	run_rows(bench, 256 << 10);      /* in the second-level cache  */
 	run_rows(bench, MEMORY - 65536); /* mostly out of every cache */
+	sonde_space_close(bench->virtual_file);
+	sonde_space_close(bench->file);
+	close(bench->fd);
 	sonde_space_close(bench->virtual_space);
 	sonde_space_close(bench->space);
 	sonde_loop_destroy(bench->loop);
