@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The inside of a space: one small table, and the queue that makes batches. Kinds of
- * spaces: backed.c (a connector's), layer.c (in front of another), ../arch/virtual.c (page tables).
+ * spaces: connector.c (a connector's), layer.c (in front of another), ../arch/virtual.c (page tables).
  *
  * To make one: embed struct sonde_space first, fill it with space_init, and see to it that every
  * request given to submit meets io_finish exactly once, on the loop's thread.

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of a connector's space, shared by connector.c (opening, and the two ways in which the
+ * connector moves bytes) and by_extents.c (the way in which we do).
+ *
+ * A request's cursor (io_core.piece, .off) is the next byte that has not been sent.
+ */
+#ifndef SONDE_SPACE_CONNECTOR_SPACE_H
+#define SONDE_SPACE_CONNECTOR_SPACE_H
+
+#include <sonde/plugin.h>
+#include <stdbool.h>
+
+#include "io/engine.h"
+#include "space/extents.h"
+#include "space/file_map.h"
+#include "space/space.h"
+
+struct connector_space {
+	struct sonde_space space;
+	struct sonde_connector_ops ops;
+	void *conn;
+	struct extents extents;
+	struct file_maps maps;
+	size_t hint;
+	bool guarded;                             /* copies may meet a truncated file           */
+	struct loop_flush resume;                 /* runs when operations are free again        */
+	struct sonde_io *backlog, **backlog_tail; /* not sent, or not taken yet            */
+	struct sonde_io *working;                 /* transfer: the batch a worker thread has    */
+	struct file_op work;                      /* ... and what carries it there and back     */
+	size_t n_taken;                           /* submit: requests the connector has         */
+	size_t took;                              /* ... and how many this offer gave it        */
+	bool submitting;
+};
+
+static inline struct connector_space *of_space(struct sonde_space *space)
+{
+	return (struct connector_space *)(void *)space;
+}
+
+static inline void backlog_add(struct connector_space *cs, struct sonde_io *io)
+{
+	io_core(io)->next = NULL;
+	*cs->backlog_tail = io;
+	cs->backlog_tail = &io_core(io)->next;
+}
+
+static inline struct sonde_io *backlog_take(struct connector_space *cs)
+{
+	struct sonde_io *io = cs->backlog;
+
+	if (!io)
+		return NULL;
+	cs->backlog = io_core(io)->next;
+	if (!cs->backlog)
+		cs->backlog_tail = &cs->backlog;
+	return io;
+}
+
+/* space_ops.submit where every stretch is served in the call. */
+void by_extents_inline(struct sonde_space *space, struct sonde_io *list);
+/* ... and where some go through the loop's engine; resume sends more of them. */
+void by_extents_engine(struct sonde_space *space, struct sonde_io *list);
+void by_extents_resume(struct loop_flush *flush);
+
+#endif
