@@ -60,7 +60,7 @@ check-cross:
 	[ -f $(BUILD)-aarch64/build.ninja ] || meson setup $(BUILD)-aarch64 \
 		--cross-file tests/cross/aarch64.ini
 	ninja -C $(BUILD)-aarch64
-	$(MESON_TEST) -C $(BUILD)-aarch64 --suite unit
+	$(MESON_TEST) -C $(BUILD)-aarch64 --suite cross --suite fuzz
 
 # Numbers go with the machine: docs/performance.md says how to read them.
 bench: packages-check all
