@@ -6,8 +6,8 @@
 #include <sonde/error.h>
 #include <sonde/plugin.h>
 
-/* bit s set: may go to s */
-static const uint8_t io_next[] = {
+/* bit s set: may go to s; only asserted, so unused where asserts are off */
+static const uint8_t io_next[] __attribute__((unused)) = {
 	[SONDE_IO_IDLE] = 1u << SONDE_IO_QUEUED,
 	[SONDE_IO_QUEUED] = 1u << SONDE_IO_IN_FLIGHT | 1u << SONDE_IO_DONE,
 	[SONDE_IO_IN_FLIGHT] = 1u << SONDE_IO_DONE,

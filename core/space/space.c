@@ -6,7 +6,6 @@
  */
 #include "space/space.h"
 
-#include <assert.h>
 #include <sonde/error.h>
 #include <sonde/task.h>
 #include <sonde/types.h>
@@ -258,14 +257,16 @@ int sonde_space_write(struct sonde_space *space, struct sonde_xfer *xfers, size_
 int sonde_task_read(struct sonde_task *self, struct sonde_space *space, struct sonde_xfer *xfers,
 		    size_t n)
 {
-	assert(self && self == space->loop->current);
+	if (!self || self != space->loop->current)
+		return SONDE_E_BAD_ARG;
 	return transfer(space, xfers, n, SONDE_IO_READ);
 }
 
 int sonde_task_write(struct sonde_task *self, struct sonde_space *space, struct sonde_xfer *xfers,
 		     size_t n)
 {
-	assert(self && self == space->loop->current);
+	if (!self || self != space->loop->current)
+		return SONDE_E_BAD_ARG;
 	return transfer(space, xfers, n, SONDE_IO_WRITE);
 }
 

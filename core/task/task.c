@@ -154,9 +154,16 @@ void task_unpark(struct sonde_task *task)
 	loop_add_ready(task->loop, &task->ready);
 }
 
+static bool is_running(const struct sonde_task *task)
+{
+	return task->loop->current == task;
+}
+
 int sonde_task_join(struct sonde_task *self, struct sonde_task *task)
 {
 	if (task->detached || task->joined || self == task)
+		return SONDE_E_BAD_ARG;
+	if (self && (!is_running(self) || self->loop != task->loop))
 		return SONDE_E_BAD_ARG;
 	task->joined = true;
 	if (!task->ended && self) {
@@ -186,6 +193,8 @@ void sonde_task_detach(struct sonde_task *task)
 
 int sonde_task_yield(struct sonde_task *self)
 {
+	if (!is_running(self))
+		return SONDE_E_BAD_ARG;
 	task_unpark(self);
 	task_park(self);
 	return SONDE_OK;
@@ -199,8 +208,10 @@ static void wake_sleeper(struct sonde_timer *timer)
 int sonde_task_sleep_until(struct sonde_task *self, uint64_t at_ns)
 {
 	struct sonde_timer timer = { .at_ns = at_ns, .fire = wake_sleeper, .user = self };
-	int r = sonde_timer_start(self->loop, &timer);
 
+	if (!is_running(self))
+		return SONDE_E_BAD_ARG;
+	int r = sonde_timer_start(self->loop, &timer);
 	if (r == SONDE_OK)
 		task_park(self);
 	return r;

@@ -135,6 +135,35 @@ static void joining_as_plain_code_inside_a_task_is_refused(void **state)
 	assert_int_equal(sonde_task_join(NULL, other), 5);
 }
 
+/* Whoever is not the task that runs cannot be suspended. */
+static int suspends_another(struct sonde_task *task, void *arg)
+{
+	struct sonde_task *other = *(struct sonde_task **)arg;
+
+	assert_int_equal(sonde_task_yield(other), SONDE_E_BAD_ARG);
+	assert_int_equal(sonde_task_sleep_until(other, 1), SONDE_E_BAD_ARG);
+	assert_int_equal(sonde_task_join(other, task), SONDE_E_BAD_ARG);
+	return 0;
+}
+
+static void only_the_running_task_is_suspended(void **state)
+{
+	struct fake fake = { 0 };
+	struct sonde_task *task, *other;
+	uint8_t byte;
+	struct sonde_xfer x = { 0, &byte, 1, 0, 0, 0 };
+
+	fake_open(&fake, *state, 4096, SONDE_WAY_TRANSFER);
+	sonde_task_spawn(*state, sleepy, NULL, &other);
+	sonde_task_spawn(*state, suspends_another, &other, &task);
+	assert_int_equal(sonde_task_yield(other), SONDE_E_BAD_ARG);
+	assert_int_equal(sonde_task_read(NULL, fake.space, &x, 1), SONDE_E_BAD_ARG);
+	assert_int_equal(sonde_task_write(other, fake.space, &x, 1), SONDE_E_BAD_ARG);
+	assert_int_equal(sonde_task_join(NULL, task), 0);
+	assert_int_equal(sonde_task_join(NULL, other), 5);
+	fake_close(&fake);
+}
+
 static char trace[64];
 static size_t n_trace;
 
@@ -444,6 +473,7 @@ int main(void)
 		TEST(a_task_joins_a_task),
 		TEST(detach_leaves_a_joined_task_to_its_joiner),
 		TEST(joining_as_plain_code_inside_a_task_is_refused),
+		TEST(only_the_running_task_is_suspended),
 		TEST(yield_lets_the_others_run),
 		TEST(sleepers_wake_in_order),
 		TEST(reads_of_parked_tasks_leave_as_one_batch),

@@ -3,9 +3,9 @@
  * The task door: stackful coroutines. Code inside a task reads like blocking code;
  * what N parked tasks asked for leaves as one batch when nothing else can run.
  *
- * A function that can suspend takes struct sonde_task * first. No lock, no signal mask
- * and no thread-local address may be held across such a call. Stacks are 64 KiB with a
- * guard page below: no large arrays on them.
+ * A function that can suspend takes struct sonde_task * first: the one that runs, else the
+ * answer is SONDE_E_BAD_ARG. No lock, no signal mask and no thread-local address may be held
+ * across such a call. Stacks are 64 KiB with a guard page below: no large arrays on them.
  */
 #ifndef SONDE_TASK_H
 #define SONDE_TASK_H
