@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What the black-box tests share: running the tool, images to run it on, the source tree."""
 import atexit
+import functools
+import glob
 import os
 import shutil
 import subprocess
@@ -39,6 +41,29 @@ def run(*args, exe=None, text=True, **options):
     if text:
         options["errors"] = "surrogateescape"
     return Result(subprocess.run(words, text=text, timeout=120, check=False, **options))
+
+
+@functools.lru_cache(maxsize=None)
+def reachable():
+    """Tool, library and plugins copied to where every user may run them; a build tree may lie in a
+    folder of root's. Gives the tool and the environment it needs."""
+    folder = tempfile.mkdtemp(prefix="sonde-reachable-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.chmod(folder, 0o755)
+    loaded = subprocess.run(["ldd", SONDE], capture_output=True, text=True, check=True).stdout
+    library = [words.split()[2] for words in loaded.splitlines() if "libsonde" in words]
+    plugins = [plugin for path in os.environ.get("SONDE_PLUGIN_PATH", "").split(":")
+               for plugin in glob.glob(os.path.join(path, "*.so"))]
+    for file in [SONDE, *library, *plugins]:
+        shutil.copy(file, folder)
+        os.chmod(os.path.join(folder, os.path.basename(file)), 0o755)
+    environment = dict(os.environ, LD_LIBRARY_PATH=folder, SONDE_PLUGIN_PATH=folder)
+    return os.path.join(folder, os.path.basename(SONDE)), environment
+
+
+def run_as_another_user(*args):
+    exe, environment = reachable()
+    return run(*args, exe=exe, env=environment, user=65534)
 
 
 def canned(*args, **options):
