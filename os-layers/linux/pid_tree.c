@@ -249,8 +249,10 @@ int pid_tree_tasks(struct linux_os *lx, enum os_tasks what, struct task_addrs *r
 				    sonde_strerror(tree), rest);
 	}
 	if (!ret->n)
-		return sonde_error_set(err, tree < 0 ? tree : SONDE_E_CORRUPT,
-				       "linux: neither the PID tree nor the task list can be read");
+		return sonde_error_set(
+			err, tree < 0 ? tree : SONDE_E_CORRUPT,
+			"linux: neither the PID tree nor the task list can be read: %s",
+			list->damage ? list->damage : "both are empty");
 	sort_unique(ret);
 	return SONDE_OK;
 }
