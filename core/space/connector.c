@@ -310,10 +310,10 @@ static int open_files(struct connector_space *cs, struct sonde_error *err)
 		cs->guarded = cs->maps.n > 0;
 	}
 	if (left == 0 || !loop->engine_ops) {
-		space_init(&cs->space, &inline_ops, loop, true);
+		space_init(&cs->space, &inline_ops, loop, &space_always);
 		return SONDE_OK;
 	}
-	space_init(&cs->space, &engine_space_ops, loop, false);
+	space_init(&cs->space, &engine_space_ops, loop, &space_never);
 	return SONDE_OK;
 }
 
@@ -338,11 +338,11 @@ static int open_calls(struct connector_space *cs, struct sonde_error *err)
 		return sonde_error_set(err, SONDE_E_UNSUPPORTED,
 				       "the connector has no way to move bytes");
 	if (!cs->ops.transfer)
-		space_init(&cs->space, &async_ops, loop, false);
+		space_init(&cs->space, &async_ops, loop, &space_never);
 	else if (loop->engine_ops == &engine_threads && loop->kind == SONDE_ENGINE_THREADS)
-		space_init(&cs->space, &transfer_threads_ops, loop, false);
+		space_init(&cs->space, &transfer_threads_ops, loop, &space_never);
 	else
-		space_init(&cs->space, &transfer_ops, loop, false);
+		space_init(&cs->space, &transfer_ops, loop, &space_never);
 	return SONDE_OK;
 }
 

@@ -88,7 +88,7 @@ int space_from_layer(struct sonde_loop *loop, const struct sonde_layer_ops *ops,
 
 	if (!layer)
 		return sonde_error_set(err, SONDE_E_NO_MEMORY, "layer: out of memory");
-	space_init(&layer->space, &layer_ops, loop, false);
+	space_init(&layer->space, &layer_ops, loop, &space_never);
 	layer->ops = *ops;
 	layer->below = below;
 	int r = ops->open(host, args, below, &layer->conn, err);

@@ -55,8 +55,10 @@ static void flush_queue(struct loop_flush *flush)
 	space->ops->submit(space, list);
 }
 
+const bool space_always = true, space_never = false;
+
 void space_init(struct sonde_space *space, const struct space_ops *ops, struct sonde_loop *loop,
-		bool resident)
+		const bool *resident)
 {
 	space->ops = ops;
 	space->loop = loop;
@@ -174,7 +176,7 @@ int space_issue(struct sonde_space *space, struct sonde_io *io,
 	if (r < 0)
 		return r;
 	*io_core(io) = (struct io_core){ .complete = complete };
-	if (space->resident)
+	if (*space->resident)
 		run_resident(space, io);
 	else
 		space_queue(space, io);
@@ -225,15 +227,17 @@ static int transfer(struct sonde_space *space, struct sonde_xfer *xfers, size_t 
 	io_core(&waiter.io)->complete = complete_waiter;
 	io_core(&waiter.io)->flags = 0;
 	io_core(&waiter.io)->piece = io_core(&waiter.io)->off = io_core(&waiter.io)->pending = 0;
-	if (space->resident) {
+	if (*space->resident) {
 		run_resident(space, &waiter.io);
-		return waiter.io.result;
+		if (waiter.done)
+			return waiter.io.result;
+	} else {
+		r = may_wait(loop);
+		if (r < 0)
+			return r;
+		space_queue(space, &waiter.io);
 	}
-	r = may_wait(loop);
-	if (r < 0)
-		return r;
 	waiter.task = loop->current;
-	space_queue(space, &waiter.io);
 	if (waiter.task)
 		task_park(waiter.task);
 	else

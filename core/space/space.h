@@ -36,11 +36,17 @@ struct sonde_space {
 	struct loop_flush flush; /* runs when the queue may leave         */
 	struct sonde_io *queue_head, **queue_tail;
 	struct sonde_space_stats stats;
-	bool resident; /* submit always finishes its requests before it returns       */
+	/*
+	 * A hint that may change between two batches: submit finishes its requests before it returns. A
+	 * space over another shares that one's; space_always and space_never are for the rest.
+	 */
+	const bool *resident;
 };
 
+extern const bool space_always, space_never;
+
 void space_init(struct sonde_space *space, const struct space_ops *ops, struct sonde_loop *loop,
-		bool resident);
+		const bool *resident);
 
 /* Put an already prepared request (core.complete set) into the queue. */
 void space_queue(struct sonde_space *space, struct sonde_io *io);
