@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory from the C library. */
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+void *mem_alloc(size_t n, size_t size)
+{
+	return calloc(n, size);
+}
+
+void *mem_resize(void *p, size_t n, size_t size)
+{
+	size_t total;
+
+	return __builtin_mul_overflow(n, size, &total) ? NULL : realloc(p, total);
+}
+
+void mem_release(void *p)
+{
+	free(p);
+}
