@@ -8,9 +8,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "arch/paging.h"
+#include "base/mem.h"
 
 #define TLB_SETS 256u
 

@@ -8,11 +8,11 @@
  */
 #include <sonde/error.h>
 #include <sonde/types.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "arch/paging.h"
 #include "arch/tlb.h"
+#include "base/mem.h"
+#include "base/sort.h"
 #include "space/space.h"
 
 #define SLOTS_MAX 16384u /* pages a window; a larger batch goes in several      */
@@ -65,33 +65,33 @@ struct vspace {
 
 static void op_free(struct vm_op *op)
 {
-	free(op->slots);
-	free(op->entries);
-	free(op->xfers);
-	free(op->run_slot);
-	free(op);
+	mem_release(op->slots);
+	mem_release(op->entries);
+	mem_release(op->xfers);
+	mem_release(op->run_slot);
+	mem_release(op);
 }
 
 /* Only the slots live across a growth; the other arrays are made anew at each step. */
 static bool op_grow(struct vm_op *op)
 {
 	uint32_t cap = op->cap ? op->cap * 4 : SLOTS_FEW;
-	uint64_t *entries = malloc(cap * sizeof(*entries));
-	struct sonde_xfer *xfers = malloc(cap * sizeof(*xfers));
-	uint32_t *run_slot = malloc(cap * sizeof(*run_slot));
+	uint64_t *entries = mem_resize(NULL, cap, sizeof(*entries));
+	struct sonde_xfer *xfers = mem_resize(NULL, cap, sizeof(*xfers));
+	uint32_t *run_slot = mem_resize(NULL, cap, sizeof(*run_slot));
 	struct slot *slots = NULL;
 
 	if (entries && xfers && run_slot)
-		slots = realloc(op->slots, cap * sizeof(*slots));
+		slots = mem_resize(op->slots, cap, sizeof(*slots));
 	if (!slots) {
-		free(entries);
-		free(xfers);
-		free(run_slot);
+		mem_release(entries);
+		mem_release(xfers);
+		mem_release(run_slot);
 		return false;
 	}
-	free(op->entries);
-	free(op->xfers);
-	free(op->run_slot);
+	mem_release(op->entries);
+	mem_release(op->xfers);
+	mem_release(op->run_slot);
 	op->slots = slots;
 	op->entries = entries;
 	op->xfers = xfers;
@@ -109,7 +109,7 @@ static struct vm_op *op_get(struct vspace *vs)
 		vs->n_spares--;
 		return op;
 	}
-	op = calloc(1, sizeof(*op));
+	op = mem_alloc(1, sizeof(*op));
 	if (!op)
 		return NULL;
 	op->vs = vs;
@@ -224,7 +224,7 @@ static void sort_slots(struct vm_op *op)
 		return;
 	for (uint32_t i = 1; i < op->n_slots; i++) {
 		if (op->slots[i].va < op->slots[i - 1].va) {
-			qsort(op->slots, op->n_slots, sizeof(*op->slots), by_va);
+			sort_items(op->slots, op->n_slots, sizeof(*op->slots), by_va);
 			return;
 		}
 	}
@@ -461,7 +461,7 @@ static struct sonde_io *split_by_op(struct sonde_io **list)
 static void refresh_tlb(struct vspace *vs)
 {
 	if (!vs->tlb && vs->seen_one)
-		vs->tlb = calloc(1, sizeof(*vs->tlb));
+		vs->tlb = mem_alloc(1, sizeof(*vs->tlb));
 	vs->seen_one = true;
 	if (!vs->tlb || !vs->tlb_ns)
 		return;
@@ -533,8 +533,8 @@ static void vspace_destroy(struct sonde_space *space)
 		op_free(vs->spares);
 		vs->spares = next;
 	}
-	free(vs->tlb);
-	free(vs);
+	mem_release(vs->tlb);
+	mem_release(vs);
 }
 
 static const struct space_ops vspace_ops = {
@@ -547,7 +547,7 @@ static const struct space_ops vspace_ops = {
 int paging_space(struct sonde_space *phys, const struct paging *paging, uint64_t root,
 		 uint64_t tlb_ns, struct sonde_space **ret)
 {
-	struct vspace *vs = calloc(1, sizeof(*vs));
+	struct vspace *vs = mem_alloc(1, sizeof(*vs));
 
 	if (!vs)
 		return SONDE_E_NO_MEMORY;

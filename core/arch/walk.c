@@ -2,10 +2,9 @@
 /* Walking page tables one address at a time, and all of a range. Reading many addresses: virtual.c. */
 #include <sonde/error.h>
 #include <sonde/types.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "arch/paging.h"
+#include "base/mem.h"
 
 #define TABLES_MAX (1u << 18) /* 1 GiB of tables maps 512 GiB of 4 KiB pages */
 
@@ -95,7 +94,7 @@ static int visit_table(struct visit *visit, uint32_t level, uint64_t table, uint
 {
 	const struct paging *paging = visit->paging;
 	size_t size = 8u * paging->entries[level];
-	uint8_t *bytes = malloc(size);
+	uint8_t *bytes = mem_resize(NULL, 1, size);
 	int r = 0;
 
 	if (!bytes)
@@ -116,7 +115,7 @@ static int visit_table(struct visit *visit, uint32_t level, uint64_t table, uint
 			r = visit_entry(visit, level, entry, sign_extend(paging, va), flags);
 	}
 out:
-	free(bytes);
+	mem_release(bytes);
 	return r;
 }
 

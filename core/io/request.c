@@ -2,9 +2,10 @@
 /* Requests: checking, accounting and the end of each. Moving their bytes is the engines' work. */
 #include "io/request.h"
 
-#include <assert.h>
 #include <sonde/error.h>
 #include <sonde/plugin.h>
+
+#include "base/ensure.h"
 
 /* bit s set: may go to s; only asserted, so unused where asserts are off */
 static const uint8_t io_next[] __attribute__((unused)) = {
@@ -16,7 +17,7 @@ static const uint8_t io_next[] __attribute__((unused)) = {
 
 void io_set_state(struct sonde_io *io, enum sonde_io_state state)
 {
-	assert(io->state <= SONDE_IO_DONE && (io_next[io->state] & 1u << state));
+	ENSURE(io->state <= SONDE_IO_DONE && (io_next[io->state] & 1u << state));
 	io->state = state;
 }
 

@@ -3,8 +3,9 @@
 #include <sonde/batch.h>
 #include <sonde/error.h>
 #include <stdbool.h>
-#include <stdlib.h>
 
+#include "base/mem.h"
+#include "base/sort.h"
 #include "space/space.h"
 #include "task/task.h"
 
@@ -35,7 +36,7 @@ struct sonde_batch {
 
 struct sonde_batch *sonde_batch_create(struct sonde_loop *loop)
 {
-	struct sonde_batch *batch = calloc(1, sizeof(*batch));
+	struct sonde_batch *batch = mem_alloc(1, sizeof(*batch));
 
 	if (batch)
 		batch->loop = loop;
@@ -46,21 +47,21 @@ void sonde_batch_destroy(struct sonde_batch *batch)
 {
 	if (!batch)
 		return;
-	free(batch->entries);
-	free(batch->xfers);
-	free(batch->ios);
-	free(batch);
+	mem_release(batch->entries);
+	mem_release(batch->xfers);
+	mem_release(batch->ios);
+	mem_release(batch);
 }
 
 static int grow(struct sonde_batch *batch)
 {
 	size_t cap = batch->cap ? 2 * batch->cap : 64;
-	struct entry *entries = realloc(batch->entries, cap * sizeof(*entries));
+	struct entry *entries = mem_resize(batch->entries, cap, sizeof(*entries));
 
 	if (!entries)
 		return SONDE_E_NO_MEMORY;
 	batch->entries = entries;
-	struct sonde_xfer *xfers = realloc(batch->xfers, cap * sizeof(*xfers));
+	struct sonde_xfer *xfers = mem_resize(batch->xfers, cap, sizeof(*xfers));
 	if (!xfers)
 		return SONDE_E_NO_MEMORY;
 	batch->xfers = xfers;
@@ -132,10 +133,10 @@ static void request_over(struct sonde_io *io)
 static int make_requests(struct sonde_batch *batch)
 {
 	if (!is_sorted(batch))
-		qsort(batch->entries, batch->n, sizeof(*batch->entries), by_space);
+		sort_items(batch->entries, batch->n, sizeof(*batch->entries), by_space);
 	size_t groups = count_groups(batch);
 	if (groups > batch->cap_ios) {
-		struct batch_io *ios = realloc(batch->ios, groups * sizeof(*ios));
+		struct batch_io *ios = mem_resize(batch->ios, groups, sizeof(*ios));
 		if (!ios)
 			return SONDE_E_NO_MEMORY;
 		batch->ios = ios;

@@ -3,8 +3,7 @@
 #ifndef SONDE_SPACE_IO_LIST_H
 #define SONDE_SPACE_IO_LIST_H
 
-#include <stdlib.h>
-
+#include "base/mem.h"
 #include "io/request.h"
 
 #define IO_LIST_SHORT 64u
@@ -32,11 +31,11 @@ static inline void io_list_whole(struct sonde_io *list,
 	for (struct sonde_io *io = list; io; io = io_core(io)->next)
 		n++;
 	if (n > IO_LIST_SHORT)
-		many = malloc(n * sizeof(struct sonde_io *));
+		many = mem_resize(NULL, n, sizeof(struct sonde_io *));
 	if (n <= IO_LIST_SHORT || many) {
 		io_list_fill(list, many ? many : few);
 		fn(arg, many ? many : few, n);
-		free(many);
+		mem_release(many);
 		return;
 	}
 	while (list) {

@@ -3,8 +3,8 @@
 #include "space/layer.h"
 
 #include <sonde/error.h>
-#include <stdlib.h>
 
+#include "base/mem.h"
 #include "space/backed.h"
 #include "space/io_list.h"
 #include "space/space.h"
@@ -70,7 +70,7 @@ static void layer_destroy(struct sonde_space *space)
 	struct layer *layer = (struct layer *)space;
 
 	layer->ops.close(layer->conn);
-	free(layer);
+	mem_release(layer);
 }
 
 static const struct space_ops layer_ops = {
@@ -84,7 +84,7 @@ int space_from_layer(struct sonde_loop *loop, const struct sonde_layer_ops *ops,
 		     const struct sonde_host *host, const struct sonde_args *args,
 		     struct sonde_space *below, struct sonde_space **ret, struct sonde_error *err)
 {
-	struct layer *layer = calloc(1, sizeof(*layer));
+	struct layer *layer = mem_alloc(1, sizeof(*layer));
 
 	if (!layer)
 		return sonde_error_set(err, SONDE_E_NO_MEMORY, "layer: out of memory");
@@ -93,7 +93,7 @@ int space_from_layer(struct sonde_loop *loop, const struct sonde_layer_ops *ops,
 	layer->below = below;
 	int r = ops->open(host, args, below, &layer->conn, err);
 	if (r < 0) {
-		free(layer);
+		mem_release(layer);
 		return r;
 	}
 	*ret = &layer->space;

@@ -7,7 +7,8 @@
 #include <sonde/io.h>
 #include <sonde/space.h>
 #include <sonde/types.h>
-#include <string.h>
+
+#include "base/mem.h"
 
 #define STEP (UINT32_C(1) << 30)
 
@@ -107,7 +108,7 @@ int sonde_space_string(struct sonde_space *space, uint64_t addr, char *buf, size
 		int r = sonde_space_read(space, &x, 1);
 		if (r < 0)
 			return r;
-		char *end = memchr(buf + used, 0, x.err_off);
+		char *end = mem_find(buf + used, 0, x.err_off);
 		if (end)
 			return (int)(end - buf);
 		if (x.err) {

@@ -3,7 +3,8 @@
 #include "task/switch.h"
 
 #include <stdint.h>
-#include <string.h>
+
+#include "base/mem.h"
 
 void sonde_switch_to(struct switch_context *from, struct switch_context *to);
 void sonde_switch_start(void);

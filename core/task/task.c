@@ -7,10 +7,10 @@
  */
 #include "task/task.h"
 
-#include <assert.h>
 #include <stdbool.h>
-#include <stdlib.h>
 
+#include "base/ensure.h"
+#include "base/mem.h"
 #include "io/loop.h"
 #include "task/stack.h"
 #include "task/switch.h"
@@ -40,13 +40,13 @@ static void thread_side_free(void *p)
 	struct thread_side *side = p;
 
 	stack_pool_finish(&side->pool);
-	free(side);
+	mem_release(side);
 }
 
 static struct thread_side *thread_side(struct sonde_loop *loop)
 {
 	if (!loop->stack_pool) {
-		struct thread_side *side = calloc(1, sizeof(*side));
+		struct thread_side *side = mem_alloc(1, sizeof(*side));
 		if (!side)
 			return NULL;
 		tools_thread_stack(&side->tools);
@@ -88,7 +88,7 @@ static void task_entry(void *arg)
 
 static void task_free(struct sonde_task *task)
 {
-	free(task);
+	mem_release(task);
 }
 
 static void task_end(struct sonde_task *task)
@@ -119,7 +119,7 @@ static void task_run(struct loop_ready *ready)
 int sonde_task_spawn(struct sonde_loop *loop, sonde_task_fn *fn, void *arg, struct sonde_task **ret)
 {
 	struct thread_side *side = thread_side(loop);
-	struct sonde_task *task = calloc(1, sizeof(*task));
+	struct sonde_task *task = mem_alloc(1, sizeof(*task));
 
 	if (!side || !task)
 		goto out;
@@ -139,13 +139,13 @@ int sonde_task_spawn(struct sonde_loop *loop, sonde_task_fn *fn, void *arg, stru
 		*ret = task;
 	return SONDE_OK;
 out:
-	free(task);
+	mem_release(task);
 	return SONDE_E_NO_MEMORY;
 }
 
 void task_park(struct sonde_task *self)
 {
-	assert(self->loop->current == self);
+	ENSURE(self->loop->current == self);
 	leave(self, 0);
 }
 

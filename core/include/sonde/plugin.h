@@ -17,10 +17,16 @@
 #include <sonde/space.h>
 #include <sonde/target.h>
 #include <sonde/types.h>
+#if __STDC_HOSTED__
 #include <string.h>
+#endif
 
 #ifdef __cplusplus
 extern "C" {
+#endif
+
+#if !__STDC_HOSTED__
+void *memset(void *at, int byte, size_t len); /* every compiler wants it, a libc or not */
 #endif
 
 /* Compared for equality; raised only when old binaries cannot work. */
