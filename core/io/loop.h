@@ -10,23 +10,18 @@
 #ifndef SONDE_IO_LOOP_H
 #define SONDE_IO_LOOP_H
 
-#include <pthread.h>
 #include <sonde/io.h>
 #include <sonde/loop.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "io/host.h"
+
 struct engine;
 struct engine_ops;
 struct file_op;
 struct sonde_task;
-
-/* Work that comes home from another thread; run is called on the loop's thread. */
-struct loop_post {
-	struct loop_post *next;
-	void (*run)(struct loop_post *post);
-};
 
 /* Something to run soon, in order: a task, a callback. */
 struct loop_ready {
@@ -41,15 +36,8 @@ struct loop_flush {
 	bool queued;
 };
 
-/* A fragment told by another thread, kept until the loop's own thread accounts for it. */
-struct loop_fragment {
-	struct sonde_io *io;
-	uint32_t piece, off, len;
-	int32_t err;
-};
-
 struct sonde_loop {
-	pthread_t owner;
+	struct loop_host *host;     /* the host's own, set where the loop is made       */
 	struct sonde_task *current; /* the task that runs, NULL in plain code            */
 	unsigned inside;            /* how deep in turn/callbacks: blocking is refused   */
 	void *switch_context;       /* task layer: where a suspending task goes back to  */
@@ -64,17 +52,8 @@ struct sonde_loop {
 	bool firing;
 	size_t n_timers, n_tasks, n_inflight; /* what sonde_loop_run waits for      */
 
-	_Atomic(struct loop_post *) posts; /* from any thread, newest first */
-	pthread_mutex_t fragments_lock;
-	struct loop_fragment *fragments; /* [n_fragments], room for cap_fragments */
-	size_t n_fragments, cap_fragments;
-	struct loop_fragment *spare_fragments; /* the other buffer, [cap_spare]        */
-	size_t cap_spare;
-	atomic_bool has_fragments;
-	int wake_fd; /* eventfd: something was posted                            */
-	int poll_fd; /* epoll over wake, engine and timer descriptors; -1 unused */
-	int timer_fd;
 	atomic_bool woken;  /* sonde_loop_wake was called; no wait has answered yet          */
+	bool embedded;      /* a foreign loop waits for us: host.h, loop_arm                 */
 	bool unsent;        /* the engine could not give the kernel all it has: try again    */
 	unsigned n_delayed; /* passes a flush has waited for ready work to end               */
 
@@ -87,22 +66,23 @@ struct sonde_loop {
 	struct loop_flush *op_waiters, **op_waiters_tail; /* who wants an operation */
 };
 
-static inline bool loop_is_here(const struct sonde_loop *loop)
-{
-	return pthread_equal(loop->owner, pthread_self());
-}
+/*
+ * A loop without engine and host, which whoever makes it sets; depth file operations, at most.
+ * SONDE_E_NO_MEMORY: finish it all the same.
+ */
+int loop_init(struct sonde_loop *loop, uint32_t depth);
+void loop_finish(struct sonde_loop *loop);
 
 /* Work or a timer was added: where that happens outside a turn, a foreign loop must see it. */
 void loop_changed(struct sonde_loop *loop);
 
 void loop_add_ready(struct sonde_loop *loop, struct loop_ready *ready);
 void loop_add_flush(struct sonde_loop *loop, struct loop_flush *flush);
-/* Any thread. */
-void loop_post(struct sonde_loop *loop, struct loop_post *post);
-/* Any thread but the loop's: account for a fragment before its request is posted; wakes the loop. */
-void loop_post_fragment(struct sonde_loop *loop, const struct loop_fragment *fragment);
 /* Call io->done from the loop, not from here. */
 void loop_add_done(struct sonde_loop *loop, struct sonde_io *io);
+
+/* Is there something to run without waiting? */
+bool loop_has_work(const struct sonde_loop *loop);
 
 /*
  * Turn, waiting for work if there is none, until *done. Plain code only.

@@ -6,17 +6,8 @@
 #include "io/loop.h"
 
 #include <sonde/error.h>
-#include <time.h>
 
 enum { CHILD, SIBLING, PREV, RUNNING };
-
-uint64_t sonde_now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 static struct sonde_timer *meld(struct sonde_timer *a, struct sonde_timer *b)
 {

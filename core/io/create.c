@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* Making a loop: options, the host's part, the engine. */
+#include <sonde/error.h>
+
+#include "base/mem.h"
+#include "io/engine.h"
+#include "io/loop.h"
+
+#define DEPTH_DEFAULT 128u
+#define DEPTH_MAX 4096u
+
+static uint32_t clamp_depth(uint32_t depth)
+{
+	if (depth == 0)
+		return DEPTH_DEFAULT;
+	return depth > DEPTH_MAX ? DEPTH_MAX : depth;
+}
+
+static void take_options(struct sonde_loop_options *own, const struct sonde_loop_options *given)
+{
+	if (given)
+		memcpy(own, given, given->size < sizeof(*own) ? given->size : sizeof(*own));
+	own->size = sizeof(*own);
+	own->depth = clamp_depth(own->depth);
+}
+
+int sonde_loop_create(const struct sonde_loop_options *options, struct sonde_loop **ret,
+		      struct sonde_error *err)
+{
+	struct sonde_loop_options own = { 0 };
+	struct sonde_loop *loop = mem_alloc(1, sizeof(*loop));
+	int r;
+
+	take_options(&own, options);
+	if (!loop)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, "loop: out of memory");
+	r = loop_init(loop, own.depth);
+	if (r < 0) {
+		sonde_error_set(err, r, "loop: out of memory");
+		goto out;
+	}
+	loop->kind = own.engine;
+	r = host_open(loop, err);
+	if (r < 0)
+		goto out;
+	r = engine_open(loop, &own, &loop->engine_ops, &loop->engine, loop->why, sizeof(loop->why),
+			err);
+	if (r < 0)
+		goto out;
+	*ret = loop;
+	return SONDE_OK;
+out:
+	sonde_loop_destroy(loop);
+	return r;
+}
+
+void sonde_loop_destroy(struct sonde_loop *loop)
+{
+	if (!loop)
+		return;
+	if (loop->engine)
+		loop->engine_ops->close(loop->engine);
+	host_close(loop);
+	loop_finish(loop);
+	mem_release(loop);
+}
+
+const char *sonde_loop_engine(const struct sonde_loop *loop, const char **ret_why)
+{
+	if (ret_why)
+		*ret_why = loop->why;
+	if (loop->engine_ops)
+		return loop->engine_ops->name;
+	return loop->kind == SONDE_ENGINE_SYNC ? "sync" : "direct";
+}

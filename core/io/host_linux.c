@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A loop on Linux: an eventfd ends its sleep, posts and fragments come from other threads, and in a foreign
+ * loop one epoll descriptor stands for all there is to wait for.
+ */
+#include "io/host.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sonde/error.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "io/engine.h"
+#include "io/loop.h"
+#include "io/request.h"
+
+struct loop_host {
+	pthread_t owner;
+	_Atomic(struct loop_post *) posts; /* from any thread, newest first */
+	pthread_mutex_t fragments_lock;
+	struct loop_fragment *fragments; /* [n_fragments], room for cap_fragments */
+	size_t n_fragments, cap_fragments;
+	struct loop_fragment *spare_fragments; /* the other buffer, [cap_spare]        */
+	size_t cap_spare;
+	atomic_bool has_fragments;
+	int wake_fd; /* eventfd: something was posted                            */
+	int poll_fd; /* epoll over wake, engine and timer descriptors; -1 unused */
+	int timer_fd;
+};
+
+int host_open(struct sonde_loop *loop, struct sonde_error *err)
+{
+	struct loop_host *host = calloc(1, sizeof(*host));
+
+	if (!host)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, "loop: out of memory");
+	loop->host = host;
+	host->owner = pthread_self();
+	host->poll_fd = host->timer_fd = -1;
+	pthread_mutex_init(&host->fragments_lock, NULL);
+	host->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (host->wake_fd < 0)
+		return sonde_error_os(err, errno, "loop: eventfd");
+	return SONDE_OK;
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void host_close(struct sonde_loop *loop)
+{
+	struct loop_host *host = loop->host;
+
+	if (!host)
+		return;
+	close_fd(host->wake_fd);
+	close_fd(host->poll_fd);
+	close_fd(host->timer_fd);
+	pthread_mutex_destroy(&host->fragments_lock);
+	free(host->fragments);
+	free(host->spare_fragments);
+	free(host);
+}
+
+/* ---- from other threads ------------------------------------------------------------------ */
+
+bool loop_is_here(const struct sonde_loop *loop)
+{
+	return pthread_equal(loop->host->owner, pthread_self());
+}
+
+static void signal_work(struct loop_host *host)
+{
+	uint64_t one = 1;
+	int saved = errno;
+	ssize_t r = write(host->wake_fd, &one, sizeof(one));
+
+	(void)r; /* EAGAIN: the counter is full, so it is readable already */
+	errno = saved;
+}
+
+void sonde_loop_wake(struct sonde_loop *loop)
+{
+	atomic_store(&loop->woken, true);
+	signal_work(loop->host);
+}
+
+void loop_post(struct sonde_loop *loop, struct loop_post *post)
+{
+	struct loop_host *host = loop->host;
+	struct loop_post *head = atomic_load_explicit(&host->posts, memory_order_relaxed);
+
+	do {
+		post->next = head;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&host->posts, &head, post, memory_order_release, memory_order_relaxed));
+	if (!head)
+		signal_work(host);
+}
+
+void loop_post_fragment(struct sonde_loop *loop, const struct loop_fragment *fragment)
+{
+	struct loop_host *host = loop->host;
+
+	pthread_mutex_lock(&host->fragments_lock);
+	if (host->n_fragments == host->cap_fragments) {
+		size_t cap = host->cap_fragments ? 2 * host->cap_fragments : 64;
+		void *grown = realloc(host->fragments, cap * sizeof(*host->fragments));
+		if (grown) {
+			host->fragments = grown;
+			host->cap_fragments = cap;
+		}
+	}
+	/* Without room the stretch is never told, and io_finish makes its piece an error. */
+	if (host->n_fragments < host->cap_fragments)
+		host->fragments[host->n_fragments++] = *fragment;
+	bool first = !atomic_exchange_explicit(&host->has_fragments, true, memory_order_relaxed);
+	pthread_mutex_unlock(&host->fragments_lock);
+	if (first)
+		signal_work(host);
+}
+
+/* ---- at home ------------------------------------------------------------------------------- */
+
+/* Two buffers change places, so that no lock is held while watchers are told. */
+static int account_fragments(struct loop_host *host)
+{
+	if (!atomic_load_explicit(&host->has_fragments, memory_order_relaxed))
+		return 0;
+	pthread_mutex_lock(&host->fragments_lock);
+	struct loop_fragment *told = host->fragments;
+	size_t n = host->n_fragments, cap = host->cap_fragments;
+	host->fragments = host->spare_fragments;
+	host->cap_fragments = host->cap_spare;
+	host->n_fragments = 0;
+	atomic_store_explicit(&host->has_fragments, false, memory_order_relaxed);
+	pthread_mutex_unlock(&host->fragments_lock);
+	host->spare_fragments = told;
+	host->cap_spare = cap;
+	for (size_t i = 0; i < n; i++)
+		io_account(told[i].io, told[i].piece, told[i].off, told[i].len, told[i].err);
+	return n > 0;
+}
+
+static struct loop_post *take_posts(struct loop_host *host)
+{
+	struct loop_post *newest, *oldest = NULL;
+
+	if (!atomic_load_explicit(&host->posts, memory_order_relaxed))
+		return NULL;
+	newest = atomic_exchange_explicit(&host->posts, NULL, memory_order_acquire);
+	while (newest) {
+		struct loop_post *next = newest->next;
+		newest->next = oldest;
+		oldest = newest;
+		newest = next;
+	}
+	return oldest;
+}
+
+int loop_run_posts(struct sonde_loop *loop)
+{
+	struct loop_post *post = take_posts(loop->host);
+	/* A request's fragments were told before it was posted, so they are all here. */
+	int ran = account_fragments(loop->host);
+
+	while (post) {
+		struct loop_post *next = post->next;
+		post->run(post);
+		post = next;
+		ran++;
+	}
+	return ran;
+}
+
+/* ---- waiting ------------------------------------------------------------------------------- */
+
+static int engine_fd(const struct sonde_loop *loop)
+{
+	const struct engine_ops *ops = loop->engine_ops;
+
+	return ops && ops->fd && loop->ops_in_use ? ops->fd(loop->engine) : -1;
+}
+
+void loop_disarm(struct sonde_loop *loop)
+{
+	uint64_t count;
+	ssize_t r = read(loop->host->wake_fd, &count, sizeof(count));
+
+	(void)r; /* EAGAIN: nobody woke us */
+}
+
+void loop_sleep(struct sonde_loop *loop, uint64_t timeout_ns)
+{
+	struct pollfd fds[2] = { { .fd = loop->host->wake_fd, .events = POLLIN },
+				 { .fd = engine_fd(loop), .events = POLLIN } };
+	struct timespec ts, *limit = NULL;
+
+	if (timeout_ns != UINT64_MAX) {
+		ts.tv_sec = (time_t)(timeout_ns / 1000000000u);
+		ts.tv_nsec = (long)(timeout_ns % 1000000000u);
+		limit = &ts;
+	}
+	ppoll(fds, 2, limit, NULL);
+	if (fds[0].revents & POLLIN)
+		loop_disarm(loop);
+}
+
+/* ---- embedding ---------------------------------------------------------------------------- */
+
+static int watch(int poll_fd, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+
+	return epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+static int poll_open(struct sonde_loop *loop)
+{
+	const struct engine_ops *ops = loop->engine_ops;
+	struct loop_host *host = loop->host;
+
+	host->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	host->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (host->timer_fd < 0 || host->poll_fd < 0)
+		return SONDE_E_IO;
+	if (watch(host->poll_fd, host->wake_fd) || watch(host->poll_fd, host->timer_fd))
+		return SONDE_E_IO;
+	if (ops && ops->fd && watch(host->poll_fd, ops->fd(loop->engine)))
+		return SONDE_E_IO;
+	return SONDE_OK;
+}
+
+void loop_arm(struct sonde_loop *loop)
+{
+	uint64_t next = timers_next(loop);
+	struct itimerspec when = { 0 };
+
+	if (next != UINT64_MAX) {
+		when.it_value.tv_sec = (time_t)(next / 1000000000u);
+		when.it_value.tv_nsec = (long)(next % 1000000000u);
+		if (next == 0)
+			when.it_value.tv_nsec = 1; /* all zero would disarm it */
+	}
+	timerfd_settime(loop->host->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+	if (loop_has_work(loop))
+		signal_work(loop->host);
+}
+
+int sonde_loop_fd(struct sonde_loop *loop)
+{
+	struct loop_host *host = loop->host;
+
+	if (!loop->embedded && poll_open(loop) < 0) {
+		close_fd(host->timer_fd);
+		close_fd(host->poll_fd);
+		host->timer_fd = host->poll_fd = -1;
+		return SONDE_E_IO;
+	}
+	loop->embedded = true;
+	loop_arm(loop);
+	return host->poll_fd;
+}
