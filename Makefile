@@ -64,6 +64,7 @@ check-cross:
 
 # Numbers go with the machine: docs/performance.md says how to read them.
 bench: packages-check all
+	@tools/bench/bench.py $(BUILD)
 	$(BUILD)/tools/bench/bench_core
 
 check-format:

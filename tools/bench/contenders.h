@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* Every array of contenders, each ended by one without a name; contenders.c looks through them. */
+#ifndef BENCH_CONTENDERS_H
+#define BENCH_CONTENDERS_H
+
+#include "bench.h"
+
+extern const struct contender contenders_ours[];  /* ours.c      */
+extern const struct contender contenders_pread[]; /* ref_pread.c */
+extern const struct contender contenders_mmap[];  /* ref_mmap.c  */
+extern const struct contender contenders_uring[]; /* ref_uring.c */
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* A loop of some engine with the bench file open as a target: kept with the file, by its engine. */
+#ifndef BENCH_OURS_H
+#define BENCH_OURS_H
+
+#include <sonde/loop.h>
+#include <sonde/space.h>
+#include <sonde/target.h>
+
+#include "bench.h"
+
+struct ours {
+	struct sonde_loop *loop;
+	struct sonde_target *target;
+	struct sonde_space *space;
+};
+
+/* Open a target by name. Returns 0; BENCH_SKIPPED where the engine is not to be had; -errno, said. */
+int ours_create(const struct contender *contender, const char *engine, const char *target,
+		struct ours **ret);
+void ours_destroy(struct ours *ours); /* NULL is allowed */
+
+/* As the errno nearest to a code of ours, below zero. */
+int ours_errno(int code);
+
+#endif

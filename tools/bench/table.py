@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""The figures as a table. TARGETS says what has to come out; all other rows are there to compare."""
+
+# Case: ("ratio", at least) or ("ours", at most, in the row's unit).
+TARGETS = {
+    "uring.rand.256.qd256": ("ratio", 0.95),
+    "uring.rand.4096.qd256": ("ratio", 0.95),
+    "auto.rand.256.qd1": ("ratio", 0.95),
+    "auto.rand.1": ("ratio", 0.85),
+    "auto.rand.256": ("ratio", 0.85),
+    "auto.rand.4096": ("ratio", 0.85),
+    "auto.rand.65536": ("ratio", 0.85),
+    "uring.seq.1.completions": ("ratio", 10),
+    "uring.seq.1.tasks": ("ratio", 5),
+    "uring.cold.4096.qd256": ("ratio", 0.95),
+    "uring.hot.256.cpu": ("ratio", 1 / 1.05),
+    "ram.8.completion": ("ours", 15),
+    "ram.8.blocking": ("ours", 12),
+    "layer.remap": ("ours", 10),
+    "task.switch": ("ours", 20),
+    "task.parked": ("ours", 9216),
+    "threads.rand.4096.qd64": ("ratio", 1),
+    "uring.syscalls": ("ours", 80),
+}
+
+HEAD = ("case", "ours", "", "reference", "theirs", "ratio", "target", "met")
+
+
+def met(row):
+    """True, False, or None where nothing has to come out."""
+    kind, limit = TARGETS.get(row["case"], (None, None))
+    if kind is None:
+        return None
+    return row["ratio"] >= limit if kind == "ratio" else row["ours"] <= limit
+
+
+def target(row):
+    kind, limit = TARGETS.get(row["case"], (None, None))
+    return {None: "", "ratio": f">= {limit and round(limit, 2)} x",
+            "ours": f"<= {limit} {row['unit']}"}[kind]
+
+
+def number(value):
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}"
+
+
+def cells(row):
+    return (row["case"], number(row["ours"]), row["unit"], row["reference"],
+            number(row["theirs"]), f"{row['ratio']:.2f}", target(row),
+            {True: "yes", False: "NO", None: ""}[met(row)])
+
+
+def in_order(rows):
+    """Those with a target first, as TARGETS has them."""
+    rank = {case: i for i, case in enumerate(TARGETS)}
+    return sorted(rows, key=lambda row: rank.get(row["case"], len(rank)))
+
+
+def text(rows):
+    lines = [HEAD] + [cells(row) for row in in_order(rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
+    right = (1, 4, 5)
+    return "\n".join("  ".join(cell.rjust(w) if i in right else cell.ljust(w)
+                               for i, (cell, w) in enumerate(zip(line, widths))).rstrip()
+                     for line in lines)
