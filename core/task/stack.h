@@ -22,6 +22,19 @@ struct stack_pool {
 	size_t n_free;
 };
 
+/* Its usable bytes: from bottom up to the struct. */
+static inline size_t stack_room(const struct stack *stack)
+{
+	return (size_t)((const char *)stack - stack->bottom);
+}
+
+/*
+ * The host's: a stack of STACK_SIZE whose struct lies at its own top, bottom set and
+ * tools_stack_created called; and its way back. NULL: out of memory.
+ */
+struct stack *stack_map(void);
+void stack_unmap(struct stack *stack);
+
 /* NULL: out of memory. */
 struct stack *stack_get(struct stack_pool *pool);
 void stack_put(struct stack_pool *pool, struct stack *stack);

@@ -131,8 +131,7 @@ int sonde_task_spawn(struct sonde_loop *loop, sonde_task_fn *fn, void *arg, stru
 	task->arg = arg;
 	task->ready.run = task_run;
 	task->detached = !ret;
-	switch_init(&task->context, task->stack->bottom,
-		    (size_t)((char *)task->stack - task->stack->bottom), task_entry, task);
+	switch_init(&task->context, task->stack->bottom, stack_room(task->stack), task_entry, task);
 	loop->n_tasks++;
 	loop_add_ready(loop, &task->ready);
 	if (ret)
