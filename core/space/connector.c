@@ -6,12 +6,11 @@
  *   transfer  the connector moves a batch in one blocking call, here or on a worker thread
  *   submit    the connector starts requests and they come home by host->io_done
  */
-#include "space/connector.h"
+#include "space/backed.h"
 
 #include <sonde/error.h>
 #include <stdlib.h>
 
-#include "space/backed.h"
 #include "space/connector_space.h"
 #include "space/io_list.h"
 
@@ -227,29 +226,26 @@ static void connector_destroy(struct sonde_space *space)
 	free(cs);
 }
 
-void connector_io_done(struct sonde_io *io)
+static void async_io_done(struct sonde_io *io)
 {
-	struct sonde_space *space = io_core(io)->space;
-	struct connector_space *cs = of_space(space);
-	bool ours = space->ops->submit == submit_async;
+	struct connector_space *cs = of_space(io_core(io)->space);
 
-	if (ours)
-		cs->n_taken--;
+	cs->n_taken--;
 	io_finish(io);
-	if (ours)
-		offer_backlog(cs);
+	offer_backlog(cs);
 }
 
-#define CONNECTOR_SPACE_OPS(how)                                                                   \
+#define CONNECTOR_SPACE_OPS(how, ...)                                                              \
 	{                                                                                          \
 		.submit = how, .regions = connector_regions, .borrow = connector_borrow,           \
-		.trim = connector_trim, .destroy = connector_destroy                               \
+		.trim = connector_trim, .destroy = connector_destroy, __VA_ARGS__                  \
 	}
 static const struct space_ops inline_ops = CONNECTOR_SPACE_OPS(by_extents_inline);
 static const struct space_ops engine_space_ops = CONNECTOR_SPACE_OPS(by_extents_engine);
 static const struct space_ops transfer_ops = CONNECTOR_SPACE_OPS(submit_transfer);
 static const struct space_ops transfer_threads_ops = CONNECTOR_SPACE_OPS(submit_transfer_threads);
-static const struct space_ops async_ops = CONNECTOR_SPACE_OPS(submit_async);
+static const struct space_ops async_ops =
+	CONNECTOR_SPACE_OPS(submit_async, .io_done = async_io_done);
 
 /* ---- opening ------------------------------------------------------------------------------------ */
 

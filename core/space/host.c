@@ -2,16 +2,25 @@
 /* What spaces and loops lend to plugins: the middle of the host table. */
 #include "space/backed.h"
 
-#include "space/connector.h"
 #include "space/layer.h"
 #include "space/space.h"
+
+static void io_done_here(struct sonde_io *io)
+{
+	const struct space_ops *ops = io_core(io)->space->ops;
+
+	if (ops->io_done)
+		ops->io_done(io);
+	else
+		io_finish(io);
+}
 
 static void io_home(struct loop_post *post)
 {
 	struct io_core *core = (struct io_core *)((char *)post - offsetof(struct io_core, post));
 	struct sonde_io *io = (struct sonde_io *)((char *)core - offsetof(struct sonde_io, core));
 
-	connector_io_done(io);
+	io_done_here(io);
 }
 
 static void host_io_done(struct sonde_io *io)
@@ -19,7 +28,7 @@ static void host_io_done(struct sonde_io *io)
 	struct sonde_loop *loop = io_core(io)->space->loop;
 
 	if (loop_is_here(loop)) {
-		connector_io_done(io);
+		io_done_here(io);
 		return;
 	}
 	io_core(io)->post.run = io_home;

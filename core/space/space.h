@@ -20,6 +20,8 @@ struct space_ops {
 	 * inside.
 	 */
 	void (*submit)(struct sonde_space *space, struct sonde_io *list);
+	/* Optional: a plugin has ended this request, on the loop's thread. NULL: io_finish. */
+	void (*io_done)(struct sonde_io *io);
 	/* Optional. */
 	int (*regions)(struct sonde_space *space, sonde_region_fn *fn, void *user);
 	/* Optional. */

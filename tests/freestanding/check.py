@@ -27,6 +27,9 @@ HOOKS = {
     'mem_resize',          # base/mem.h: more room, or new room that is not zeroed
     'mem_release',         # base/mem.h
     'ensure_failed',       # base/ensure.h: a bug of ours; does not return
+    'loop_is_here',        # io/host.h: which thread is this?
+    'loop_post',           # io/host.h: to the loop's thread from another
+    'loop_post_fragment',  # io/host.h: ... what has become of some bytes
     'loop_run_posts',      # io/host.h: work that comes from other threads
     'loop_sleep',          # io/host.h: wait for a post, a wake, an engine, or a time
     'loop_arm',            # io/host.h: tell a foreign loop when to turn ours
@@ -35,6 +38,7 @@ HOOKS = {
     'stack_map',           # task/stack.h: memory for a task's stack
     'stack_unmap',         # task/stack.h
     'sonde_error_set',     # sonde/error.h: a message to format
+    'sonde_error_os',      # sonde/error.h: ... and what the host's own number means
 }
 
 
