@@ -48,45 +48,56 @@ int sonde_space_put(struct sonde_space *space, uint64_t addr, const void *buf, s
 	return contiguous(space, addr, (char *)(uintptr_t)buf, len, SONDE_IO_WRITE);
 }
 
-int sonde_space_u8(struct sonde_space *space, uint64_t addr, uint8_t *ret)
-{
-	uint8_t byte;
-	int r = sonde_space_get(space, addr, &byte, 1);
-
-	if (r == SONDE_OK)
-		*ret = byte;
-	return r;
-}
-
-int sonde_space_u16(struct sonde_space *space, uint64_t addr, uint16_t *ret)
-{
-	uint8_t bytes[2];
-	int r = sonde_space_get(space, addr, bytes, sizeof(bytes));
-
-	if (r == SONDE_OK)
-		*ret = sonde_le16(bytes);
-	return r;
-}
-
-int sonde_space_u32(struct sonde_space *space, uint64_t addr, uint32_t *ret)
-{
-	uint8_t bytes[4];
-	int r = sonde_space_get(space, addr, bytes, sizeof(bytes));
-
-	if (r == SONDE_OK)
-		*ret = sonde_le32(bytes);
-	return r;
-}
-
-int sonde_space_u64(struct sonde_space *space, uint64_t addr, uint64_t *ret)
+int sonde_space_uint(struct sonde_space *space, uint64_t addr, uint32_t size, uint32_t order,
+		     uint64_t *ret)
 {
 	uint8_t bytes[8];
-	int r = sonde_space_get(space, addr, bytes, sizeof(bytes));
 
+	if (size - 1 >= sizeof(bytes) || order > SONDE_BIG)
+		return SONDE_E_BAD_ARG;
+	int r = sonde_space_get(space, addr, bytes, size);
 	if (r == SONDE_OK)
-		*ret = sonde_le64(bytes);
+		*ret = sonde_load(bytes, size, order);
 	return r;
 }
+
+int sonde_space_put_uint(struct sonde_space *space, uint64_t addr, uint32_t size, uint32_t order,
+			 uint64_t value)
+{
+	uint8_t bytes[8];
+
+	if (size - 1 >= sizeof(bytes) || order > SONDE_BIG)
+		return SONDE_E_BAD_ARG;
+	sonde_store(bytes, size, order, value);
+	return sonde_space_put(space, addr, bytes, size);
+}
+
+/* One reader and one writer, by the name's end. */
+#define INTEGER(bits, end, order)                                                                  \
+	int sonde_space_u##bits##end(struct sonde_space *space, uint64_t addr,                     \
+				     uint##bits##_t *ret)                                          \
+	{                                                                                          \
+		uint64_t value;                                                                    \
+		int r = sonde_space_uint(space, addr, bits / 8, order, &value);                    \
+                                                                                                   \
+		if (r == SONDE_OK)                                                                 \
+			*ret = (uint##bits##_t)value;                                              \
+		return r;                                                                          \
+	}                                                                                          \
+                                                                                                   \
+	int sonde_space_put_u##bits##end(struct sonde_space *space, uint64_t addr,                 \
+					 uint##bits##_t value)                                     \
+	{                                                                                          \
+		return sonde_space_put_uint(space, addr, bits / 8, order, value);                  \
+	}
+
+INTEGER(8, , SONDE_LITTLE)
+INTEGER(16, , SONDE_LITTLE)
+INTEGER(32, , SONDE_LITTLE)
+INTEGER(64, , SONDE_LITTLE)
+INTEGER(16, be, SONDE_BIG)
+INTEGER(32, be, SONDE_BIG)
+INTEGER(64, be, SONDE_BIG)
 
 int sonde_space_string(struct sonde_space *space, uint64_t addr, char *buf, size_t cap)
 {
@@ -106,8 +117,10 @@ int sonde_space_string(struct sonde_space *space, uint64_t addr, char *buf, size
 			step = cap - used;
 		struct sonde_xfer x = { .addr = at, .buf = buf + used, .len = (uint32_t)step };
 		int r = sonde_space_read(space, &x, 1);
-		if (r < 0)
+		if (r < 0) {
+			buf[used] = 0;
 			return r;
+		}
 		char *end = mem_find(buf + used, 0, x.err_off);
 		if (end)
 			return (int)(end - buf);

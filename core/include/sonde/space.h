@@ -58,18 +58,46 @@ int sonde_space_write(struct sonde_space *space, struct sonde_xfer *xfers, size_
 int sonde_space_get(struct sonde_space *space, uint64_t addr, void *buf, size_t len);
 int sonde_space_put(struct sonde_space *space, uint64_t addr, const void *buf, size_t len);
 
-/* One little-endian integer; *ret is written only on success. */
+/*
+ * One unsigned integer of size bytes (1..8; a target's pointer has the size of its word), in order
+ * (enum sonde_order, sonde/types.h). Of put, the bytes of value above size are dropped.
+ *
+ * Returns   as sonde_space_get; *ret is written only on success. SONDE_E_BAD_ARG also for another
+ *           size or order.
+ */
+int sonde_space_uint(struct sonde_space *space, uint64_t addr, uint32_t size, uint32_t order,
+		     uint64_t *ret);
+int sonde_space_put_uint(struct sonde_space *space, uint64_t addr, uint32_t size, uint32_t order,
+			 uint64_t value);
+
+/* One integer, little-endian; *ret is written only on success. */
 int sonde_space_u8(struct sonde_space *space, uint64_t addr, uint8_t *ret);
 int sonde_space_u16(struct sonde_space *space, uint64_t addr, uint16_t *ret);
 int sonde_space_u32(struct sonde_space *space, uint64_t addr, uint32_t *ret);
 int sonde_space_u64(struct sonde_space *space, uint64_t addr, uint64_t *ret);
 
+/* ... and big-endian. */
+int sonde_space_u16be(struct sonde_space *space, uint64_t addr, uint16_t *ret);
+int sonde_space_u32be(struct sonde_space *space, uint64_t addr, uint32_t *ret);
+int sonde_space_u64be(struct sonde_space *space, uint64_t addr, uint64_t *ret);
+
+/* Write one integer, little-endian and big-endian; as sonde_space_put. */
+int sonde_space_put_u8(struct sonde_space *space, uint64_t addr, uint8_t value);
+int sonde_space_put_u16(struct sonde_space *space, uint64_t addr, uint16_t value);
+int sonde_space_put_u32(struct sonde_space *space, uint64_t addr, uint32_t value);
+int sonde_space_put_u64(struct sonde_space *space, uint64_t addr, uint64_t value);
+int sonde_space_put_u16be(struct sonde_space *space, uint64_t addr, uint16_t value);
+int sonde_space_put_u32be(struct sonde_space *space, uint64_t addr, uint32_t value);
+int sonde_space_put_u64be(struct sonde_space *space, uint64_t addr, uint64_t value);
+
 /*
- * A C string of at most cap-1 bytes into buf, always terminated.
+ * A C string of at most cap-1 bytes into buf, always terminated. A page is read at a time, so a
+ * hole behind the one with the terminator is never met.
  *
  * Returns   its length; SONDE_E_LIMIT when no terminator lies within cap bytes (buf then
  *           holds the first cap-1); the error of the first unreadable byte before one
- *           (buf then holds what came in front of it).
+ *           (buf then holds what came in front of it); SONDE_E_BAD_ARG for a cap of 0 or above
+ *           2^31-1, with buf untouched.
  */
 int sonde_space_string(struct sonde_space *space, uint64_t addr, char *buf, size_t cap);
 

@@ -49,6 +49,37 @@ static inline uint64_t sonde_le64(const void *p)
 	return sonde_le32(b) | (uint64_t)sonde_le32(b + 4) << 32;
 }
 
+/* Which byte of an integer lies lowest; an integer's `order` below is one of these. */
+enum sonde_order { SONDE_LITTLE = 0, SONDE_BIG = 1 };
+
+/* An unsigned integer of size bytes, 1..8, in either order, from and to unaligned bytes on any host. */
+static inline uint64_t sonde_load(const void *p, uint32_t size, uint32_t order)
+{
+	const uint8_t *b = (const uint8_t *)p;
+	uint64_t value = 0;
+
+	for (uint32_t i = 0; i < size; i++)
+		value = value << 8 | b[order == SONDE_BIG ? i : size - 1 - i];
+	return value;
+}
+
+/* The low size bytes of value; what is above them is dropped. */
+static inline void sonde_store(void *p, uint32_t size, uint32_t order, uint64_t value)
+{
+	uint8_t *b = (uint8_t *)p;
+
+	for (uint32_t i = 0; i < size; i++, value >>= 8)
+		b[order == SONDE_BIG ? size - 1 - i : i] = (uint8_t)value;
+}
+
+/* What was loaded as unsigned, of size bytes (1..8), read as two's complement. */
+static inline int64_t sonde_sign_extend(uint64_t value, uint32_t size)
+{
+	uint64_t sign = UINT64_C(1) << (8 * size - 1);
+
+	return (int64_t)(((value & (sign | (sign - 1))) ^ sign) - sign);
+}
+
 #ifdef __cplusplus
 }
 #endif
