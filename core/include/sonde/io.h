@@ -73,6 +73,13 @@ int sonde_io_submit(struct sonde_space *space, struct sonde_io *io);
  */
 int sonde_io_cancel(struct sonde_io *io);
 
+/*
+ * The outcome of a whole request, without looking at its pieces; as sonde_xfers_total.
+ *
+ * Returns   as sonde_xfers_total; SONDE_E_BUSY while it is in flight (ret is not touched).
+ */
+int sonde_io_total(const struct sonde_io *io, struct sonde_total *ret);
+
 #ifdef __cplusplus
 }
 #endif

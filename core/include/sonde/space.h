@@ -49,6 +49,33 @@ int sonde_space_read(struct sonde_space *space, struct sonde_xfer *xfers, size_t
 /* Write n pieces; as sonde_space_read, and per piece also SONDE_E_READ_ONLY. */
 int sonde_space_write(struct sonde_space *space, struct sonde_xfer *xfers, size_t n);
 
+/* What became of a whole batch. Offsets count over its pieces in order, as if they were one. */
+struct sonde_total {
+	uint64_t len;       /* bytes asked for                                          */
+	uint64_t done;      /* bytes transferred; holes not counted                     */
+	uint64_t err_off;   /* offset of the lowest byte that failed; len when err is 0 */
+	uint64_t err_piece; /* index of the piece it lies in; n when err is 0           */
+	int32_t err;        /* 0, or why that byte failed                               */
+	uint32_t pad;       /* 0                                                        */
+};
+
+/*
+ * Sum the outcomes of n pieces up.
+ *
+ * Returns   0: every byte was transferred; else ret->err. ret may be NULL.
+ * Context   any; the pieces belong to no request in flight.
+ */
+int sonde_xfers_total(const struct sonde_xfer *xfers, size_t n, struct sonde_total *ret);
+
+/*
+ * As sonde_space_read and sonde_space_write, but all or an error.
+ *
+ * Returns   0: every byte of every piece was transferred; else the error of the lowest piece
+ *           that has one (the pieces tell the rest), or what sonde_space_read refuses.
+ */
+int sonde_space_read_all(struct sonde_space *space, struct sonde_xfer *xfers, size_t n);
+int sonde_space_write_all(struct sonde_space *space, struct sonde_xfer *xfers, size_t n);
+
 /*
  * One contiguous read: all len bytes or an error.
  *
