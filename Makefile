@@ -5,7 +5,7 @@ BUILD ?= build
 MESON_TEST = meson test --print-errorlogs --timeout-multiplier 4
 
 .PHONY: all demo check check-gcc check-asan check-tsan check-fuzz check-format check-cross bench \
-	packages-build packages-demo packages-check clean
+	packages-build packages-demo packages-check packages-bench clean
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -22,7 +22,7 @@ check: packages-check
 	$(MAKE) check-cross
 	@tools/dev/summary $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-fuzz $(BUILD)-aarch64
 
-packages-build packages-demo packages-check:
+packages-build packages-demo packages-check packages-bench:
 	@tools/dev/install-packages $(@:packages-%=%)
 
 $(BUILD)/build.ninja: | packages-build
@@ -62,10 +62,10 @@ check-cross:
 	ninja -C $(BUILD)-aarch64
 	$(MESON_TEST) -C $(BUILD)-aarch64 --suite cross --suite fuzz
 
-# Numbers go with the machine: docs/performance.md says how to read them.
-bench: packages-check all
+# Numbers go with the machine: docs/performance.md says how to read them, tools/bench/bench.py what
+# BENCH_JSON, BENCH_SVG, BENCH_CASES, BENCH_QUICK, BENCH_FILE and BENCH_SIZE do.
+bench: packages-bench all
 	@tools/bench/bench.py $(BUILD)
-	$(BUILD)/tools/bench/bench_core
 
 check-format:
 	git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror

@@ -44,6 +44,7 @@ struct slot {
 struct work {
 	struct shape shape;
 	struct bench_file *file; /* NULL where the place is memory             */
+	const uint8_t *memory;   /* what is read there, set by run             */
 	uint64_t len;            /* only that many bytes are gone over         */
 	uint64_t n_ops;          /* of one run                                 */
 	uint64_t seed;           /* another one each run: no run warms the next */

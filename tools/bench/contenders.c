@@ -6,11 +6,13 @@
 #include <string.h>
 
 static const struct contender *const arrays[] = {
-	contenders_ours,
-	contenders_pread,
-	contenders_mmap,
+	contenders_ours,  contenders_ram,    contenders_task,   contenders_calls, contenders_pread,
+	contenders_mmap,  contenders_memcpy, contenders_switch, contenders_fio,
 #ifdef HAVE_URING
 	contenders_uring,
+#endif
+#ifdef HAVE_LIBUV
+	contenders_libuv,
 #endif
 };
 

@@ -140,7 +140,7 @@ int file_open(struct bench_file *file, const char *path, uint64_t size)
 	memset(file, 0, sizeof(*file));
 	file->fd = -1;
 	snprintf(file->path, sizeof(file->path), "%s", path);
-	file->size = affordable(path, size, existing);
+	file->size = size ? affordable(path, size, existing) : existing;
 	if (existing != file->size) {
 		int r = make(path, file->size);
 		if (r < 0)

@@ -22,8 +22,8 @@ struct bench_file {
 };
 
 /*
- * Open path, made of size random bytes where it is not there or of another size. A machine short
- * of memory or disk gets a smaller one: said on stderr. Returns 0 or -errno, said on stderr.
+ * Open path, made of size random bytes where it is not there or of another size; size 0: as it is.
+ * A machine short of memory or disk gets a smaller one: said on stderr. Returns 0 or -errno, said.
  */
 int file_open(struct bench_file *file, const char *path, uint64_t size);
 void file_close(struct bench_file *file);

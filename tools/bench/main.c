@@ -14,16 +14,21 @@
 #include "rows.h"
 
 struct options {
-	const char *path, *cases;
-	uint64_t size;
+	const char *path, *cases, *only;
+	uint64_t size, n_ops;
 	struct effort effort;
 	bool list;
 };
 
 static const char usage[] =
-	"usage: sonde-bench --file PATH [--size BYTES] [--cases PATTERN] [--quick] [--list]\n"
-	"           [--run-ms N] [--rounds N]\n"
-	"Measure, a line of JSON a case. tools/bench/bench.py makes tables of them.\n";
+	"usage: sonde-bench --file PATH [--size BYTES] [--cases PATTERN] [--quick] [--run-ms N]\n"
+	"                   [--rounds N]\n"
+	"       sonde-bench --list\n"
+	"       sonde-bench --file PATH --only CONTENDER --ops N\n"
+	"Measure, a line of JSON a case: tools/bench/bench.py makes tables of them. Or list the "
+	"cases.\n"
+	"Or do N random reads of 256 bytes, 256 in flight, and nothing else: for strace and "
+	"perf.\n";
 
 static int parse(int argc, char **argv, struct options *o)
 {
@@ -35,6 +40,8 @@ static int parse(int argc, char **argv, struct options *o)
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "run-ms", required_argument, NULL, 'm' },
 		{ "list", no_argument, NULL, 'l' },
+		{ "only", required_argument, NULL, 'o' },
+		{ "ops", required_argument, NULL, 'n' },
 		{ 0 },
 	};
 	uint64_t run_ms = 0, rounds = 0;
@@ -55,6 +62,12 @@ static int parse(int argc, char **argv, struct options *o)
 			break;
 		case 'l':
 			o->list = true;
+			break;
+		case 'o':
+			o->only = optarg;
+			break;
+		case 'n':
+			o->n_ops = strtoull(optarg, NULL, 0);
 			break;
 		case 'r':
 			rounds = strtoull(optarg, NULL, 0);
@@ -104,6 +117,14 @@ static int find(const struct contest *contest, const char *name)
 	return -1;
 }
 
+/* Of costs: how many times as much theirs is. Where theirs is nothing, so must ours be. */
+static double ratio(double ours, double theirs)
+{
+	if (theirs <= 0)
+		return ours <= 0 ? 1 : 0;
+	return ours > 0 ? theirs / ours : theirs;
+}
+
 static void print_row(const struct contest *contest, const struct row *row)
 {
 	int ours = find(contest, row->ours), best = -1;
@@ -123,7 +144,8 @@ static void print_row(const struct contest *contest, const struct row *row)
 	double theirs = cost(row, &contest->medians[best]);
 	printf("{\"case\": \"%s\", \"ours\": %.2f, \"unit\": \"%s\", \"reference\": \"%s\", "
 	       "\"theirs\": %.2f, \"ratio\": %.3f}\n",
-	       row->name, mine, row->unit, contest->contenders[best]->name, theirs, theirs / mine);
+	       row->name, mine, row->unit, contest->contenders[best]->name, theirs,
+	       ratio(mine, theirs));
 	fflush(stdout);
 }
 
@@ -138,7 +160,9 @@ static bool is_known(const struct row *row)
 static int run_contest(const struct rows *rows, size_t first, bool *done, struct bench_file *file,
 		       const struct effort *effort)
 {
-	struct contest contest = { .shape = rows->at[first].shape, .file = file };
+	struct shape shape = rows->at[first].shape;
+	bool in_memory = shape.place == PLACE_NEAR || shape.place == PLACE_FAR;
+	struct contest contest = { .shape = shape, .file = in_memory ? NULL : file };
 
 	for (size_t i = first; i < rows->n; i++) {
 		if (same_shape(&rows->at[i].shape, &contest.shape) && is_known(&rows->at[i]))
@@ -170,29 +194,60 @@ static int run_all(const struct rows *rows, struct bench_file *file, const struc
 	return r;
 }
 
+/* ---- what is asked for ---------------------------------------------------------------------------- */
+
+static int list(const struct options *o)
+{
+	struct rows rows;
+	int r = rows_create(o->cases, &rows);
+
+	for (size_t i = 0; r == 0 && i < rows.n; i++)
+		puts(rows.at[i].name);
+	rows_finish(&rows);
+	return r;
+}
+
+static int run_only(const struct options *o)
+{
+	const struct contender *contender = contender_find(o->only);
+	struct bench_file file;
+
+	if (!contender) {
+		fprintf(stderr, "bench: there is no %s\n", o->only);
+		return -ENOENT;
+	}
+	int r = file_open(&file, o->path, 0);
+	if (r == 0)
+		r = contest_once(contender, &(struct shape){ PLACE_WARM, true, 256, 256 }, &file,
+				 o->n_ops);
+	file_close(&file);
+	return r;
+}
+
+static int run_rows(const struct options *o)
+{
+	struct bench_file file;
+	struct rows rows;
+	int r = rows_create(o->cases, &rows);
+
+	if (r == 0) {
+		r = file_open(&file, o->path, o->size);
+		if (r == 0)
+			r = run_all(&rows, &file, &o->effort);
+		file_close(&file);
+	}
+	rows_finish(&rows);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = { .size = UINT64_C(8) << 30 };
-	struct bench_file file;
-	struct rows rows;
 
 	if (parse(argc, argv, &o) < 0) {
 		fputs(usage, stderr);
 		return 2;
 	}
-	if (rows_create(o.cases, &rows) < 0)
-		return 1;
-	int r = 0;
-	if (o.list) {
-		for (size_t i = 0; i < rows.n; i++)
-			puts(rows.at[i].name);
-	} else {
-		r = file_open(&file, o.path, o.size);
-		if (r == 0) {
-			r = run_all(&rows, &file, &o.effort);
-			file_close(&file);
-		}
-	}
-	rows_finish(&rows);
-	return r < 0;
+	int r = o.list ? list(&o) : o.only ? run_only(&o) : run_rows(&o);
+	return r != 0;
 }

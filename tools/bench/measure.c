@@ -86,24 +86,33 @@ static void work_finish(struct work *work)
 	free(work->bufs);
 }
 
-/* Every slot that was used holds what the file holds. */
+static bool is_there(const struct work *work, uint64_t off, uint8_t *want)
+{
+	uint32_t size = work->shape.size;
+
+	if (work->file)
+		return pread(work->file->fd, want, size, (off_t)off) == (ssize_t)size;
+	memcpy(want, work->memory + off, size);
+	return true;
+}
+
+/* Every slot that was used holds what stands there. */
 static int verify(struct work *work, const struct contender *contender)
 {
 	uint8_t *want = malloc(work->shape.size);
 	int r = want ? 0 : -ENOMEM;
 
-	for (uint32_t i = 0; work->file && i < work->shape.depth && r == 0; i++) {
-		const struct slot *slot = &work->slots[i];
+	for (uint32_t i = 0; i < work->shape.depth && r == 0; i++) {
+		struct slot *slot = &work->slots[i];
 		if (slot->off == UINT64_MAX)
 			continue;
-		ssize_t n = pread(work->file->fd, want, work->shape.size, (off_t)slot->off);
-		if (n != (ssize_t)work->shape.size ||
+		if (!is_there(work, slot->off, want) ||
 		    memcmp(want, slot->buf, work->shape.size) != 0) {
 			fprintf(stderr, "bench: %s read wrong bytes at %llu\n", contender->name,
 				(unsigned long long)slot->off);
 			r = -EILSEQ;
 		}
-		work->slots[i].off = UINT64_MAX;
+		slot->off = UINT64_MAX;
 	}
 	free(want);
 	return r;
@@ -162,7 +171,8 @@ static int calibrate(struct entrant *e, struct work *work, const struct effort *
 		e->n_ops *= 2;
 	}
 	double n = (double)effort->run_ns / sample.wall_ns;
-	e->n_ops = n < work->shape.depth ? work->shape.depth : (uint64_t)n;
+	uint64_t in_depth = n < work->shape.depth ? 1 : (uint64_t)n / work->shape.depth;
+	e->n_ops = in_depth * work->shape.depth;
 	return 0;
 }
 
@@ -197,7 +207,7 @@ static struct sample median(struct entrant *e)
 
 static int open_entrant(struct entrant *e, struct work *work, const struct effort *effort)
 {
-	int r = e->contender->open ? e->contender->open(e->contender, work, &e->state) : 0;
+	int r = e->contender->open(e->contender, work, &e->state);
 
 	if (r < 0)
 		fprintf(stderr, "bench: %s cannot begin: %s\n", e->contender->name, strerror(-r));
@@ -214,7 +224,8 @@ static int run_rounds(struct entrant *entrants, size_t n, struct work *work,
 	for (uint32_t round = 0; round < effort->n_rounds && round < ROUNDS_MAX; round++) {
 		for (size_t i = 0; i < n && r == 0; i++) {
 			struct entrant *e = &entrants[i];
-			uint32_t most = e->contender->n_rounds;
+			uint32_t most =
+				effort->quick && e->contender->measure ? 1 : e->contender->n_rounds;
 			if (e->open && (!most || round < most))
 				r = run_once(e, work, &e->samples[e->n_samples++]);
 		}
@@ -244,5 +255,25 @@ int contest_run(struct contest *contest, const struct effort *effort)
 	}
 	work_finish(&work);
 	free(entrants);
+	return r;
+}
+
+int contest_once(const struct contender *contender, const struct shape *shape,
+		 struct bench_file *file, uint64_t n_ops)
+{
+	struct contest contest = { .shape = *shape, .file = file };
+	void *state;
+	struct work work;
+	int r = work_init(&work, &contest, &(struct effort){ .quick = true });
+
+	work.n_ops = n_ops;
+	if (r == 0)
+		r = contender->open(contender, &work, &state);
+	if (r == 0) {
+		r = contender->run ? contender->run(state, &work) : -EINVAL;
+		if (contender->close)
+			contender->close(state);
+	}
+	work_finish(&work);
 	return r;
 }

@@ -5,7 +5,7 @@
 
 #include "bench.h"
 
-#define CONTEST_MAX 24
+#define CONTEST_MAX 32
 
 struct contest {
 	struct shape shape;
@@ -31,5 +31,9 @@ size_t contest_add(struct contest *contest, const struct contender *contender);
  * the file.
  */
 int contest_run(struct contest *contest, const struct effort *effort);
+
+/* One contender, once, no clock and no check: for tools that look at a process from outside. */
+int contest_once(const struct contender *contender, const struct shape *shape,
+		 struct bench_file *file, uint64_t n_ops);
 
 #endif

@@ -48,14 +48,16 @@ static int open_loop(const struct contender *contender, const char *engine, stru
 }
 
 int ours_create(const struct contender *contender, const char *engine, const char *target,
-		struct ours **ret)
+		unsigned flags, struct ours **ret)
 {
+	struct sonde_target_options options = { .size = sizeof(options),
+						.write = flags & OURS_WRITE };
 	struct ours *ours = calloc(1, sizeof(*ours));
 	struct sonde_error err = { 0 };
 	int r = ours ? open_loop(contender, engine, ours) : -ENOMEM;
 
 	if (r == 0) {
-		r = sonde_target_open(ours->loop, target, NULL, &ours->target, &err);
+		r = sonde_target_open(ours->loop, target, &options, &ours->target, &err);
 		if (r < 0) {
 			fprintf(stderr, "bench: %s\n", err.text);
 			r = ours_errno(r);
@@ -120,7 +122,7 @@ static int borrow(const struct contender *contender, const char *engine, struct 
 		return bench_skip(contender, "this build has no such engine");
 	if (!file->engines[kind]) {
 		name_target(file->path, name, sizeof(name));
-		int r = ours_create(contender, engine, name, &file->engines[kind]);
+		int r = ours_create(contender, engine, name, 0, &file->engines[kind]);
 		if (r != 0)
 			return r;
 		if (kind == SONDE_ENGINE_AUTO || kind == SONDE_ENGINE_DIRECT)

@@ -15,9 +15,11 @@ struct ours {
 	struct sonde_space *space;
 };
 
-/* Open a target by name. Returns 0; BENCH_SKIPPED where the engine is not to be had; -errno, said. */
+enum ours_flag { OURS_WRITE = 1 };
+
+/* Open a target by name; flags of enum ours_flag. Returns 0; BENCH_SKIPPED where the engine is not to be had; -errno, said. */
 int ours_create(const struct contender *contender, const char *engine, const char *target,
-		struct ours **ret);
+		unsigned flags, struct ours **ret);
 void ours_destroy(struct ours *ours); /* NULL is allowed */
 
 /* As the errno nearest to a code of ours, below zero. */

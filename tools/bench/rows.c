@@ -25,20 +25,93 @@
 	{                                                                                          \
 		"liburing.defer", "liburing.coop", "liburing.plain"                                \
 	}
+#define BY_MEMCPY                                                                                  \
+	{                                                                                          \
+		"memcpy"                                                                           \
+	}
+
+#define WARM(size, depth)                                                                          \
+	{                                                                                          \
+		PLACE_WARM, true, size, depth                                                      \
+	}
+#define ALONG(size, depth)                                                                         \
+	{                                                                                          \
+		PLACE_WARM, false, size, depth                                                     \
+	}
+#define HOT(size, depth)                                                                           \
+	{                                                                                          \
+		PLACE_HOT, true, size, depth                                                       \
+	}
+#define COLD(size, depth)                                                                          \
+	{                                                                                          \
+		PLACE_COLD, true, size, depth                                                      \
+	}
+#define NEAR                                                                                       \
+	{                                                                                          \
+		PLACE_NEAR, true, 8, 64                                                            \
+	}
+#define FAR                                                                                        \
+	{                                                                                          \
+		PLACE_FAR, true, 8, 64                                                             \
+	}
+#define COUNTED                                                                                    \
+	{                                                                                          \
+		PLACE_WARM, true, 256, 256                                                         \
+	}
+
+/* A peer at what our own choice of engine does. */
+#define PEER(peer, size)                                                                           \
+	{                                                                                          \
+		"peer." peer ".rand." #size, WARM(size, 256), "auto.completions",                  \
+		{                                                                                  \
+			peer                                                                       \
+		}                                                                                  \
+	}
+#define PEERS(size)                                                                                \
+	PEER("pread", size), PEER("mmap+memcpy", size), PEER("mmap+avx2", size),                   \
+		PEER("liburing.defer", size), PEER("fio.psync", size), PEER("fio.io_uring", size), \
+		PEER("fio.mmap", size), PEER("libuv", size)
 
 static const struct row named[] = {
-	{ "auto.rand.1", { PLACE_WARM, true, 1, 256 }, "auto.completions", BY_MMAP },
-	{ "auto.rand.256", { PLACE_WARM, true, 256, 256 }, "auto.completions", BY_MMAP },
-	{ "auto.rand.4096", { PLACE_WARM, true, 4096, 256 }, "auto.completions", BY_MMAP },
-	{ "auto.rand.65536", { PLACE_WARM, true, 65536, 256 }, "auto.completions", BY_MMAP },
-	{ "uring.seq.1.completions", { PLACE_WARM, false, 1, 256 }, "uring.completions", BY_PREAD },
-	{ "uring.seq.1.tasks", { PLACE_WARM, false, 1, 256 }, "uring.tasks", BY_PREAD },
-	{ "uring.hot.256", { PLACE_HOT, true, 256, 256 }, "uring.completions", BY_HAND },
-	{ "uring.hot.256.cpu",
-	  { PLACE_HOT, true, 256, 256 },
+	{ "auto.rand.1", WARM(1, 256), "auto.completions", BY_MMAP },
+	{ "auto.rand.256", WARM(256, 256), "auto.completions", BY_MMAP },
+	{ "auto.rand.4096", WARM(4096, 256), "auto.completions", BY_MMAP },
+	{ "auto.rand.65536", WARM(65536, 256), "auto.completions", BY_MMAP },
+	{ "uring.seq.1.completions", ALONG(1, 256), "uring.completions", BY_PREAD },
+	{ "uring.seq.1.tasks", ALONG(1, 256), "uring.tasks", BY_PREAD },
+	{ "uring.rand.256.tasks", WARM(256, 256), "uring.tasks", BY_HAND },
+	PEERS(1),
+	PEERS(256),
+	PEERS(4096),
+	PEERS(65536),
+	{ "uring.hot.256", HOT(256, 256), "uring.completions", BY_HAND },
+	{ "uring.hot.256.cpu", HOT(256, 256), "uring.completions", BY_HAND, .cpu = true },
+	{ "ram.8.completion", NEAR, "ram.completion", BY_MEMCPY },
+	{ "ram.8.blocking", NEAR, "ram.blocking", BY_MEMCPY },
+	{ "ram.8.task", NEAR, "ram.task", BY_MEMCPY },
+	{ "ram.8.batch", NEAR, "ram.batch", BY_MEMCPY },
+	{ "ram.8.single", NEAR, "ram.single", BY_MEMCPY },
+	{ "ram.8.file", NEAR, "ram.file", BY_MEMCPY },
+	{ "ram.8.virtual", NEAR, "ram.virtual", BY_MEMCPY },
+	{ "ram.far.8.completion", FAR, "ram.completion", BY_MEMCPY },
+	{ "ram.far.8.blocking", FAR, "ram.blocking", BY_MEMCPY },
+	{ "ram.far.8.virtual", FAR, "ram.virtual", BY_MEMCPY },
+	{ "task.switch", NEAR, "task.switch", { "swapcontext" } },
+	{ "task.parked", NEAR, "task.parked", { "9 KiB" }, .unit = "bytes" },
+	{ "uring.syscalls", COUNTED, "uring.syscalls", { "80 calls" }, .unit = "calls" },
+	{ "uring.syscalls.eventfd", COUNTED, "uring.transfers", { "none" }, .unit = "calls" },
+	/* Last, for they empty the page cache. */
+	{ "uring.cold.4096.qd256",
+	  COLD(4096, 256),
 	  "uring.completions",
-	  BY_HAND,
-	  .cpu = true },
+	  { "liburing.direct", "fio.direct" } },
+	{ "threads.cold.4096.qd256",
+	  COLD(4096, 256),
+	  "threads.completions",
+	  { "liburing.direct", "fio.direct" } },
+	{ "uring.cold.4096.pread", COLD(4096, 256), "uring.completions", BY_PREAD },
+	{ "peer.fio.cold.4096", COLD(4096, 256), "uring.completions", { "fio.direct" } },
+	{ "peer.libuv.cold.4096", COLD(4096, 256), "uring.completions", { "libuv" } },
 };
 
 /* What each engine is measured by: what does the same the shortest way. */
