@@ -6,8 +6,9 @@
 #include "io/engine.h"
 #include "io/loop.h"
 
-#define DEPTH_DEFAULT 128u
+#define DEPTH_DEFAULT 256u
 #define DEPTH_MAX 4096u
+#define MERGE_GAP_DEFAULT 1024u /* bytes that cost less than one more operation */
 
 static uint32_t clamp_depth(uint32_t depth)
 {
@@ -22,6 +23,7 @@ static void take_options(struct sonde_loop_options *own, const struct sonde_loop
 		memcpy(own, given, given->size < sizeof(*own) ? given->size : sizeof(*own));
 	own->size = sizeof(*own);
 	own->depth = clamp_depth(own->depth);
+	own->merge_gap = own->merge_gap ? own->merge_gap : MERGE_GAP_DEFAULT;
 }
 
 int sonde_loop_create(const struct sonde_loop_options *options, struct sonde_loop **ret,
@@ -40,6 +42,7 @@ int sonde_loop_create(const struct sonde_loop_options *options, struct sonde_loo
 		goto out;
 	}
 	loop->kind = own.engine;
+	loop->merge_gap = own.merge_gap;
 	r = host_open(loop, err);
 	if (r < 0)
 		goto out;

@@ -24,8 +24,9 @@ struct file_op {
 	uint32_t len;   /* bytes, > 0                                 */
 	uint32_t write; /* 0 read, 1 write                            */
 	int32_t fd;
-	int32_t result;                   /* bytes moved (0: end of file), or -errno    */
-	uint32_t piece, piece_off;        /* the issuer's: which stretch this is        */
+	int32_t slot;   /* fd in the engine's table (add_file); -1: it is not there */
+	int32_t result; /* bytes moved (0: end of file), or -errno                  */
+	void *cargo;    /* the issuer's: what is moved                              */
 	void (*work)(struct file_op *op); /* threads engine: do this instead of a move  */
 };
 
@@ -44,6 +45,14 @@ struct engine_ops {
 	bool (*kick)(struct engine *engine);
 	/* A descriptor readable when reap has work; NULL: none. */
 	int (*fd)(struct engine *engine);
+	/*
+	 * Optional: as kick, then wait until something can be reaped or wake_fd is readable, at most
+	 * timeout_ns (UINT64_MAX: no limit). *ret_woken: wake_fd is. false: it cannot wait, poll fd instead.
+	 */
+	bool (*wait)(struct engine *engine, int wake_fd, uint64_t timeout_ns, bool *ret_woken);
+	/* Optional: enter a descriptor into the engine's own table; its slot 0..63, -1: no room or no table. */
+	int32_t (*add_file)(struct engine *engine, int32_t fd);
+	void (*remove_file)(struct engine *engine, int32_t slot);
 };
 
 extern const struct engine_ops engine_threads;

@@ -1,28 +1,43 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The io_uring engine. N operations go down and N completions come up in one call each; short
- * moves are continued here. Set-up flags are probed, newest first, and none is needed.
+ * moves are continued here. Everything beyond plain reads and writes is probed, and none of it is needed:
+ * set-up flags (newest first), the table of descriptors, waiting with a limit.
  */
 #include "io/engine.h"
 
 #include <errno.h>
 #include <liburing.h>
+#include <poll.h>
 #include <sonde/error.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define N_SLOTS 64u /* descriptors in the ring's own table */
 
 struct engine {
 	struct io_uring ring;
 	struct file_op *backlog, **backlog_tail; /* no submission entry was free, or a short move */
-	uint32_t unsent;                         /* prepared, not yet given to the kernel         */
+	uint64_t slots_used;                     /* bit i: slot i of the table                    */
+	bool has_table;
+	bool wake_armed; /* the ring watches wake_fd */
+	bool woken;      /* ... and has seen it      */
 };
 
+/*
+ * One issuer, completions only when asked for: the kernel interrupts nobody. TASKRUN_FLAG shows in shared
+ * memory that there is something to ask for.
+ */
 static const unsigned setup_flags[] = {
+#if defined(IORING_SETUP_DEFER_TASKRUN) && defined(IORING_SETUP_TASKRUN_FLAG)
+	IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+#endif
 #if defined(IORING_SETUP_SINGLE_ISSUER) && defined(IORING_SETUP_COOP_TASKRUN)
-	IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN,
+	IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
 #endif
 #ifdef IORING_SETUP_COOP_TASKRUN
-	IORING_SETUP_COOP_TASKRUN,
+	IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
 #endif
 	0,
 };
@@ -89,6 +104,7 @@ static int uring_open(struct sonde_loop *loop, const struct sonde_loop_options *
 			"(needs 5.6)");
 	}
 	engine->backlog_tail = &engine->backlog;
+	engine->has_table = io_uring_register_files_sparse(&engine->ring, N_SLOTS) == 0;
 	*ret = engine;
 	return SONDE_OK;
 }
@@ -114,34 +130,35 @@ static bool prepare(struct engine *engine, struct file_op *op)
 
 	if (!sqe)
 		return false;
-	if (op->write)
-		io_uring_prep_write(sqe, op->fd, (char *)op->buf + done, op->len - done,
-				    op->off + done);
-	else
-		io_uring_prep_read(sqe, op->fd, (char *)op->buf + done, op->len - done,
-				   op->off + done);
+	io_uring_prep_rw(op->write ? IORING_OP_WRITE : IORING_OP_READ, sqe,
+			 op->slot < 0 ? op->fd : op->slot, (char *)op->buf + done, op->len - done,
+			 op->off + done);
+	if (op->slot >= 0)
+		sqe->flags |= IOSQE_FIXED_FILE;
 	io_uring_sqe_set_data(sqe, op);
-	engine->unsent++;
 	return true;
 }
 
-static bool uring_kick(struct engine *engine)
+static void drain_backlog(struct engine *engine)
 {
 	while (engine->backlog && prepare(engine, engine->backlog)) {
 		engine->backlog = engine->backlog->next;
 		if (!engine->backlog)
 			engine->backlog_tail = &engine->backlog;
 	}
-	if (engine->unsent == 0)
+}
+
+static bool uring_kick(struct engine *engine)
+{
+	drain_backlog(engine);
+	if (io_uring_sq_ready(&engine->ring) == 0)
 		return false;
 	/* EAGAIN, EBUSY: the kernel is short of something; what is prepared goes with the next kick. */
 	int r;
 	do
 		r = io_uring_submit(&engine->ring);
 	while (r == -EINTR);
-	if (r > 0)
-		engine->unsent -= (uint32_t)r < engine->unsent ? (uint32_t)r : engine->unsent;
-	return engine->unsent || engine->backlog;
+	return io_uring_sq_ready(&engine->ring) || engine->backlog;
 }
 
 static void uring_submit(struct engine *engine, struct file_op *list)
@@ -176,20 +193,105 @@ static void completed(struct engine *engine, struct file_op *op, int32_t moved)
 	add_backlog(engine, op);
 }
 
+/* Work that the kernel put off until somebody asks, or completions that found no room. */
+static void fetch_deferred(struct engine *engine)
+{
+	unsigned flags = IO_URING_READ_ONCE(*engine->ring.sq.kflags);
+
+	if (flags & (IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN))
+		io_uring_get_events(&engine->ring);
+}
+
+/* The tag is no address of an operation. */
+#define WAKE_TAG UINT64_C(1)
+
+/* A multishot poll that ends, as on kernels that know only one shot, is armed anew by the next wait. */
+static void wake_seen(struct engine *engine, const struct io_uring_cqe *cqe)
+{
+	engine->woken = true;
+	if (!(cqe->flags & IORING_CQE_F_MORE))
+		engine->wake_armed = false;
+}
+
 static int uring_reap(struct engine *engine)
 {
 	struct io_uring_cqe *cqe;
-	int n = 0;
+	unsigned head, n = 0, ran = 0;
 
-	/* Each is freed before done runs: done may submit more. */
-	while (io_uring_peek_cqe(&engine->ring, &cqe) == 0) {
-		struct file_op *op = io_uring_cqe_get_data(cqe);
-		int32_t moved = cqe->res;
-		io_uring_cqe_seen(&engine->ring, cqe);
-		completed(engine, op, moved);
+	fetch_deferred(engine);
+	/* done may submit more: that fills submission entries, not completions. */
+	io_uring_for_each_cqe(&engine->ring, head, cqe)
+	{
 		n++;
+		if (cqe->user_data == WAKE_TAG) {
+			wake_seen(engine, cqe);
+			continue;
+		}
+		completed(engine, io_uring_cqe_get_data(cqe), cqe->res);
+		ran++;
 	}
-	return n;
+	io_uring_cq_advance(&engine->ring, n);
+	return (int)ran;
+}
+
+/* ---- waiting ---------------------------------------------------------------------------------- */
+
+/* One poll that stays, for other threads' posts. It is armed with the first wait, not for rings that never wait. */
+static void arm_wake(struct engine *engine, int wake_fd)
+{
+	struct io_uring_sqe *sqe = engine->wake_armed ? NULL : io_uring_get_sqe(&engine->ring);
+
+	if (!sqe)
+		return;
+	io_uring_prep_poll_multishot(sqe, wake_fd, POLLIN);
+	sqe->user_data = WAKE_TAG;
+	engine->wake_armed = true;
+}
+
+/* Kernels without a limit for waiting would spend a submission on it; without the poll nobody could end it. */
+static bool uring_wait(struct engine *engine, int wake_fd, uint64_t timeout_ns, bool *ret_woken)
+{
+	struct __kernel_timespec ts, *limit = NULL;
+	struct io_uring_cqe *cqe;
+
+	if (!(engine->ring.features & IORING_FEAT_EXT_ARG))
+		return false;
+	drain_backlog(engine);
+	arm_wake(engine, wake_fd);
+	if (!engine->wake_armed)
+		return false;
+	if (timeout_ns != UINT64_MAX) {
+		ts.tv_sec = (int64_t)(timeout_ns / 1000000000u);
+		ts.tv_nsec = (int64_t)(timeout_ns % 1000000000u);
+		limit = &ts;
+	}
+	if (!engine->woken)
+		io_uring_submit_and_wait_timeout(&engine->ring, &cqe, 1, limit, NULL);
+	*ret_woken = engine->woken;
+	engine->woken = false;
+	return true;
+}
+
+/* ---- the table of descriptors -------------------------------------------------------------------- */
+
+static int32_t uring_add_file(struct engine *engine, int32_t fd)
+{
+	int32_t slot = engine->has_table && ~engine->slots_used
+			       ? __builtin_ctzll(~engine->slots_used)
+			       : -1;
+
+	if (slot < 0 || io_uring_register_files_update(&engine->ring, (unsigned)slot, &fd, 1) != 1)
+		return -1;
+	engine->slots_used |= UINT64_C(1) << slot;
+	return slot;
+}
+
+static void uring_remove_file(struct engine *engine, int32_t slot)
+{
+	int none = -1;
+
+	io_uring_register_files_update(&engine->ring, (unsigned)slot, &none, 1);
+	engine->slots_used &= ~(UINT64_C(1) << slot);
 }
 
 static int uring_fd(struct engine *engine)
@@ -205,4 +307,7 @@ const struct engine_ops engine_uring = {
 	.reap = uring_reap,
 	.kick = uring_kick,
 	.fd = uring_fd,
+	.wait = uring_wait,
+	.add_file = uring_add_file,
+	.remove_file = uring_remove_file,
 };

@@ -201,10 +201,18 @@ void loop_disarm(struct sonde_loop *loop)
 
 void loop_sleep(struct sonde_loop *loop, uint64_t timeout_ns)
 {
+	const struct engine_ops *ops = loop->engine_ops;
 	struct pollfd fds[2] = { { .fd = loop->host->wake_fd, .events = POLLIN },
 				 { .fd = engine_fd(loop), .events = POLLIN } };
 	struct timespec ts, *limit = NULL;
+	bool woken = false;
 
+	if (ops && ops->wait && loop->ops_in_use &&
+	    ops->wait(loop->engine, loop->host->wake_fd, timeout_ns, &woken)) {
+		if (woken)
+			loop_disarm(loop);
+		return;
+	}
 	if (timeout_ns != UINT64_MAX) {
 		ts.tv_sec = (time_t)(timeout_ns / 1000000000u);
 		ts.tv_nsec = (long)(timeout_ns % 1000000000u);

@@ -177,7 +177,7 @@ static int reap(struct sonde_loop *loop)
 {
 	const struct engine_ops *ops = loop->engine_ops;
 
-	return ops && ops->reap && loop->ops_in_use ? ops->reap(loop->engine) : 0;
+	return ops && ops->reap ? ops->reap(loop->engine) : 0;
 }
 
 static void kick(struct sonde_loop *loop)

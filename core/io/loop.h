@@ -63,6 +63,7 @@ struct sonde_loop {
 	char why[192];
 	struct file_op *ops, *free_ops; /* [depth]; the free ones               */
 	uint32_t depth, ops_in_use;
+	uint32_t merge_gap;                               /* as sonde_loop_options; never 0 */
 	struct loop_flush *op_waiters, **op_waiters_tail; /* who wants an operation */
 };
 

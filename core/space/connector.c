@@ -220,6 +220,7 @@ static void connector_destroy(struct sonde_space *space)
 {
 	struct connector_space *cs = of_space(space);
 
+	by_engine_close(cs);
 	file_maps_close(&cs->maps);
 	extents_finish(&cs->extents);
 	cs->ops.close(cs->conn);
@@ -241,7 +242,7 @@ static void async_io_done(struct sonde_io *io)
 		.trim = connector_trim, .destroy = connector_destroy, __VA_ARGS__                  \
 	}
 static const struct space_ops inline_ops = CONNECTOR_SPACE_OPS(by_extents_inline);
-static const struct space_ops engine_space_ops = CONNECTOR_SPACE_OPS(by_extents_engine);
+static const struct space_ops engine_space_ops = CONNECTOR_SPACE_OPS(by_engine_submit);
 static const struct space_ops transfer_ops = CONNECTOR_SPACE_OPS(submit_transfer);
 static const struct space_ops transfer_threads_ops = CONNECTOR_SPACE_OPS(submit_transfer_threads);
 static const struct space_ops async_ops =
@@ -309,6 +310,8 @@ static int open_files(struct connector_space *cs, struct sonde_error *err)
 		space_init(&cs->space, &inline_ops, loop, &space_always);
 		return SONDE_OK;
 	}
+	if (by_engine_open(cs) < 0)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, "out of memory");
 	space_init(&cs->space, &engine_space_ops, loop, &space_never);
 	return SONDE_OK;
 }
@@ -354,7 +357,6 @@ int space_from_connector(struct sonde_loop *loop, const struct sonde_connector_o
 	cs->ops = *ops;
 	cs->conn = conn;
 	cs->backlog_tail = &cs->backlog;
-	cs->resume.flush = by_extents_resume;
 	if (ops->extents)
 		r = open_extents(cs, err);
 	if (r == SONDE_E_UNSUPPORTED) {
@@ -362,6 +364,7 @@ int space_from_connector(struct sonde_loop *loop, const struct sonde_connector_o
 		r = open_calls(cs, err);
 	}
 	if (r < 0) {
+		by_engine_close(cs);
 		file_maps_close(&cs->maps);
 		extents_finish(&cs->extents);
 		free(cs);

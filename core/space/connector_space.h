@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The inside of a connector's space, shared by connector.c (opening, and the two ways in which the
- * connector moves bytes) and by_extents.c (the way in which we do).
+ * connector moves bytes), by_extents.c and by_engine.c (the two in which we do: copying, sending).
  *
  * A request's cursor (io_core.piece, .off) is the next byte that has not been sent.
  */
@@ -11,6 +11,7 @@
 #include <sonde/plugin.h>
 #include <stdbool.h>
 
+#include "base/copy.h"
 #include "io/engine.h"
 #include "space/extents.h"
 #include "space/file_map.h"
@@ -23,8 +24,9 @@ struct connector_space {
 	struct extents extents;
 	struct file_maps maps;
 	size_t hint;
+	struct copier copier;
 	bool guarded;                             /* copies may meet a truncated file           */
-	struct loop_flush resume;                 /* runs when operations are free again        */
+	struct feed *feed;                        /* by_engine.c; NULL: nothing is ever sent    */
 	struct sonde_io *backlog, **backlog_tail; /* not sent, or not taken yet            */
 	struct sonde_io *working;                 /* transfer: the batch a worker thread has    */
 	struct file_op work;                      /* ... and what carries it there and back     */
@@ -59,8 +61,9 @@ static inline struct sonde_io *backlog_take(struct connector_space *cs)
 
 /* space_ops.submit where every stretch is served in the call. */
 void by_extents_inline(struct sonde_space *space, struct sonde_io *list);
-/* ... and where some go through the loop's engine; resume sends more of them. */
-void by_extents_engine(struct sonde_space *space, struct sonde_io *list);
-void by_extents_resume(struct loop_flush *flush);
+/* ... and where some go through the loop's engine, between these two. SONDE_E_NO_MEMORY. */
+int by_engine_open(struct connector_space *cs);
+void by_engine_submit(struct sonde_space *space, struct sonde_io *list);
+void by_engine_close(struct connector_space *cs);
 
 #endif

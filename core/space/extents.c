@@ -59,6 +59,7 @@ int extents_add(struct extents *extents, const struct sonde_extent *told)
 		.ptr = told->kind == SONDE_EXTENT_MEMORY ? told->ptr : NULL,
 		.off = told->off,
 		.fd = told->fd,
+		.slot = -1,
 		.err = told->err < 0 ? told->err : SONDE_E_NOT_SAVED,
 	};
 	return SONDE_OK;

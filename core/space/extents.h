@@ -19,7 +19,8 @@ struct extent {
 	bool ptr_read_only;  /* the host's own map may not be written              */
 	uint64_t off;        /* FILE: of the byte at addr                          */
 	int32_t fd;
-	int32_t err; /* ABSENT                                             */
+	int32_t slot; /* FILE: of fd in the engine's table, -1: not there   */
+	int32_t err;  /* ABSENT                                             */
 };
 
 struct extents {

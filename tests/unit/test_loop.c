@@ -56,7 +56,7 @@ static void options_grow(void **state)
 
 	(void)state;
 	assert_int_equal(sonde_loop_create(&options, &loop, NULL), 0);
-	assert_int_equal(loop->depth, 128);
+	assert_int_equal(loop->depth, 256);
 	assert_string_equal(sonde_loop_engine(loop, &why), "sync");
 	assert_non_null(why);
 	sonde_loop_destroy(loop);

@@ -27,8 +27,13 @@ enum sonde_engine {
 struct sonde_loop_options {
 	uint32_t size;      /* sizeof(struct sonde_loop_options)                        */
 	uint32_t engine;    /* enum sonde_engine                                        */
-	uint32_t depth;     /* operations in flight; 0: 128. Clamped to 1..4096         */
+	uint32_t depth;     /* operations in flight; 0: 256. Clamped to 1..4096         */
 	uint32_t n_threads; /* of the threads engine; 0: 2 per processor. Clamped 1..64 */
+	/*
+	 * Pieces of a batch that lie close together in a file are moved by one operation: bytes between
+	 * two of them that nobody asked for. 0: 1024. UINT32_MAX: each piece is moved on its own.
+	 */
+	uint32_t merge_gap;
 };
 
 /*

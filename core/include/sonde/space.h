@@ -183,6 +183,10 @@ struct sonde_space_stats {
 	uint64_t pieces; /* pieces in them                           */
 	uint64_t bytes;  /* bytes asked for                          */
 	uint64_t failed; /* pieces that came back with an error      */
+	uint64_t
+		moves; /* operations that the engine was given for them; 0: all was copied here      */
+	uint64_t
+		moved; /* bytes of those: below bytes what is shared, above what lies between pieces */
 };
 void sonde_space_stats(const struct sonde_space *space, struct sonde_space_stats *ret);
 

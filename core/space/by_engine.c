@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sending what lies in files through the loop's engine. A batch is cut into parts (one extent's share of one
+ * piece), a window of them at a time; neighbours of a window become one operation (merge.c). An operation of
+ * one part moves it straight to its owner's buffer, one of several goes through a bounce buffer.
+ *
+ *   request ──collect──▶ window ──send──▶ in flight ──op_done──▶ accounted for
+ *                           ▲                  └─ a merged move failed ─▶ alone ─┘
+ *
+ * Parts, window and buffers are made when the space is opened: nothing grows with the size of a batch.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/loop.h"
+#include "space/merge.h"
+#include "space/stretch.h"
+
+#define OP_MAX (UINT32_C(1) << 20) /* one file operation moves at most this much */
+#define N_PARTS 4096u
+#define WINDOW 2048u
+#define N_BOUNCES 16u
+
+struct bounce {
+	struct bounce *next;
+	char bytes[MERGE_SPAN_MAX];
+};
+
+struct feed {
+	struct connector_space *cs;
+	struct loop_flush resume; /* there is something to send, and may be room for it    */
+	bool stuck;               /* something waits for an operation of ours to come back */
+	uint32_t n_in_flight;     /* operations                                            */
+	struct part *free;
+	struct part *alone;          /* to be sent on their own, before anything else */
+	struct part *window[WINDOW]; /* [at, n) are not sent yet */
+	size_t at, n;
+	struct bounce *bounces; /* [N_BOUNCES]; the free ones are linked */
+	struct bounce *free_bounces;
+	struct merge_pages pages;
+	struct part parts[N_PARTS];
+};
+
+/* ---- parts ---------------------------------------------------------------------------------------- */
+
+static void part_put(struct feed *feed, struct part *part)
+{
+	part->next = feed->free;
+	feed->free = part;
+}
+
+/* The request ends with the last of its parts, once its cursor has left it. */
+static void finish_if_over(struct sonde_io *io)
+{
+	struct io_core *core = io_core(io);
+
+	if (core->piece == io->n && core->pending == 0)
+		io_finish(io);
+}
+
+/* The first len bytes of a part are final; true: that was all of it, and the part is free. */
+static bool part_settle(struct feed *feed, struct part *part, uint32_t len, int32_t err)
+{
+	struct sonde_io *io = part->io;
+
+	io_account(io, part->piece, part->piece_off, len, err);
+	if (len < part->len) {
+		part->buf += len;
+		part->off += len;
+		part->piece_off += len;
+		part->len -= len;
+		return false;
+	}
+	part_put(feed, part);
+	io_core(io)->pending--;
+	finish_if_over(io);
+	return true;
+}
+
+/* ---- collecting ------------------------------------------------------------------------------------ */
+
+static void part_take(struct feed *feed, struct sonde_io *io, const struct stretch *s)
+{
+	struct io_core *core = io_core(io);
+	struct part *part = feed->free;
+
+	feed->free = part->next;
+	*part = (struct part){
+		.io = io,
+		.buf = s->buf,
+		.off = s->extent->off + s->in_extent,
+		.len = s->len < OP_MAX ? s->len : OP_MAX,
+		.piece = core->piece,
+		.piece_off = core->off,
+		.fd = s->extent->fd,
+		.slot = s->extent->slot,
+		.write = io->op == SONDE_IO_WRITE,
+	};
+	core->pending++;
+	stretch_advance(io, part->len);
+	feed->window[feed->n++] = part;
+}
+
+/* Cut one request as far as there is room; false: there is none. */
+static bool collect_io(struct feed *feed, struct sonde_io *io)
+{
+	struct connector_space *cs = feed->cs;
+
+	if (io_stop_code(io)) {
+		io_core(io)->pending++; /* so that the end comes from collect */
+		io_finish_unsent(io);
+		io_core(io)->pending--;
+		return true;
+	}
+	while (io_core(io)->piece < io->n) {
+		struct stretch s = stretch_at(cs, io);
+		if (stretch_settle_guarded(cs, io, &s))
+			continue;
+		if (feed->n == WINDOW || !feed->free)
+			return false;
+		part_take(feed, io, &s);
+	}
+	return true;
+}
+
+/* Fill the window from the requests that wait, in their order. */
+static void collect(struct feed *feed)
+{
+	struct connector_space *cs = feed->cs;
+
+	feed->at = feed->n = 0;
+	while (cs->backlog) {
+		struct sonde_io *io = cs->backlog;
+		if (!collect_io(feed, io))
+			break;
+		backlog_take(cs);
+		finish_if_over(io);
+	}
+	merge_order(feed->window, feed->n, &feed->pages);
+}
+
+/* ---- operations ------------------------------------------------------------------------------------- */
+
+static void scatter(struct feed *feed, struct file_op *op, struct bounce *bounce);
+
+static void resend(struct feed *feed, struct file_op *op)
+{
+	struct sonde_loop *loop = feed->cs->space.loop;
+
+	op->next = NULL;
+	loop->engine_ops->submit(loop->engine, op);
+}
+
+static void op_free(struct feed *feed, struct file_op *op)
+{
+	loop_put_op(feed->cs->space.loop, op);
+	feed->n_in_flight--;
+	if (feed->stuck)
+		loop_add_flush(feed->cs->space.loop, &feed->resume);
+}
+
+/* Of one part, to or from its owner's buffer. Short, or a bad page: what lies behind is another move. */
+static void single_done(struct file_op *op)
+{
+	struct part *part = op->cargo;
+	struct feed *feed = op->owner;
+	int32_t err;
+	uint32_t len = stretch_judge(op->result, op->write, op->off, op->len, &err);
+
+	if (len < op->len) {
+		part_settle(feed, part, len, err);
+		op->off = part->off;
+		op->buf = part->buf;
+		op->len = part->len;
+		resend(feed, op);
+		return;
+	}
+	op_free(feed, op);
+	part_settle(feed, part, len, err);
+}
+
+static struct bounce *bounce_of(const struct file_op *op)
+{
+	return (struct bounce *)((char *)op->buf - offsetof(struct bounce, bytes));
+}
+
+static void merged_done(struct file_op *op)
+{
+	struct feed *feed = op->owner;
+	struct bounce *bounce = bounce_of(op);
+
+	scatter(feed, op, bounce);
+	bounce->next = feed->free_bounces;
+	feed->free_bounces = bounce;
+	op_free(feed, op);
+}
+
+/* A part that the move did not reach, or that it failed, is moved again on its own. */
+static void scatter(struct feed *feed, struct file_op *op, struct bounce *bounce)
+{
+	uint64_t end = op->off + (op->result > 0 ? (uint32_t)op->result : 0);
+	struct part *part = op->cargo;
+
+	while (part) {
+		struct part *next = part->next;
+		if (part->off + part->len <= end) {
+			if (!part->write)
+				memcpy(part->buf, bounce->bytes + (part->off - op->off), part->len);
+			part_settle(feed, part, part->len, SONDE_OK);
+		} else {
+			part->alone = true;
+			part->next = feed->alone;
+			feed->alone = part;
+			feed->stuck = true;
+		}
+		part = next;
+	}
+}
+
+static void fill_op(struct feed *feed, struct file_op *op, const struct part *part)
+{
+	*op = (struct file_op){
+		.done = single_done,
+		.owner = feed,
+		.off = part->off,
+		.buf = part->buf,
+		.len = part->len,
+		.write = part->write,
+		.fd = part->fd,
+		.slot = part->slot,
+		.cargo = (void *)(uintptr_t)part,
+	};
+}
+
+/* Chain the parts, and bring the bytes of a write together. */
+static void load_bounce(struct feed *feed, struct file_op *op, struct part **parts,
+			struct merged merged)
+{
+	struct bounce *bounce = feed->free_bounces;
+
+	feed->free_bounces = bounce->next;
+	op->done = merged_done;
+	op->buf = bounce->bytes;
+	op->len = merged.len;
+	for (size_t i = 0; i < merged.n; i++) {
+		parts[i]->next = i + 1 < merged.n ? parts[i + 1] : NULL;
+		if (op->write)
+			memcpy(bounce->bytes + (parts[i]->off - merged.off), parts[i]->buf,
+			       parts[i]->len);
+	}
+}
+
+/* ---- sending ----------------------------------------------------------------------------------------- */
+
+/* Parts of requests that were cancelled meanwhile are not sent. */
+static bool drop_stopped(struct feed *feed, struct part *part)
+{
+	int32_t stop = io_stop_code(part->io);
+
+	if (stop)
+		part_settle(feed, part, part->len, stop);
+	return stop != 0;
+}
+
+static struct file_op *take_op(struct feed *feed)
+{
+	struct file_op *op = loop_get_op(feed->cs->space.loop);
+
+	if (op)
+		feed->n_in_flight++;
+	return op;
+}
+
+static bool send_alone(struct feed *feed, struct file_op ***tail)
+{
+	while (feed->alone) {
+		struct part *part = feed->alone;
+		struct file_op *op = take_op(feed);
+		if (!op)
+			return false;
+		feed->alone = part->next;
+		fill_op(feed, op, part);
+		**tail = op;
+		*tail = &op->next;
+	}
+	return true;
+}
+
+/* false: no operation, or no buffer, is free. */
+static bool send_window(struct feed *feed, struct file_op ***tail)
+{
+	struct sonde_space *space = &feed->cs->space;
+	uint32_t gap = space->loop->merge_gap;
+
+	while (feed->at < feed->n) {
+		struct part **parts = feed->window + feed->at;
+		if (drop_stopped(feed, parts[0])) {
+			feed->at++;
+			continue;
+		}
+		struct merged merged = merge_front(parts, feed->n - feed->at, gap);
+		if (merged.n > 1 && !feed->free_bounces)
+			return false;
+		struct file_op *op = take_op(feed);
+		if (!op)
+			return false;
+		fill_op(feed, op, parts[0]);
+		if (merged.n > 1)
+			load_bounce(feed, op, parts, merged);
+		space->stats.moves++;
+		space->stats.moved += op->len;
+		feed->at += merged.n;
+		**tail = op;
+		*tail = &op->next;
+	}
+	return true;
+}
+
+/* Send all there is room for. What is left goes when an operation of ours comes back, or of somebody else. */
+static void feed_send(struct feed *feed)
+{
+	struct sonde_loop *loop = feed->cs->space.loop;
+	struct file_op *list = NULL, **tail = &list;
+	bool room = send_alone(feed, &tail) && send_window(feed, &tail);
+
+	while (room && feed->cs->backlog) {
+		collect(feed);
+		room = feed->n && send_window(feed, &tail);
+	}
+	*tail = NULL;
+	feed->stuck = feed->alone || feed->at < feed->n || feed->cs->backlog;
+	if (list)
+		loop->engine_ops->submit(loop->engine, list);
+	if (feed->stuck && !feed->n_in_flight)
+		loop_wait_op(loop, &feed->resume);
+}
+
+static void resume(struct loop_flush *flush)
+{
+	feed_send((struct feed *)((char *)flush - offsetof(struct feed, resume)));
+}
+
+void by_engine_submit(struct sonde_space *space, struct sonde_io *list)
+{
+	struct connector_space *cs = of_space(space);
+
+	while (list) {
+		struct sonde_io *io = list;
+		list = io_core(io)->next;
+		backlog_add(cs, io);
+	}
+	if (!cs->feed->stuck)
+		feed_send(cs->feed);
+}
+
+/* Descriptors that the engine knows by a slot of its own table cost less an operation. */
+static int32_t slot_of(struct connector_space *cs, int32_t fd)
+{
+	struct sonde_loop *loop = cs->space.loop;
+
+	for (size_t i = 0; i < cs->extents.n; i++) {
+		if (cs->extents.at[i].fd == fd && cs->extents.at[i].slot >= 0)
+			return cs->extents.at[i].slot;
+	}
+	return loop->engine_ops->add_file(loop->engine, fd);
+}
+
+static void enter_files(struct connector_space *cs)
+{
+	int32_t last_fd = -1, last_slot = -1;
+
+	if (!cs->space.loop->engine_ops->add_file)
+		return;
+	for (size_t i = 0; i < cs->extents.n; i++) {
+		struct extent *e = &cs->extents.at[i];
+		if (e->kind != SONDE_EXTENT_FILE)
+			continue;
+		/* Thousands of extents mostly share one file; one that found no slot is not asked for again. */
+		if (e->fd != last_fd) {
+			last_slot = slot_of(cs, e->fd);
+			last_fd = e->fd;
+		}
+		e->slot = last_slot;
+	}
+}
+
+static void leave_files(struct connector_space *cs)
+{
+	uint64_t left = 0;
+
+	for (size_t i = 0; i < cs->extents.n; i++) {
+		int32_t slot = cs->extents.at[i].slot;
+		if (slot < 0 || left & UINT64_C(1) << slot)
+			continue;
+		left |= UINT64_C(1) << slot;
+		cs->space.loop->engine_ops->remove_file(cs->space.loop->engine, slot);
+	}
+}
+
+int by_engine_open(struct connector_space *cs)
+{
+	struct feed *feed = malloc(sizeof(*feed));
+	struct bounce *bounces = malloc(N_BOUNCES * sizeof(*bounces));
+
+	if (!feed || !bounces) {
+		free(feed);
+		free(bounces);
+		return SONDE_E_NO_MEMORY;
+	}
+	memset(feed, 0, offsetof(struct feed, pages));
+	feed->cs = cs;
+	feed->resume.flush = resume;
+	for (size_t i = N_PARTS; i-- > 0;)
+		part_put(feed, &feed->parts[i]);
+	feed->bounces = bounces;
+	for (size_t i = N_BOUNCES; i-- > 0;) {
+		bounces[i].next = feed->free_bounces;
+		feed->free_bounces = &bounces[i];
+	}
+	cs->feed = feed;
+	enter_files(cs);
+	return SONDE_OK;
+}
+
+void by_engine_close(struct connector_space *cs)
+{
+	if (!cs->feed)
+		return;
+	leave_files(cs);
+	free(cs->feed->bounces);
+	free(cs->feed);
+	cs->feed = NULL;
+}
