@@ -40,8 +40,8 @@ int loop_init(struct sonde_loop *loop, uint32_t depth)
 
 void loop_finish(struct sonde_loop *loop)
 {
-	if (loop->stack_pool)
-		loop->stack_pool_free(loop->stack_pool);
+	if (loop->tasks)
+		loop->tasks_free(loop->tasks);
 	mem_release(loop->ops);
 }
 
@@ -51,14 +51,6 @@ void loop_changed(struct sonde_loop *loop)
 {
 	if (loop->embedded && !loop->inside)
 		loop_arm(loop);
-}
-
-void loop_add_ready(struct sonde_loop *loop, struct loop_ready *ready)
-{
-	ready->next = NULL;
-	*loop->ready_tail = ready;
-	loop->ready_tail = &ready->next;
-	loop_changed(loop);
 }
 
 void loop_add_flush(struct sonde_loop *loop, struct loop_flush *flush)
@@ -143,20 +135,20 @@ static int run_done(struct sonde_loop *loop)
 	return ran;
 }
 
+/* What becomes ready meanwhile waits for the next pass, unless loop_next_ready sees no use in that. */
 static int run_ready(struct sonde_loop *loop)
 {
-	struct loop_ready *ready = loop->ready_head;
-	int ran = 0;
+	struct loop_ready *ready;
 
+	loop->n_ran = 0;
+	loop->pass_ready = loop->ready_head;
 	loop->ready_head = NULL;
 	loop->ready_tail = &loop->ready_head;
-	while (ready) {
-		struct loop_ready *next = ready->next;
+	while ((ready = loop_next_ready(loop))) {
+		loop_take_ready(loop);
 		ready->run(ready);
-		ready = next;
-		ran++;
 	}
-	return ran;
+	return (int)loop->n_ran;
 }
 
 static void run_flush(struct sonde_loop *loop)

@@ -18,10 +18,13 @@
 
 #include "io/host.h"
 
+#define LOOP_RAN_MAX 256u /* ready nodes of one pass, when they come from nowhere but each other */
+
 struct engine;
 struct engine_ops;
 struct file_op;
 struct sonde_task;
+struct task_side;
 
 /* Something to run soon, in order: a task, a callback. */
 struct loop_ready {
@@ -40,11 +43,12 @@ struct sonde_loop {
 	struct loop_host *host;     /* the host's own, set where the loop is made       */
 	struct sonde_task *current; /* the task that runs, NULL in plain code            */
 	unsigned inside;            /* how deep in turn/callbacks: blocking is refused   */
-	void *switch_context;       /* task layer: where a suspending task goes back to  */
-	void *stack_pool;           /* task layer: stacks for the next tasks             */
-	void (*stack_pool_free)(void *pool);
+	struct task_side *tasks;    /* what the task layer keeps; NULL: no task yet      */
+	void (*tasks_free)(struct task_side *tasks);
 
 	struct loop_ready *ready_head, **ready_tail;
+	struct loop_ready *pass_ready; /* taken from there, to run in this pass       */
+	unsigned n_ran;                /* of those, since the pass began              */
 	struct loop_flush *flush_head, **flush_tail;
 	struct sonde_io *done_head, **done_tail; /* completion door: callbacks to call */
 	struct sonde_timer *timers;              /* pairing heap, earliest at the root */
@@ -77,10 +81,41 @@ void loop_finish(struct sonde_loop *loop);
 /* Work or a timer was added: where that happens outside a turn, a foreign loop must see it. */
 void loop_changed(struct sonde_loop *loop);
 
-void loop_add_ready(struct sonde_loop *loop, struct loop_ready *ready);
+static inline void loop_add_ready(struct sonde_loop *loop, struct loop_ready *ready)
+{
+	ready->next = NULL;
+	*loop->ready_tail = ready;
+	loop->ready_tail = &ready->next;
+	if (!loop->inside)
+		loop_changed(loop);
+}
+
 void loop_add_flush(struct sonde_loop *loop, struct loop_flush *flush);
 /* Call io->done from the loop, not from here. */
 void loop_add_done(struct sonde_loop *loop, struct sonde_io *io);
+
+/*
+ * The next node to run in this pass, NULL for none; it stays there until it is taken. Where the
+ * loop has nothing to do but come back for more of them, more of them belong to this pass.
+ */
+static inline struct loop_ready *loop_next_ready(struct sonde_loop *loop)
+{
+	if (loop->pass_ready)
+		return loop->pass_ready;
+	if (loop->n_ran >= LOOP_RAN_MAX || loop->timers || loop->n_inflight || loop->ops_in_use ||
+	    loop->done_head || loop->flush_head)
+		return NULL;
+	loop->pass_ready = loop->ready_head;
+	loop->ready_head = NULL;
+	loop->ready_tail = &loop->ready_head;
+	return loop->pass_ready;
+}
+
+static inline void loop_take_ready(struct sonde_loop *loop)
+{
+	loop->pass_ready = loop->pass_ready->next;
+	loop->n_ran++;
+}
 
 /* Is there something to run without waiting? */
 bool loop_has_work(const struct sonde_loop *loop);

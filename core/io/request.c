@@ -98,3 +98,22 @@ void io_finish_unsent(struct sonde_io *io)
 	if (core->pending == 0)
 		io_finish(io);
 }
+
+int io_stop(struct sonde_io *io, int code)
+{
+	struct io_core *core = io_core(io);
+
+	if (io->state != SONDE_IO_QUEUED && io->state != SONDE_IO_IN_FLIGHT)
+		return 0;
+	if (!(core->flags & IO_ASKED_CANCEL))
+		core->flags |= IO_ASKED_CANCEL | (code == SONDE_E_TIMED_OUT ? IO_TIMED_OUT : 0);
+	return 1;
+}
+
+int io_refuse(struct sonde_io *io, int32_t err)
+{
+	for (uint32_t i = 0; i < io->n; i++)
+		io_account(io, i, 0, io->xfers[i].len, err);
+	io->result = err;
+	return err;
+}

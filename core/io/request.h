@@ -70,6 +70,15 @@ void io_account(struct sonde_io *io, uint32_t piece, uint32_t off, uint32_t len,
  */
 void io_finish(struct sonde_io *io);
 
+/*
+ * Ask for the end of a request, with CANCELLED or TIMED_OUT; the first reason stands. Nothing ends
+ * inside, for that would run callbacks outside the loop. Returns 1 asked, 0 it is not under way.
+ */
+int io_stop(struct sonde_io *io, int code);
+
+/* End a prepared request that is never submitted: all of it gets err, which is the result. */
+int io_refuse(struct sonde_io *io, int32_t err);
+
 /* End a request whose pieces from its cursor on were never sent, with the code cancel asked for. */
 void io_finish_unsent(struct sonde_io *io);
 

@@ -27,11 +27,10 @@ struct sonde_batch {
 	size_t n, cap;
 	struct sonde_xfer *xfers; /* [cap], as the requests see them */
 	struct batch_io *ios;     /* [cap_ios] */
-	size_t cap_ios;
+	size_t n_ios, cap_ios;
 	size_t pending; /* requests not yet complete */
-	bool over;      /* pending has come to 0     */
 	bool running;   /* some task is inside run   */
-	struct sonde_task *task;
+	struct task_wait wait;
 };
 
 struct sonde_batch *sonde_batch_create(struct sonde_loop *loop)
@@ -117,11 +116,8 @@ static size_t count_groups(const struct sonde_batch *batch)
 
 static void one_less(struct sonde_batch *batch)
 {
-	if (--batch->pending)
-		return;
-	batch->over = true;
-	if (batch->task)
-		task_unpark(batch->task);
+	if (--batch->pending == 0)
+		task_wake(&batch->wait, SONDE_OK);
 }
 
 static void request_over(struct sonde_io *io)
@@ -152,18 +148,36 @@ static int make_requests(struct sonde_batch *batch)
 		}
 		at->io.n++;
 	}
-	return (int)groups;
+	batch->n_ios = groups;
+	return SONDE_OK;
 }
 
-static void issue_all(struct sonde_batch *batch, size_t groups)
+static void stop_batch(struct task_wait *wait, int code)
+{
+	struct sonde_batch *batch =
+		(struct sonde_batch *)((char *)wait - offsetof(struct sonde_batch, wait));
+
+	for (size_t i = 0; i < batch->n_ios; i++)
+		io_stop(&batch->ios[i].io, code);
+}
+
+/* The task that runs it was asked to end: every read gets why. */
+static void refuse_all(struct sonde_batch *batch, int why)
+{
+	for (size_t i = 0; i < batch->n_ios; i++) {
+		if (io_prepare(&batch->ios[i].io) == SONDE_OK)
+			io_refuse(&batch->ios[i].io, why);
+	}
+}
+
+static void issue_all(struct sonde_batch *batch)
 {
 	size_t first = 0;
 
 	/* One more than there are, so that none of them ends the batch while others are not sent. */
-	batch->pending = groups + 1;
-	batch->over = false;
-	batch->task = NULL;
-	for (size_t i = 0; i < groups; i++) {
+	batch->pending = batch->n_ios + 1;
+	batch->wait = (struct task_wait){ .stop = stop_batch };
+	for (size_t i = 0; i < batch->n_ios; i++) {
 		struct sonde_space *space = batch->entries[first].space;
 		first += batch->ios[i].io.n;
 		if (space_issue(space, &batch->ios[i].io, request_over) < 0)
@@ -186,25 +200,36 @@ static int collect(struct sonde_batch *batch)
 	return full;
 }
 
+/* 0, or why some request was not carried out to its end. */
+static int cut_short(const struct sonde_batch *batch)
+{
+	for (size_t i = 0; i < batch->n_ios; i++) {
+		if (batch->ios[i].io.result < 0)
+			return batch->ios[i].io.result;
+	}
+	return SONDE_OK;
+}
+
 int sonde_batch_run(struct sonde_batch *batch)
 {
 	struct sonde_loop *loop = batch->loop;
 
 	if (batch->n == 0)
 		return 0;
-	if (batch->running || (!loop->current && loop->inside))
+	if (batch->running || task_may_wait(loop) < 0)
 		return SONDE_E_BUSY;
-	int groups = make_requests(batch);
-	if (groups < 0)
-		return groups;
+	int r = make_requests(batch), why = task_stop_here(loop);
+	if (r < 0)
+		return r;
 	batch->running = true;
-	issue_all(batch, (size_t)groups);
-	if (!batch->over && loop->current) {
-		batch->task = loop->current;
-		task_park(batch->task);
-	} else if (!batch->over) {
-		loop_pump(loop, &batch->over);
+	if (why < 0) {
+		refuse_all(batch, why);
+	} else {
+		issue_all(batch);
+		task_wait(loop, &batch->wait);
 	}
 	batch->running = false;
-	return collect(batch);
+	int full = collect(batch);
+	why = cut_short(batch);
+	return why < 0 ? why : full;
 }

@@ -118,26 +118,14 @@ static void complete_by_callback(struct sonde_io *io)
 	loop_add_done(leave_flight(io), io);
 }
 
-/* Nothing ends here, for that would run callbacks outside the loop. The first reason stands. */
-static int cancel(struct sonde_io *io, uint32_t flags)
-{
-	struct io_core *core = io_core(io);
-
-	if (io->state != SONDE_IO_QUEUED && io->state != SONDE_IO_IN_FLIGHT)
-		return 0;
-	if (!(core->flags & IO_ASKED_CANCEL))
-		core->flags |= IO_ASKED_CANCEL | flags;
-	return 1;
-}
-
 int sonde_io_cancel(struct sonde_io *io)
 {
-	return cancel(io, 0);
+	return io_stop(io, SONDE_E_CANCELLED);
 }
 
 static void deadline_passed(struct sonde_timer *timer)
 {
-	cancel(timer->user, IO_TIMED_OUT);
+	io_stop(timer->user, SONDE_E_TIMED_OUT);
 }
 
 static void start_deadline(struct sonde_space *space, struct sonde_io *io)
@@ -188,8 +176,7 @@ int space_issue(struct sonde_space *space, struct sonde_io *io,
 /* A request on somebody's stack, and who waits for it. */
 struct waiter {
 	struct sonde_io io;
-	struct sonde_task *task; /* parked; NULL: plain code pumps */
-	bool done;
+	struct task_wait wait;
 };
 
 static void complete_waiter(struct sonde_io *io)
@@ -197,14 +184,15 @@ static void complete_waiter(struct sonde_io *io)
 	struct waiter *waiter = (struct waiter *)(void *)io;
 
 	leave_flight(io);
-	waiter->done = true;
-	if (waiter->task)
-		task_unpark(waiter->task);
+	task_wake(&waiter->wait, io->result);
 }
 
-static int may_wait(const struct sonde_loop *loop)
+/* Its buffers are the waiter's: the end of what is in flight is waited for. */
+static void stop_waiter(struct task_wait *wait, int code)
 {
-	return loop->current || !loop->inside ? SONDE_OK : SONDE_E_BUSY;
+	struct waiter *waiter = (struct waiter *)((char *)wait - offsetof(struct waiter, wait));
+
+	io_stop(&waiter->io, code);
 }
 
 static int transfer(struct sonde_space *space, struct sonde_xfer *xfers, size_t n, uint32_t op)
@@ -212,8 +200,7 @@ static int transfer(struct sonde_space *space, struct sonde_xfer *xfers, size_t 
 	struct sonde_loop *loop = space->loop;
 	struct waiter waiter;
 
-	waiter.task = NULL;
-	waiter.done = false;
+	waiter.wait = (struct task_wait){ .stop = stop_waiter };
 	waiter.io.xfers = xfers;
 	waiter.io.n = (uint32_t)n;
 	waiter.io.op = op;
@@ -224,25 +211,21 @@ static int transfer(struct sonde_space *space, struct sonde_xfer *xfers, size_t 
 	int r = io_prepare(&waiter.io);
 	if (r < 0)
 		return r;
+	r = task_stop_here(loop);
+	if (r < 0)
+		return io_refuse(&waiter.io, r);
 	io_core(&waiter.io)->complete = complete_waiter;
 	io_core(&waiter.io)->flags = 0;
 	io_core(&waiter.io)->piece = io_core(&waiter.io)->off = io_core(&waiter.io)->pending = 0;
 	if (*space->resident) {
 		run_resident(space, &waiter.io);
-		if (waiter.done)
-			return waiter.io.result;
 	} else {
-		r = may_wait(loop);
+		r = task_may_wait(loop);
 		if (r < 0)
 			return r;
 		space_queue(space, &waiter.io);
 	}
-	waiter.task = loop->current;
-	if (waiter.task)
-		task_park(waiter.task);
-	else
-		loop_pump(loop, &waiter.done);
-	return waiter.io.result;
+	return task_wait(loop, &waiter.wait);
 }
 
 int sonde_space_read(struct sonde_space *space, struct sonde_xfer *xfers, size_t n)

@@ -1,124 +1,151 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tasks: stackful coroutines on a loop.
- *
- *   READY ──loop──▶ RUNNING ──park──▶ PARKED ──unpark──▶ READY
- *                      └──fn returned──▶ ENDED ──join, or detached──▶ freed
+ * Tasks: stackful coroutines on a loop. Their life is drawn in inside.h. A task that parks goes on in
+ * the next that is ready, and in the loop on the thread's own stack only where there is none.
  */
-#include "task/task.h"
-
-#include <stdbool.h>
+#include "task/inside.h"
 
 #include "base/ensure.h"
 #include "base/mem.h"
-#include "io/loop.h"
-#include "task/stack.h"
-#include "task/switch.h"
 
-struct sonde_task {
-	struct loop_ready ready;
-	struct sonde_loop *loop;
-	struct stack *stack;
-	struct switch_context context;
-	sonde_task_fn *fn;
-	void *arg;
-	struct sonde_task *joiner; /* parked until we end */
-	int result;
-	bool ended, detached;
-	bool joined; /* somebody waits in join, and frees it */
-};
+/* ---- the loop's share -------------------------------------------------------------------- */
 
-/* The thread's own stack: where tasks come back to. One a loop, made with the first task. */
-struct thread_side {
-	struct stack_pool pool;
-	struct switch_context context;
-	struct stack_tools tools;
-};
-
-static void thread_side_free(void *p)
+static void side_free(struct task_side *side)
 {
-	struct thread_side *side = p;
-
 	stack_pool_finish(&side->pool);
 	mem_release(side);
 }
 
-static struct thread_side *thread_side(struct sonde_loop *loop)
+static struct task_side *side_get(struct sonde_loop *loop)
 {
-	if (!loop->stack_pool) {
-		struct thread_side *side = mem_alloc(1, sizeof(*side));
+	if (!loop->tasks) {
+		struct task_side *side = mem_alloc(1, sizeof(*side));
 		if (!side)
 			return NULL;
 		tools_thread_stack(&side->tools);
-		loop->stack_pool = side;
-		loop->stack_pool_free = thread_side_free;
+		loop->tasks = side;
+		loop->tasks_free = side_free;
 	}
-	return loop->stack_pool;
+	return loop->tasks;
+}
+
+/* ---- switching --------------------------------------------------------------------------- */
+
+static void task_run(struct loop_ready *ready);
+
+/* The task that runs next without the loop having a say; NULL: back to the loop. */
+static struct sonde_task *take_next(struct sonde_loop *loop)
+{
+	struct loop_ready *ready = loop_next_ready(loop);
+
+	if (!ready || ready->run != task_run)
+		return NULL;
+	loop_take_ready(loop);
+	return (struct sonde_task *)(void *)ready;
 }
 
 /* noinline: compilers may keep thread-local addresses over a call they can see into. */
-static __attribute__((noinline)) void leave(struct sonde_task *task, int ends)
+static __attribute__((noinline)) void leave(struct sonde_task *task)
 {
-	struct thread_side *side = task->loop->stack_pool;
+	struct task_side *side = task_side(task);
+	struct sonde_task *next = take_next(task->loop);
 
-	tools_leave(&task->stack->tools, &side->tools, ends);
+	if (next == task)
+		return; /* it yielded, and nobody else wants to run */
+	task->loop->current = next;
+	side->left = &task->stack->tools;
+	tools_leave(&task->stack->tools, next ? &next->stack->tools : &side->tools, 0);
+	switch_to(&task->context, next ? &next->context : &side->context);
+	tools_arrive(&task->stack->tools, side->left);
+}
+
+static __attribute__((noinline)) void leave_for_good(struct sonde_task *task)
+{
+	struct task_side *side = task_side(task);
+
+	side->returned = task;
+	side->left = &task->stack->tools;
+	tools_leave(&task->stack->tools, &side->tools, 1);
 	switch_to(&task->context, &side->context);
-	tools_arrive(&task->stack->tools, &side->tools);
 }
 
 static __attribute__((noinline)) void enter(struct sonde_task *task)
 {
-	struct thread_side *side = task->loop->stack_pool;
+	struct task_side *side = task_side(task);
 
+	task->loop->current = task;
+	side->left = &side->tools;
 	tools_leave(&side->tools, &task->stack->tools, 0);
 	switch_to(&side->context, &task->context);
-	tools_arrive(&side->tools, &task->stack->tools);
+	tools_arrive(&side->tools, side->left);
+	task->loop->current = NULL;
 }
 
 static void task_entry(void *arg)
 {
 	struct sonde_task *task = arg;
-	struct thread_side *side = task->loop->stack_pool;
 
-	tools_arrive(&task->stack->tools, &side->tools);
+	tools_arrive(&task->stack->tools, task_side(task)->left);
 	task->result = task->fn(task, task->arg);
-	task->ended = true;
-	leave(task, 1);
+	leave_for_good(task);
 }
 
-static void task_free(struct sonde_task *task)
+/* ---- the end ----------------------------------------------------------------------------- */
+
+void task_free(struct sonde_task *task)
 {
 	mem_release(task);
 }
 
-static void task_end(struct sonde_task *task)
+static void end_one(struct sonde_task *task)
 {
-	struct thread_side *side = task->loop->stack_pool;
-
-	stack_put(&side->pool, task->stack);
-	task->stack = NULL;
+	task_remove_child(task);
 	task->loop->n_tasks--;
+	task->ended = true;
+	if (task->joiner)
+		task_wake(task->joiner, task->result);
 	if (task->detached)
 		task_free(task);
-	else if (task->joiner)
-		task_unpark(task->joiner);
+}
+
+/* The last child that ends takes a parent with it that has returned before. */
+static void end(struct sonde_task *task)
+{
+	while (task && task->returned && !task->children) {
+		struct sonde_task *parent = task->parent;
+		end_one(task);
+		task = parent;
+	}
+}
+
+static void has_returned(struct sonde_task *task)
+{
+	stack_put(&task_side(task)->pool, task->stack);
+	task->stack = NULL;
+	task->returned = true;
+	for (struct sonde_task *child = task->children; child; child = child->next)
+		task_cancel_tree(child);
+	end(task);
 }
 
 static void task_run(struct loop_ready *ready)
 {
 	struct sonde_task *task = (struct sonde_task *)(void *)ready;
-	struct sonde_loop *loop = task->loop;
+	struct task_side *side = task_side(task);
 
-	loop->current = task;
 	enter(task);
-	loop->current = NULL;
-	if (task->ended)
-		task_end(task);
+	task = side->returned; /* maybe another one, by now */
+	side->returned = NULL;
+	if (task)
+		has_returned(task);
 }
 
-int sonde_task_spawn(struct sonde_loop *loop, sonde_task_fn *fn, void *arg, struct sonde_task **ret)
+/* ---- beginning --------------------------------------------------------------------------- */
+
+static int spawn(struct sonde_loop *loop, struct sonde_task *parent, sonde_task_fn *fn, void *arg,
+		 struct sonde_task **ret)
 {
-	struct thread_side *side = thread_side(loop);
+	struct task_side *side = side_get(loop);
 	struct sonde_task *task = mem_alloc(1, sizeof(*task));
 
 	if (!side || !task)
@@ -131,6 +158,8 @@ int sonde_task_spawn(struct sonde_loop *loop, sonde_task_fn *fn, void *arg, stru
 	task->arg = arg;
 	task->ready.run = task_run;
 	task->detached = !ret;
+	task->deadline_ns = UINT64_MAX;
+	task_add_child(parent, task);
 	switch_init(&task->context, task->stack->bottom, stack_room(task->stack), task_entry, task);
 	loop->n_tasks++;
 	loop_add_ready(loop, &task->ready);
@@ -142,42 +171,17 @@ out:
 	return SONDE_E_NO_MEMORY;
 }
 
-void task_park(struct sonde_task *self)
+int sonde_task_spawn(struct sonde_loop *loop, sonde_task_fn *fn, void *arg, struct sonde_task **ret)
 {
-	ENSURE(self->loop->current == self);
-	leave(self, 0);
+	return spawn(loop, NULL, fn, arg, ret);
 }
 
-void task_unpark(struct sonde_task *task)
+int sonde_task_spawn_child(struct sonde_task *parent, sonde_task_fn *fn, void *arg,
+			   struct sonde_task **ret)
 {
-	loop_add_ready(task->loop, &task->ready);
-}
-
-static bool is_running(const struct sonde_task *task)
-{
-	return task->loop->current == task;
-}
-
-int sonde_task_join(struct sonde_task *self, struct sonde_task *task)
-{
-	if (task->detached || task->joined || self == task)
+	if (parent->returned)
 		return SONDE_E_BAD_ARG;
-	if (self && (!is_running(self) || self->loop != task->loop))
-		return SONDE_E_BAD_ARG;
-	task->joined = true;
-	if (!task->ended && self) {
-		task->joiner = self;
-		task_park(self);
-	} else if (!task->ended) {
-		int r = loop_pump(task->loop, &task->ended);
-		if (r < 0) {
-			task->joined = false;
-			return r;
-		}
-	}
-	int result = task->result;
-	task_free(task);
-	return result;
+	return spawn(parent->loop, parent, fn, arg, ret);
 }
 
 void sonde_task_detach(struct sonde_task *task)
@@ -190,33 +194,43 @@ void sonde_task_detach(struct sonde_task *task)
 		task->detached = true;
 }
 
-int sonde_task_yield(struct sonde_task *self)
-{
-	if (!is_running(self))
-		return SONDE_E_BAD_ARG;
-	task_unpark(self);
-	task_park(self);
-	return SONDE_OK;
-}
-
-static void wake_sleeper(struct sonde_timer *timer)
-{
-	task_unpark(timer->user);
-}
-
-int sonde_task_sleep_until(struct sonde_task *self, uint64_t at_ns)
-{
-	struct sonde_timer timer = { .at_ns = at_ns, .fire = wake_sleeper, .user = self };
-
-	if (!is_running(self))
-		return SONDE_E_BAD_ARG;
-	int r = sonde_timer_start(self->loop, &timer);
-	if (r == SONDE_OK)
-		task_park(self);
-	return r;
-}
-
 struct sonde_task *sonde_task_current(struct sonde_loop *loop)
 {
 	return loop->current;
+}
+
+/* ---- waiting ----------------------------------------------------------------------------- */
+
+int task_suspend(struct sonde_loop *loop, struct task_wait *wait)
+{
+	struct sonde_task *self = loop->current;
+
+	if (!self) {
+		int r = loop_pump(loop, &wait->over);
+		return r < 0 ? r : wait->result;
+	}
+	wait->task = self;
+	self->wait = wait;
+	leave(self);
+	self->wait = NULL;
+	ENSURE(wait->over);
+	return wait->result;
+}
+
+void task_wake(struct task_wait *wait, int result)
+{
+	ENSURE(!wait->over);
+	wait->over = true;
+	wait->result = result;
+	if (wait->task)
+		loop_add_ready(wait->task->loop, &wait->task->ready);
+}
+
+int sonde_task_yield(struct sonde_task *self)
+{
+	if (!task_is_running(self))
+		return SONDE_E_BAD_ARG;
+	loop_add_ready(self->loop, &self->ready);
+	leave(self);
+	return sonde_task_check(self);
 }

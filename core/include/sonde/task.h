@@ -22,7 +22,8 @@ struct sonde_task; /* handle; freed by join, or by itself when detached */
 typedef int sonde_task_fn(struct sonde_task *task, void *arg);
 
 /*
- * Start fn(task, arg) in a new task. It first runs inside the loop, never inside spawn.
+ * Start fn(task, arg) in a new task. It first runs inside the loop, never inside spawn; and run
+ * it does, even if its end was asked for before.
  *
  * Returns   0; SONDE_E_NO_MEMORY.
  * Owns      *ret until sonde_task_join or sonde_task_detach; with ret NULL it is detached.
@@ -31,11 +32,56 @@ int sonde_task_spawn(struct sonde_loop *loop, sonde_task_fn *fn, void *arg,
 		     struct sonde_task **ret);
 
 /*
- * Wait for a task and free it. From plain code (self NULL) it pumps the loop, from a
- * task it parks self. Returns what fn returned; SONDE_E_BUSY from a completion callback.
+ * As sonde_task_spawn, as a child of a task: asking for the end of parent asks for that of the
+ * child and of all below it. A parent that returns with children still alive asks for their end, and
+ * has ended itself only when they have. What shall outlive it is spawned with sonde_task_spawn.
+ *
+ * Returns   0; SONDE_E_NO_MEMORY; SONDE_E_BAD_ARG when fn of parent has returned.
+ * Context   the parent itself, other tasks, callbacks, plain code.
+ */
+int sonde_task_spawn_child(struct sonde_task *parent, sonde_task_fn *fn, void *arg,
+			   struct sonde_task **ret);
+
+/*
+ * Wait for a task and free it. From plain code (self NULL) it pumps the loop, from a task it
+ * parks self. When the end of self is asked for, so is that of task, which is still waited for:
+ * after join the handle is gone and what task worked on is free, always. To wait for a task
+ * without that, sonde_task_select.
+ *
+ * Returns   what fn returned (or, where that is CANCELLED, what self was asked to end with);
+ *           SONDE_E_BUSY from a completion callback; SONDE_E_BAD_ARG when it is detached or
+ *           somebody else joins it, or when it would wait for self in turn.
  */
 int sonde_task_join(struct sonde_task *self, struct sonde_task *task);
 void sonde_task_detach(struct sonde_task *task);
+
+/*
+ * Ask for the end of a task and of everything below it. Whatever one of them is parked in ends
+ * with SONDE_E_CANCELLED, and every call of it that could suspend answers that from then on without
+ * waiting: sonde_space_read and the like too, also where they would not have suspended. What is on
+ * its way to a buffer of the task is called off and waited for first. A result that came before that is
+ * handed out, and nothing that was taken is lost.
+ *
+ * Returns   1 asked; 0 nothing to ask: it has ended, or was asked before.
+ * Context   any task, itself included, callbacks, plain code. Never suspends, runs no task.
+ */
+int sonde_task_cancel(struct sonde_task *task);
+
+/*
+ * Was the end of a task asked for? For tasks that compute long without suspending.
+ * Returns 0; SONDE_E_CANCELLED; SONDE_E_TIMED_OUT inside a timeout that has passed.
+ */
+int sonde_task_check(struct sonde_task *task);
+
+/*
+ * Run fn(self, arg) here and now, with a deadline on all that it waits for: from at_ns on
+ * (sonde_now_ns time) every call that could suspend ends with SONDE_E_TIMED_OUT, at any depth, those
+ * of space.h and batch.h too, as if cancelled. Timeouts nest; the earliest counts. None
+ * is left when fn returns.
+ *
+ * Returns   what fn returned; SONDE_E_BAD_ARG when self is not the task that runs.
+ */
+int sonde_task_timeout(struct sonde_task *self, uint64_t at_ns, sonde_task_fn *fn, void *arg);
 
 /* The same reads and writes as space.h, suspending self. */
 int sonde_task_read(struct sonde_task *self, struct sonde_space *space, struct sonde_xfer *xfers,
@@ -43,11 +89,12 @@ int sonde_task_read(struct sonde_task *self, struct sonde_space *space, struct s
 int sonde_task_write(struct sonde_task *self, struct sonde_space *space, struct sonde_xfer *xfers,
 		     size_t n);
 
-/* Let the others run. Returns 0. */
+/* Let the others run. Returns 0, or as sonde_task_check (the others have run then, too). */
 int sonde_task_yield(struct sonde_task *self);
 
-/* Suspend until a time of sonde_now_ns(). Returns 0. */
+/* Suspend until a time of sonde_now_ns(), or for some ns. Returns 0, or as sonde_task_check. */
 int sonde_task_sleep_until(struct sonde_task *self, uint64_t at_ns);
+int sonde_task_sleep(struct sonde_task *self, uint64_t ns);
 
 /* The task that runs now on this loop, NULL in plain code and callbacks. */
 struct sonde_task *sonde_task_current(struct sonde_loop *loop);

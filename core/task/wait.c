@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* What tasks wait for besides requests: the end of others, and time. */
+#include <sonde/error.h>
+
+#include "task/inside.h"
+
+/* ---- join -------------------------------------------------------------------------------- */
+
+struct join {
+	struct task_wait wait;
+	struct sonde_task *task;
+};
+
+/* What it works on may lie on the joiner's stack, so its end is waited for. */
+static void stop_join(struct task_wait *wait, int code)
+{
+	(void)code;
+	task_cancel_tree(((struct join *)(void *)wait)->task);
+}
+
+/* Would task, by what it waits for or is made of, wait for self? */
+static bool waits_for(const struct sonde_task *task, const struct sonde_task *self)
+{
+	for (const struct sonde_task *above = self; above; above = above->parent) {
+		if (above == task)
+			return true;
+	}
+	for (; task; task = task->joins) {
+		if (task == self)
+			return true;
+	}
+	return false;
+}
+
+static int join_from_task(struct sonde_task *self, struct join *join)
+{
+	if (sonde_task_check(self) < 0)
+		task_cancel_tree(join->task);
+	self->joins = join->task;
+	int r = task_wait(self->loop, &join->wait);
+	self->joins = NULL;
+	int why = sonde_task_check(self);
+	return r == SONDE_E_CANCELLED && why < 0 ? why : r;
+}
+
+int sonde_task_join(struct sonde_task *self, struct sonde_task *task)
+{
+	struct join join = { .wait.stop = stop_join, .task = task };
+	struct sonde_loop *loop = task->loop;
+	int r = task->result;
+
+	if (task->detached || task->joined)
+		return SONDE_E_BAD_ARG;
+	if (self && (!task_is_running(self) || self->loop != loop || waits_for(task, self)))
+		return SONDE_E_BAD_ARG;
+	if (!task->ended && !self && (loop->current || loop->inside))
+		return SONDE_E_BUSY;
+	if (!task->ended) {
+		task->joined = true;
+		task->joiner = &join.wait;
+		r = self ? join_from_task(self, &join) : task_wait(loop, &join.wait);
+	}
+	task_free(task);
+	return r;
+}
+
+/* ---- sleep ------------------------------------------------------------------------------- */
+
+struct sleep {
+	struct task_wait wait;
+	struct sonde_timer timer;
+};
+
+static void sleep_over(struct sonde_timer *timer)
+{
+	task_wake(timer->user, SONDE_OK);
+}
+
+static void stop_sleep(struct task_wait *wait, int code)
+{
+	sonde_timer_stop(wait->task->loop, &((struct sleep *)(void *)wait)->timer);
+	task_wake(wait, code);
+}
+
+int sonde_task_sleep_until(struct sonde_task *self, uint64_t at_ns)
+{
+	struct sleep sleep = { .wait.stop = stop_sleep,
+			       .timer = { .at_ns = at_ns, .fire = sleep_over } };
+
+	if (!task_is_running(self))
+		return SONDE_E_BAD_ARG;
+	int r = sonde_task_check(self);
+	if (r < 0)
+		return r;
+	sleep.timer.user = &sleep.wait;
+	sonde_timer_start(self->loop, &sleep.timer);
+	return task_wait(self->loop, &sleep.wait);
+}
+
+int sonde_task_sleep(struct sonde_task *self, uint64_t ns)
+{
+	uint64_t now = sonde_now_ns();
+
+	return sonde_task_sleep_until(self, ns > UINT64_MAX - now ? UINT64_MAX : now + ns);
+}
