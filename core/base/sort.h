@@ -39,6 +39,8 @@ SORT_INLINE void sort_items(void *items, size_t n, size_t size, sort_order_fn *o
 	_Alignas(16) char item[SORT_SIZE_MAX];
 	char *at = items;
 
+	if (size > sizeof(item))
+		__builtin_trap(); /* size is a constant: no code, or no working program */
 	for (size_t place = n / 2; place-- > 0;) {
 		__builtin_memcpy(item, at + place * size, size);
 		sort_sift(at, n, size, order, place, item);
