@@ -74,11 +74,15 @@ static int code_of_errno(int os_code)
 	case ENOENT:
 	case ENODEV:
 	case ENXIO:
+	case ECONNREFUSED:
+	case EHOSTUNREACH:
+	case ENETUNREACH:
 		return SONDE_E_NOT_FOUND;
 	case EPERM:
 	case EACCES:
 		return SONDE_E_NO_ACCESS;
 	case ENOMEM:
+	case ENOBUFS:
 		return SONDE_E_NO_MEMORY;
 	case EFAULT:
 		return SONDE_E_NOT_MAPPED;
@@ -86,6 +90,7 @@ static int code_of_errno(int os_code)
 		return SONDE_E_READ_ONLY;
 	case ESRCH:
 	case ECONNRESET:
+	case ECONNABORTED:
 	case EPIPE:
 		return SONDE_E_GONE;
 	case ENOSYS:
@@ -94,7 +99,16 @@ static int code_of_errno(int os_code)
 	case ETIMEDOUT:
 		return SONDE_E_TIMED_OUT;
 	case EINVAL:
+	case EBADF:
+	case ENOTSOCK:
+	case ENOTCONN:
+	case EISDIR:
 		return SONDE_E_BAD_ARG;
+	case EMFILE:
+	case ENFILE:
+		return SONDE_E_EXHAUSTED;
+	case ECANCELED:
+		return SONDE_E_CANCELLED;
 	case EBUSY:
 		return SONDE_E_BUSY;
 	default:

@@ -39,6 +39,7 @@ static void codes_keep_their_numbers(void **state)
 		{ SONDE_E_CORRUPT, -19, "CORRUPT" },
 		{ SONDE_E_AMBIGUOUS, -20, "AMBIGUOUS" },
 		{ SONDE_E_NOT_SAVED, -21, "NOT_SAVED" },
+		{ SONDE_E_EXHAUSTED, -22, "EXHAUSTED" },
 	};
 
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {

@@ -37,7 +37,8 @@ extern "C" {
 	X(LIMIT, -18, "a bound against hostile input was reached")                                 \
 	X(CORRUPT, -19, "the target's data contradicts itself")                                    \
 	X(AMBIGUOUS, -20, "more than one thing answers to this name")                              \
-	X(NOT_SAVED, -21, "the dump left this page out")
+	X(NOT_SAVED, -21, "the dump left this page out")                                           \
+	X(EXHAUSTED, -22, "no file descriptor is left")
 
 enum sonde_err {
 	SONDE_OK = 0,
