@@ -61,6 +61,8 @@ void sonde_loop_destroy(struct sonde_loop *loop)
 {
 	if (!loop)
 		return;
+	if (loop->source)
+		loop->source->close(loop->source);
 	if (loop->engine)
 		loop->engine_ops->close(loop->engine);
 	host_close(loop);
@@ -74,5 +76,5 @@ const char *sonde_loop_engine(const struct sonde_loop *loop, const char **ret_wh
 		*ret_why = loop->why;
 	if (loop->engine_ops)
 		return loop->engine_ops->name;
-	return loop->kind == SONDE_ENGINE_SYNC ? "sync" : "direct";
+	return engine_name(loop->kind);
 }

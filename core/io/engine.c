@@ -6,13 +6,18 @@
 #include <stdio.h>
 #include <string.h>
 
-#define N_ENGINES 5
+#define N_ENGINES 6
 
 static const char *const names[N_ENGINES] = {
 	[SONDE_ENGINE_AUTO] = "auto",       [SONDE_ENGINE_SYNC] = "sync",
 	[SONDE_ENGINE_DIRECT] = "direct",   [SONDE_ENGINE_URING] = "io_uring",
-	[SONDE_ENGINE_THREADS] = "threads",
+	[SONDE_ENGINE_THREADS] = "threads", [SONDE_ENGINE_EPOLL] = "epoll",
 };
+
+const char *engine_name(uint32_t kind)
+{
+	return names[kind];
+}
 
 int sonde_engine_parse(const char *name, uint32_t *ret)
 {
@@ -74,6 +79,7 @@ int engine_open(struct sonde_loop *loop, const struct sonde_loop_options *option
 		return open_auto(loop, options, ret_ops, ret, why, cap, err);
 	case SONDE_ENGINE_SYNC:
 	case SONDE_ENGINE_DIRECT:
+	case SONDE_ENGINE_EPOLL:
 		*ret_ops = NULL;
 		return SONDE_OK;
 	case SONDE_ENGINE_URING:

@@ -30,6 +30,31 @@ struct file_op {
 	void (*work)(struct file_op *op); /* threads engine: do this instead of a move  */
 };
 
+/* A step on a descriptor without offsets. WRITE and SEND never raise SIGPIPE; none uses an offset. */
+enum fd_step {
+	FD_READ = 0,    /* some bytes; 0: the end                                    */
+	FD_WRITE,       /* some bytes                                                */
+	FD_RECV,        /* FD_READ, FD_WRITE of what is known to be a socket         */
+	FD_SEND,        /*                                                           */
+	FD_ACCEPT,      /* a connection                                              */
+	FD_ACCEPT_MANY, /* one after another, until stopped: see more                */
+	FD_POLL,        /* the events of poll(2) in len                              */
+	FD_STEPS
+};
+
+/* The issuer (fd.c) owns it; result is written before done is called. */
+struct fd_op {
+	struct fd_op *next, **prev;     /* the engine's, while it has it                 */
+	void (*done)(struct fd_op *op); /* loop's thread, never inside start or stop */
+	void *buf;
+	uint32_t len; /* bytes                                                       */
+	int32_t fd;
+	uint32_t step;  /* enum fd_step                                              */
+	int32_t result; /* bytes, descriptor or events; -errno. EAGAIN: not ready, poll first */
+	uint32_t stage; /* the engine's                                              */
+	bool more;      /* ACCEPT_MANY: another result follows                       */
+};
+
 struct engine;
 
 struct engine_ops {
@@ -53,6 +78,14 @@ struct engine_ops {
 	/* Optional: enter a descriptor into the engine's own table; its slot 0..63, -1: no room or no table. */
 	int32_t (*add_file)(struct engine *engine, int32_t fd);
 	void (*remove_file)(struct engine *engine, int32_t slot);
+	/*
+	 * Descriptors without offsets. fd_steps: bit s set: fd_start takes enum fd_step s. Where FD_POLL is
+	 * not among them (or this is NULL) the loop's poller waits for descriptors, on its thread.
+	 */
+	uint32_t (*fd_steps)(struct engine *engine);
+	void (*fd_start)(struct engine *engine, struct fd_op *op);
+	/* True: it had not left yet, and done will not come; false: asked, done comes. */
+	bool (*fd_stop)(struct engine *engine, struct fd_op *op);
 };
 
 extern const struct engine_ops engine_threads;
@@ -64,9 +97,12 @@ int32_t file_move(int fd, uint32_t write, uint64_t off, void *buf, uint32_t len)
 /* Can it be read at an offset? Pipes, sockets and the like cannot, nor what is not open. */
 bool file_has_offsets(int fd);
 
+/* "auto", "sync" ... of an enum sonde_engine that engine_open took. */
+const char *engine_name(uint32_t kind);
+
 /*
- * Choose and open. On success *ret_ops is NULL for the sync and direct engines (bytes move in the
- * submitting call), and why, [cap], says why this one in words.
+ * Choose and open. On success *ret_ops is NULL for the sync, direct and epoll engines (bytes of files
+ * move in the submitting call), and why, [cap], says why this one in words.
  */
 int engine_open(struct sonde_loop *loop, const struct sonde_loop_options *options,
 		const struct engine_ops **ret_ops, struct engine **ret, char *why, size_t cap,

@@ -50,6 +50,9 @@ void loop_sleep(struct sonde_loop *loop, uint64_t timeout_ns);
 void loop_disarm(struct sonde_loop *loop);
 void loop_arm(struct sonde_loop *loop);
 
+/* loop->source->fd was opened: a foreign loop has to see it too. Returns 0 or -errno. */
+int loop_source_opened(struct sonde_loop *loop);
+
 /* What create.c asks of a host: loop->host, made and freed. Close takes what open left half done. */
 int host_open(struct sonde_loop *loop, struct sonde_error *err);
 void host_close(struct sonde_loop *loop);

@@ -191,6 +191,11 @@ static int engine_fd(const struct sonde_loop *loop)
 	return ops && ops->fd && loop->ops_in_use ? ops->fd(loop->engine) : -1;
 }
 
+static int source_fd(const struct sonde_loop *loop)
+{
+	return loop->source && loop->source->n_waits ? loop->source->fd : -1;
+}
+
 void loop_disarm(struct sonde_loop *loop)
 {
 	uint64_t count;
@@ -202,12 +207,13 @@ void loop_disarm(struct sonde_loop *loop)
 void loop_sleep(struct sonde_loop *loop, uint64_t timeout_ns)
 {
 	const struct engine_ops *ops = loop->engine_ops;
-	struct pollfd fds[2] = { { .fd = loop->host->wake_fd, .events = POLLIN },
-				 { .fd = engine_fd(loop), .events = POLLIN } };
+	struct pollfd fds[3] = { { .fd = loop->host->wake_fd, .events = POLLIN },
+				 { .fd = engine_fd(loop), .events = POLLIN },
+				 { .fd = source_fd(loop), .events = POLLIN } };
 	struct timespec ts, *limit = NULL;
 	bool woken = false;
 
-	if (ops && ops->wait && loop->ops_in_use &&
+	if (ops && ops->wait && loop->ops_in_use && source_fd(loop) < 0 &&
 	    ops->wait(loop->engine, loop->host->wake_fd, timeout_ns, &woken)) {
 		if (woken)
 			loop_disarm(loop);
@@ -218,9 +224,11 @@ void loop_sleep(struct sonde_loop *loop, uint64_t timeout_ns)
 		ts.tv_nsec = (long)(timeout_ns % 1000000000u);
 		limit = &ts;
 	}
-	ppoll(fds, 2, limit, NULL);
+	ppoll(fds, 3, limit, NULL);
 	if (fds[0].revents & POLLIN)
 		loop_disarm(loop);
+	if (fds[2].revents & POLLIN)
+		loop->source->due = true;
 }
 
 /* ---- embedding ---------------------------------------------------------------------------- */
@@ -245,7 +253,14 @@ static int poll_open(struct sonde_loop *loop)
 		return SONDE_E_IO;
 	if (ops && ops->fd && watch(host->poll_fd, ops->fd(loop->engine)))
 		return SONDE_E_IO;
+	if (loop->source && loop->source->fd >= 0 && watch(host->poll_fd, loop->source->fd))
+		return SONDE_E_IO;
 	return SONDE_OK;
+}
+
+int loop_source_opened(struct sonde_loop *loop)
+{
+	return loop->embedded && watch(loop->host->poll_fd, loop->source->fd) ? -errno : 0;
 }
 
 void loop_arm(struct sonde_loop *loop)

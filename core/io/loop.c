@@ -7,6 +7,8 @@
  *   loop.c         turning, nodes, the store of file operations
  *   timer.c        timers
  *   host_linux.c   waiting, posts from other threads, embedding; clock_posix.c the clock
+ *   fd.c           requests on descriptors without offsets; fd_steps.c moves them, fd_table.c keeps their
+ *                  order, fd_try_linux.c attempts, poller_linux.c waits
  *   create.c       making a loop from its options
  *   engine.c       choosing an engine; engine_*.c are the engines, engine_sync.c the reference
  */
@@ -19,6 +21,7 @@
 #include "io/request.h"
 
 #define DELAY_MAX 64u              /* passes a flush waits for ready work to end     */
+#define SOURCE_PASSES 32u          /* passes without a look at the source            */
 #define RETRY_NS UINT64_C(1000000) /* the kernel was short of something: how soon again */
 
 int loop_init(struct sonde_loop *loop, uint32_t depth)
@@ -172,6 +175,20 @@ static int reap(struct sonde_loop *loop)
 	return ops && ops->reap ? ops->reap(loop->engine) : 0;
 }
 
+/* A system call each time, so not in every pass. */
+static int reap_source(struct sonde_loop *loop)
+{
+	struct loop_source *source = loop->source;
+
+	if (!source || !source->n_waits)
+		return 0;
+	if (!source->due && ++source->n_passes < SOURCE_PASSES)
+		return 0;
+	source->due = false;
+	source->n_passes = 0;
+	return source->reap(source);
+}
+
 static void kick(struct sonde_loop *loop)
 {
 	const struct engine_ops *ops = loop->engine_ops;
@@ -197,6 +214,7 @@ static int pass(struct sonde_loop *loop)
 
 	ran += loop_run_posts(loop);
 	ran += reap(loop);
+	ran += reap_source(loop);
 	ran += run_done(loop);
 	ran += run_ready(loop);
 	serve_op_waiter(loop);
@@ -236,6 +254,8 @@ int sonde_loop_turn(struct sonde_loop *loop)
 	loop->inside++;
 	if (loop->embedded)
 		loop_disarm(loop);
+	if (loop->source)
+		loop->source->due = true;
 	int ran = pass(loop);
 	while (loop_has_work(loop) && ran < 4096)
 		ran += pass(loop);

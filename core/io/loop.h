@@ -39,6 +39,16 @@ struct loop_flush {
 	bool queued;
 };
 
+/* What makes work beside the engine, timers and posts: descriptors that are waited for (fd.h). */
+struct loop_source {
+	int (*reap)(struct loop_source *source); /* returns how many                          */
+	void (*close)(struct loop_source *source);
+	int fd;            /* host: readable when reap has work; -1: none yet                 */
+	bool due;          /* it may have work: the host saw fd, or nobody looked for a while */
+	unsigned n_waits;  /* what waits for fd; nothing: it is not looked at                 */
+	unsigned n_passes; /* since it was looked at                                          */
+};
+
 struct sonde_loop {
 	struct loop_host *host;     /* the host's own, set where the loop is made       */
 	struct sonde_task *current; /* the task that runs, NULL in plain code            */
@@ -69,6 +79,7 @@ struct sonde_loop {
 	uint32_t depth, ops_in_use;
 	uint32_t merge_gap;                               /* as sonde_loop_options; never 0 */
 	struct loop_flush *op_waiters, **op_waiters_tail; /* who wants an operation */
+	struct loop_source *source;                       /* NULL: none             */
 };
 
 /*

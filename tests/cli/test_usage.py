@@ -146,7 +146,7 @@ class Output(Case):
     def test_every_engine_gives_the_same_bytes(self):
         wanted = run("read", IMAGE, "0x1000", 32, "--hex").out
         self.assertEqual(wanted[:8], "554889e5")
-        for engine in ("auto", "sync", "direct", "threads", "io_uring"):
+        for engine in ("auto", "sync", "direct", "threads", "io_uring", "epoll"):
             result = run("read", IMAGE, "0x1000", 32, "--hex", "--engine", engine)
             if engine == "io_uring" and result.code == 1:
                 self.assertIn("io_uring", result.err)  # refused here, and it says by what

@@ -101,7 +101,7 @@ static const struct {
 };
 #define N_DOORS (sizeof(doors) / sizeof(doors[0]))
 
-static const char *const engines[] = { "sync", "direct", "io_uring", "threads", "auto" };
+static const char *const engines[] = { "sync", "direct", "io_uring", "threads", "epoll", "auto" };
 #define N_ENGINES (sizeof(engines) / sizeof(engines[0]))
 
 /* ---- one case --------------------------------------------------------------------------------- */

@@ -23,16 +23,17 @@ static int teardown(void **state)
 
 static void engines_have_names(void **state)
 {
-	static const char *const names[] = { "auto", "sync", "direct", "io_uring", "threads" };
+	static const char *const names[] = { "auto",     "sync",    "direct",
+					     "io_uring", "threads", "epoll" };
 	uint32_t kind = 99;
 
 	(void)state;
-	for (uint32_t i = 0; i < 5; i++) {
+	for (uint32_t i = 0; i < 6; i++) {
 		assert_int_equal(sonde_engine_parse(names[i], &kind), 0);
 		assert_int_equal(kind, i);
 	}
 	assert_int_equal(sonde_engine_parse("warp", &kind), SONDE_E_NOT_FOUND);
-	assert_int_equal(kind, 4);
+	assert_int_equal(kind, 5);
 }
 
 static void an_unknown_engine_is_refused(void **state)

@@ -36,7 +36,7 @@ static const struct entry entries[OPT_N] = {
 	[OPT_COLOR] = { "color", 0, STRING, FIELD(color), "WHEN",
 			"auto (on a terminal), always or never" },
 	[OPT_ENGINE] = { "engine", 0, STRING, FIELD(engine), "NAME",
-			 "auto, sync, direct, io_uring or threads" },
+			 "auto, sync, direct, io_uring, threads or epoll" },
 	[OPT_SYMBOLS] = { "symbols", 0, STRING, FIELD(symbols), "FILE",
 			  "a vmlinux, for kernels that carry no types" },
 	[OPT_STATS] = { "stats", 0, FLAG, FIELD(stats), NULL,

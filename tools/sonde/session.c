@@ -20,7 +20,8 @@ static int open_loop(struct ctx *ctx)
 	const char *engine = ctx->opts.engine;
 
 	if (engine && sonde_engine_parse(engine, &options.engine) < 0)
-		return usage(ctx, "--engine '%s': not auto, sync, direct, io_uring or threads",
+		return usage(ctx,
+			     "--engine '%s': not auto, sync, direct, io_uring, threads or epoll",
 			     engine);
 	if (sonde_loop_create(&options, &ctx->loop, &err) < 0)
 		return fail(ctx, EXIT_FAILED, "%s", err.text);

@@ -22,6 +22,7 @@ enum sonde_engine {
 	SONDE_ENGINE_DIRECT = 2,  /* memory maps; what cannot be mapped goes through sync    */
 	SONDE_ENGINE_URING = 3,   /* io_uring                                                */
 	SONDE_ENGINE_THREADS = 4, /* a pool of threads                                       */
+	SONDE_ENGINE_EPOLL = 5,   /* descriptors (fd.h) by epoll, files as sync              */
 };
 
 struct sonde_loop_options {
@@ -54,7 +55,7 @@ void sonde_loop_destroy(struct sonde_loop *loop); /* NULL is allowed */
  */
 const char *sonde_loop_engine(const struct sonde_loop *loop, const char **ret_why);
 
-/* "auto", "sync", "direct", "io_uring", "threads" to enum sonde_engine; SONDE_E_NOT_FOUND. */
+/* "auto", "sync", "direct", "io_uring", "threads", "epoll" to enum sonde_engine; SONDE_E_NOT_FOUND. */
 int sonde_engine_parse(const char *name, uint32_t *ret);
 
 /*

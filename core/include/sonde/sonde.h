@@ -4,6 +4,7 @@
 
 #include <sonde/batch.h>
 #include <sonde/error.h>
+#include <sonde/fd.h>
 #include <sonde/io.h>
 #include <sonde/loop.h>
 #include <sonde/os.h>

@@ -84,7 +84,7 @@ _sonde_value() {
 	local option=$1 cur=$2 command=$3 before=
 	case $option in
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur") ;;
-	--engine) mapfile -t COMPREPLY < <(compgen -W 'auto sync direct io_uring threads' -- "$cur") ;;
+	--engine) mapfile -t COMPREPLY < <(compgen -W 'auto sync direct io_uring threads epoll' -- "$cur") ;;
 	--symbols | --output | -o | --file) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	--fields | -f)
 		[[ $cur == *,* ]] && before=${cur%,*},
