@@ -51,9 +51,8 @@ struct fd_op {
 	int32_t fd;
 	uint32_t step;  /* enum fd_step                                              */
 	int32_t result; /* bytes, descriptor or events; -errno. EAGAIN: not ready, poll first */
-	uint32_t stage; /* the engine's, as many is                                              */
+	uint32_t stage; /* the engine's                                              */
 	bool more;      /* ACCEPT_MANY: another result follows                       */
-	bool many;
 };
 
 struct engine;
@@ -91,6 +90,9 @@ struct engine_ops {
 
 extern const struct engine_ops engine_threads;
 extern const struct engine_ops engine_uring;
+
+/* The code of a piece whose file operation failed with this errno; op: enum sonde_io_op. */
+int32_t errno_code(int os_code, uint32_t op);
 
 /* The one reference: move all of it now, retrying short moves. Result as file_op.result. */
 int32_t file_move(int fd, uint32_t write, uint64_t off, void *buf, uint32_t len);

@@ -2,7 +2,6 @@
 /* Settling stretches: holes, zeros, denied writes, guarded copies, and what a file said. */
 #include "space/stretch.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/guard.h"
@@ -64,19 +63,7 @@ bool stretch_settle_guarded(struct connector_space *cs, struct sonde_io *io, str
 /* How a result of a file move reads as an outcome. */
 static int32_t move_error(int32_t result, uint32_t write)
 {
-	switch (-result) {
-	case 0:
-		return SONDE_E_TRUNCATED;
-	case EBADF:
-	case EROFS:
-	case EPERM:
-		return write ? SONDE_E_READ_ONLY : SONDE_E_NO_ACCESS;
-	case ENODEV:
-	case ENXIO:
-		return SONDE_E_GONE;
-	default:
-		return SONDE_E_IO;
-	}
+	return result == 0 ? SONDE_E_TRUNCATED : errno_code(-result, write);
 }
 
 uint32_t stretch_judge(int32_t result, uint32_t write, uint64_t off, uint32_t len, int32_t *ret_err)
