@@ -261,6 +261,7 @@ static const struct sonde_connector_ops ram_ops = {
 	.submit = ram_async_submit,
 	.regions = ram_regions,
 	.ways = ram_ways,
+	.cancel = ram_async_cancel,
 };
 
 SONDE_PLUGIN(.name = "ram", .summary = "memory that exists only here, for tests",

@@ -39,6 +39,7 @@ void ram_move(const struct ram *ram, struct sonde_io *io, uint32_t i, uint32_t o
 /* mode=submit: seed orders completions; take: requests taken by one submit at most, 0 all. */
 int ram_async_open(struct ram *ram, uint64_t seed, uint64_t take, struct sonde_error *err);
 void ram_async_close(struct ram_async *async); /* NULL is allowed; no request in flight */
+void ram_async_cancel(void *conn, struct sonde_io *io, int32_t why);
 size_t ram_async_submit(void *conn, struct sonde_io *const *ios, size_t n);
 
 #endif

@@ -118,6 +118,26 @@ void ram_async_close(struct ram_async *async)
 	free(async);
 }
 
+/* One that the thread has not begun with is given up. */
+void ram_async_cancel(void *conn, struct sonde_io *io, int32_t why)
+{
+	struct ram_async *async = ((struct ram *)conn)->async;
+	int found = 0;
+
+	pthread_mutex_lock(&async->lock);
+	for (size_t i = 0; i < async->n && !found; i++) {
+		found = async->queue[i] == io;
+		if (found)
+			async->queue[i] = async->queue[--async->n];
+	}
+	pthread_mutex_unlock(&async->lock);
+	if (!found)
+		return;
+	for (uint32_t i = 0; i < io->n; i++)
+		sonde_progress(async->ram->host, io, i, 0, io->xfers[i].len, why);
+	async->ram->host->io_done(io);
+}
+
 size_t ram_async_submit(void *conn, struct sonde_io *const *ios, size_t n)
 {
 	struct ram_async *async = ((struct ram *)conn)->async;

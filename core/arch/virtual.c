@@ -524,6 +524,15 @@ static void vspace_trim(struct sonde_space *space)
 	sonde_space_trim(((struct vspace *)(void *)space)->phys);
 }
 
+static void vspace_invalidate(struct sonde_space *space)
+{
+	struct vspace *vs = (struct vspace *)(void *)space;
+
+	if (vs->tlb)
+		tlb_clear(vs->tlb);
+	sonde_space_invalidate(vs->phys);
+}
+
 static void vspace_destroy(struct sonde_space *space)
 {
 	struct vspace *vs = (struct vspace *)(void *)space;
@@ -541,6 +550,7 @@ static const struct space_ops vspace_ops = {
 	.submit = vspace_submit,
 	.regions = vspace_regions,
 	.trim = vspace_trim,
+	.invalidate = vspace_invalidate,
 	.destroy = vspace_destroy,
 };
 

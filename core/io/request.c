@@ -55,11 +55,13 @@ void io_account(struct sonde_io *io, uint32_t piece, uint32_t off, uint32_t len,
 	}
 }
 
-/* Nobody knows which bytes were dropped, so none of them is trusted. */
+/* Nobody knows which bytes were dropped, so none of them is trusted. Who was asked to stop may drop some. */
 static void drop_piece(struct sonde_io *io, struct sonde_xfer *x)
 {
+	int32_t stop = io_stop_code(io);
+
 	x->done = 0;
-	sonde_xfer_account(x, io->op, 0, x->len, SONDE_E_IO);
+	sonde_xfer_account(x, io->op, 0, x->len, stop ? stop : SONDE_E_IO);
 }
 
 static int32_t count_full(struct sonde_io *io)
@@ -97,17 +99,6 @@ void io_finish_unsent(struct sonde_io *io)
 		io_account(io, core->piece, core->off, io->xfers[core->piece].len - core->off, err);
 	if (core->pending == 0)
 		io_finish(io);
-}
-
-int io_stop(struct sonde_io *io, int code)
-{
-	struct io_core *core = io_core(io);
-
-	if (io->state != SONDE_IO_QUEUED && io->state != SONDE_IO_IN_FLIGHT)
-		return 0;
-	if (!(core->flags & IO_ASKED_CANCEL))
-		core->flags |= IO_ASKED_CANCEL | (code == SONDE_E_TIMED_OUT ? IO_TIMED_OUT : 0);
-	return 1;
 }
 
 int io_refuse(struct sonde_io *io, int32_t err)

@@ -19,6 +19,7 @@ enum io_flag {
 	IO_ASKED_CANCEL = 1u << 0, /* stop sending what has not left yet      */
 	IO_TIMED_OUT = 1u << 1,    /* ... because its deadline passed         */
 	IO_TIMER = 1u << 2,        /* the deadline timer may be running       */
+	IO_TAKEN = 1u << 3,        /* a connector's submit has it in its hands */
 };
 
 struct io_core {
@@ -69,12 +70,6 @@ void io_account(struct sonde_io *io, uint32_t piece, uint32_t off, uint32_t len,
  * were never accounted for is turned into SONDE_E_IO and zeroes: a dropped piece is never success.
  */
 void io_finish(struct sonde_io *io);
-
-/*
- * Ask for the end of a request, with CANCELLED or TIMED_OUT; the first reason stands. Nothing ends
- * inside, for that would run callbacks outside the loop. Returns 1 asked, 0 it is not under way.
- */
-int io_stop(struct sonde_io *io, int code);
 
 /* End a prepared request that is never submitted: all of it gets err, which is the result. */
 int io_refuse(struct sonde_io *io, int32_t err);

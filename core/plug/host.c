@@ -2,6 +2,7 @@
 /* The request and timer slots are the spaces' (space/backed.h); the arguments are ours. */
 #include "plug/host.h"
 
+#include "io/engine.h"
 #include "plug/args.h"
 #include "space/backed.h"
 
@@ -15,4 +16,5 @@ void host_init(struct sonde_host *ret)
 	ret->arg_write = args_get_write;
 	ret->error_set = sonde_error_set;
 	ret->error_os = sonde_error_os;
+	ret->errno_code = errno_code;
 }

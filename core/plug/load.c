@@ -27,6 +27,9 @@ _Static_assert(offsetof(struct sonde_connector_ops, submit) == 48, "published of
 _Static_assert(offsetof(struct sonde_connector_ops, probe) == 96, "published offset");
 _Static_assert(offsetof(struct sonde_layer_ops, submit) == 24, "published offset");
 _Static_assert(offsetof(struct sonde_host, now_ns) == 96, "published offset");
+_Static_assert(offsetof(struct sonde_host, errno_code) == 160, "published offset");
+_Static_assert(offsetof(struct sonde_connector_ops, cancel) == 112, "published offset");
+_Static_assert(offsetof(struct sonde_layer_ops, map) == 112, "published offset");
 #endif
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -81,9 +84,9 @@ static int take_layer(struct plugin *plugin, struct sonde_error *err)
 
 	if (r < 0)
 		return r;
-	if (!ops->open || !ops->close || !ops->submit)
+	if (!ops->open || !ops->close || (!ops->submit && !ops->map))
 		return refuse(err, SONDE_E_BAD_FORMAT, plugin->path,
-			      "its layer lacks open, close or submit");
+			      "its layer lacks open, close or both of submit and map");
 	plugin->kind = SONDE_PLUGIN_LAYER;
 	return 0;
 }

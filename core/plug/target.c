@@ -11,6 +11,7 @@
 #include "plug/load.h"
 #include "plug/sniff.h"
 #include "space/backed.h"
+#include "space/space.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,8 +35,8 @@ struct sonde_target {
 	struct sonde_args args;
 	void *conn;
 	struct sonde_space *memory;  /* the connector's own   */
-	struct target_layer *layers; /* [n_layers], lowest first */
-	size_t n_layers;             /* opened so far         */
+	struct target_layer *layers; /* [n_found], lowest first  */
+	size_t n_found, n_layers;    /* loaded, opened so far    */
 	struct sonde_target_info info;
 };
 
@@ -140,26 +141,63 @@ static int open_connector(struct sonde_target *target, struct sonde_error *err)
 	return 0;
 }
 
-static int open_layer(struct sonde_target *target, const struct name_part *part,
+static int open_layer(struct sonde_target *target, const struct name_part *part, int write,
 		      struct sonde_error *err)
 {
 	struct target_layer *layer = &target->layers[target->n_layers];
-	int r = plugin_find(part->word, SONDE_PLUGIN_LAYER, &layer->plugin, err);
+	int r = args_bind(&target->arena, &layer->plugin->desc, part, write, &layer->args, err);
 
-	if (r < 0) {
-		sonde_error_prefix(err, "target: '%.200s'", target->name);
-		return r;
-	}
-	r = args_bind(&target->arena, &layer->plugin->desc, part, target->write, &layer->args, err);
 	if (r == 0)
 		r = space_from_layer(target->loop, &layer->plugin->layer, &target->host,
 				     &layer->args, sonde_target_memory(target), &layer->space, err);
-	if (r < 0) {
-		plugin_unref(layer->plugin);
+	if (r < 0)
 		return r;
-	}
+	space_layer_info(layer->space, &target->info);
 	target->n_layers++;
 	return 0;
+}
+
+/*
+ * Load every layer's plugin. *ret_keeper is how many parts of the name, the connector first, lie below
+ * one that keeps what is written: they are not opened for writing, whatever the user asked for.
+ */
+static int find_layers(struct sonde_target *target, size_t *ret_keeper, struct sonde_error *err)
+{
+	size_t n = target->parts.n_parts - 1;
+
+	target->layers = arena_array(&target->arena, n, sizeof(*target->layers));
+	if (!target->layers)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	*ret_keeper = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct plugin **plugin = &target->layers[i].plugin;
+		int r = plugin_find(target->parts.parts[i + 1].word, SONDE_PLUGIN_LAYER, plugin,
+				    err);
+		if (r < 0) {
+			sonde_error_prefix(err, "target: '%.200s'", target->name);
+			return r;
+		}
+		target->n_found++;
+		if ((*plugin)->layer.flags & SONDE_LAYER_KEEPS_WRITES)
+			*ret_keeper = i + 1;
+	}
+	return 0;
+}
+
+static int open_parts(struct sonde_target *target, struct sonde_error *err)
+{
+	size_t keeper = 0;
+	int r = choose_connector(target, err);
+
+	if (r == 0)
+		r = find_layers(target, &keeper, err);
+	if (r < 0)
+		return r;
+	target->args.write = target->write && keeper == 0;
+	r = open_connector(target, err);
+	for (size_t i = 1; r == 0 && i < target->parts.n_parts; i++)
+		r = open_layer(target, &target->parts.parts[i], target->write && i >= keeper, err);
+	return r;
 }
 
 static int open_all(struct sonde_target *target, const char *name, struct sonde_error *err)
@@ -168,20 +206,7 @@ static int open_all(struct sonde_target *target, const char *name, struct sonde_
 	if (!target->name)
 		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
 	int r = name_parse(&target->arena, name, &target->parts, err);
-	if (r == 0)
-		r = choose_connector(target, err);
-	if (r == 0)
-		r = open_connector(target, err);
-	if (r < 0)
-		return r;
-
-	size_t n = target->parts.n_parts - 1;
-	target->layers = arena_array(&target->arena, n, sizeof(*target->layers));
-	if (!target->layers)
-		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
-	for (size_t i = 0; r == 0 && i < n; i++)
-		r = open_layer(target, &target->parts.parts[i + 1], err);
-	return r;
+	return r < 0 ? r : open_parts(target, err);
 }
 
 int sonde_target_open(struct sonde_loop *loop, const char *name,
@@ -216,14 +241,13 @@ void sonde_target_close(struct sonde_target *target)
 {
 	if (!target)
 		return;
-	while (target->n_layers > 0) {
-		struct target_layer *layer = &target->layers[--target->n_layers];
-		sonde_space_close(layer->space);
-		plugin_unref(layer->plugin);
-	}
+	while (target->n_layers > 0)
+		sonde_space_close(target->layers[--target->n_layers].space);
 	sonde_space_close(target->memory); /* and with it the connection, which it took */
 	if (target->conn && !target->memory)
 		target->ops.close(target->conn);
+	while (target->n_found > 0)
+		plugin_unref(target->layers[--target->n_found].plugin);
 	plugin_unref(target->connector);
 	arena_finish(&target->arena);
 	free(target);
@@ -247,10 +271,8 @@ void sonde_target_info(const struct sonde_target *target, struct sonde_target_in
 int sonde_target_cpu(struct sonde_target *target, uint32_t index, struct sonde_cpu *ret)
 {
 	struct sonde_cpu cpu = { 0 };
+	int r = space_cpu(sonde_target_memory(target), index, &cpu);
 
-	if (!target->ops.cpu)
-		return SONDE_E_UNSUPPORTED;
-	int r = target->ops.cpu(target->conn, index, &cpu);
 	if (r == 0)
 		*ret = cpu;
 	return r;
@@ -258,8 +280,36 @@ int sonde_target_cpu(struct sonde_target *target, uint32_t index, struct sonde_c
 
 int64_t sonde_target_note(struct sonde_target *target, const char *name, void *buf, size_t cap)
 {
-	return target->ops.note ? target->ops.note(target->conn, name, buf, cap)
-				: SONDE_E_NOT_FOUND;
+	return space_note(sonde_target_memory(target), name, buf, cap);
+}
+
+struct layer_visit {
+	struct sonde_layer_stat stat;
+	sonde_layer_stat_fn *fn;
+	void *user;
+};
+
+static int visit_stat(void *user, const struct sonde_stat *stat)
+{
+	struct layer_visit *visit = user;
+
+	visit->stat.name = stat->name;
+	visit->stat.text = stat->text;
+	visit->stat.value = stat->value;
+	return visit->fn(visit->user, &visit->stat);
+}
+
+int sonde_target_layer_stats(const struct sonde_target *target, sonde_layer_stat_fn *fn, void *user)
+{
+	struct layer_visit visit = { .fn = fn, .user = user };
+	int r = 0;
+
+	for (size_t i = 0; i < target->n_layers && r == 0; i++) {
+		visit.stat.layer = target->layers[i].plugin->desc.name;
+		visit.stat.index = (uint32_t)i;
+		r = space_layer_stats(target->layers[i].space, visit_stat, &visit);
+	}
+	return r;
 }
 
 int sonde_target_pause(struct sonde_target *target, struct sonde_error *err)
@@ -275,5 +325,8 @@ int sonde_target_resume(struct sonde_target *target, struct sonde_error *err)
 	if (!target->ops.resume)
 		return sonde_error_set(err, SONDE_E_UNSUPPORTED, "%s: cannot be paused or resumed",
 				       target->info.connector);
-	return target->ops.resume(target->conn, err);
+	int r = target->ops.resume(target->conn, err);
+	if (r == 0)
+		sonde_space_invalidate(sonde_target_memory(target));
+	return r;
 }

@@ -19,6 +19,10 @@ int space_from_layer(struct sonde_loop *loop, const struct sonde_layer_ops *ops,
 		     const struct sonde_host *host, const struct sonde_args *args,
 		     struct sonde_space *below, struct sonde_space **ret, struct sonde_error *err);
 
+/* Of a space from space_from_layer: what its plugin has kept, and what it changes in *info. */
+int space_layer_stats(struct sonde_space *space, sonde_stat_fn *fn, void *user);
+void space_layer_info(struct sonde_space *space, struct sonde_target_info *info);
+
 /* The slots of the host table that are spaces' business; the arg slots are NULL. */
 extern const struct sonde_host space_host;
 

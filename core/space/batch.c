@@ -158,7 +158,7 @@ static void stop_batch(struct task_wait *wait, int code)
 		(struct sonde_batch *)((char *)wait - offsetof(struct sonde_batch, wait));
 
 	for (size_t i = 0; i < batch->n_ios; i++)
-		io_stop(&batch->ios[i].io, code);
+		space_stop(&batch->ios[i].io, code);
 }
 
 /* The task that runs it was asked to end: every read gets why. */

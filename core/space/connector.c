@@ -92,13 +92,17 @@ static void offer(void *arg, struct sonde_io *const *ios, size_t n)
 
 	/* Counted first: a request may come home inside the call. */
 	cs->n_taken += n;
+	for (size_t i = 0; i < n; i++)
+		io_core(ios[i])->flags |= IO_TAKEN;
 	taken = cs->backlog ? 0 : cs->ops.submit(cs->conn, ios, n);
 	if (taken > n)
 		taken = n;
 	cs->n_taken -= n - taken;
 	cs->took += taken;
-	for (size_t i = taken; i < n; i++)
+	for (size_t i = taken; i < n; i++) {
+		io_core(ios[i])->flags &= ~(uint32_t)IO_TAKEN;
 		backlog_add(cs, ios[i]);
+	}
 }
 
 static struct sonde_io *take_backlog(struct connector_space *cs)
@@ -155,6 +159,16 @@ static void submit_async(struct sonde_space *space, struct sonde_io *list)
 		backlog_add(cs, io);
 	}
 	offer_backlog(cs);
+}
+
+static void cancel_async(struct sonde_space *space, struct sonde_io *io)
+{
+	struct connector_space *cs = of_space(space);
+
+	if (!(io_core(io)->flags & IO_TAKEN))
+		offer_backlog(cs);
+	else if (cs->ops.cancel)
+		cs->ops.cancel(cs->conn, io, io_stop_code(io));
 }
 
 /* ---- the rest -------------------------------------------------------------------------------- */
@@ -216,6 +230,20 @@ static void connector_trim(struct sonde_space *space)
 	file_maps_trim(&of_space(space)->maps);
 }
 
+static int connector_cpu(struct sonde_space *space, uint32_t index, struct sonde_cpu *ret)
+{
+	struct connector_space *cs = of_space(space);
+
+	return cs->ops.cpu ? cs->ops.cpu(cs->conn, index, ret) : SONDE_E_UNSUPPORTED;
+}
+
+static int64_t connector_note(struct sonde_space *space, const char *name, void *buf, size_t cap)
+{
+	struct connector_space *cs = of_space(space);
+
+	return cs->ops.note ? cs->ops.note(cs->conn, name, buf, cap) : SONDE_E_NOT_FOUND;
+}
+
 static void connector_destroy(struct sonde_space *space)
 {
 	struct connector_space *cs = of_space(space);
@@ -239,14 +267,15 @@ static void async_io_done(struct sonde_io *io)
 #define CONNECTOR_SPACE_OPS(how, ...)                                                              \
 	{                                                                                          \
 		.submit = how, .regions = connector_regions, .borrow = connector_borrow,           \
-		.trim = connector_trim, .destroy = connector_destroy, __VA_ARGS__                  \
+		.trim = connector_trim, .cpu = connector_cpu, .note = connector_note,              \
+		.destroy = connector_destroy, __VA_ARGS__                                          \
 	}
 static const struct space_ops inline_ops = CONNECTOR_SPACE_OPS(by_extents_inline);
 static const struct space_ops engine_space_ops = CONNECTOR_SPACE_OPS(by_engine_submit);
 static const struct space_ops transfer_ops = CONNECTOR_SPACE_OPS(submit_transfer);
 static const struct space_ops transfer_threads_ops = CONNECTOR_SPACE_OPS(submit_transfer_threads);
 static const struct space_ops async_ops =
-	CONNECTOR_SPACE_OPS(submit_async, .io_done = async_io_done);
+	CONNECTOR_SPACE_OPS(submit_async, .io_done = async_io_done, .cancel = cancel_async);
 
 /* ---- opening ------------------------------------------------------------------------------------ */
 

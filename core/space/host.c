@@ -60,4 +60,11 @@ const struct sonde_host space_host = {
 	.timer_start = sonde_timer_start,
 	.timer_stop = sonde_timer_stop,
 	.now_ns = sonde_now_ns,
+	.issue = layer_issue,
+	.cancel = space_stop,
+	.resident = layer_below_resident,
+	.regions = layer_below_regions,
+	.borrow = layer_below_borrow,
+	.cpu = layer_below_cpu,
+	.note = layer_below_note,
 };

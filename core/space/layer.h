@@ -7,5 +7,11 @@
 
 void layer_forward(void *below, struct sonde_io *const *ios, size_t n);
 struct sonde_loop *layer_loop(void *below);
+int layer_issue(void *below, struct sonde_io *io);
+int layer_below_resident(void *below);
+int layer_below_regions(void *below, sonde_region_fn *fn, void *user);
+const void *layer_below_borrow(void *below, uint64_t addr, size_t len);
+int layer_below_cpu(void *below, uint32_t index, struct sonde_cpu *ret);
+int64_t layer_below_note(void *below, const char *name, void *buf, size_t cap);
 
 #endif

@@ -118,14 +118,50 @@ static void complete_by_callback(struct sonde_io *io)
 	loop_add_done(leave_flight(io), io);
 }
 
+static void tell_holder(struct sonde_timer *timer)
+{
+	struct sonde_io *io = timer->user;
+	struct sonde_space *space = io_core(io)->space;
+
+	if (space->ops->cancel)
+		space->ops->cancel(space, io);
+}
+
+/* Its deadline has no meaning any more, so the timer of that one calls. */
+static void tell_holder_soon(struct sonde_io *io)
+{
+	struct io_core *core = io_core(io);
+	struct sonde_loop *loop = core->space->loop;
+
+	if (core->flags & IO_TIMER)
+		sonde_timer_stop(loop, &core->deadline);
+	core->deadline = (struct sonde_timer){ .fire = tell_holder, .user = io };
+	core->flags |= IO_TIMER;
+	sonde_timer_start(loop, &core->deadline);
+}
+
+int space_stop(struct sonde_io *io, int32_t code)
+{
+	struct io_core *core = io_core(io);
+
+	if (io->state != SONDE_IO_QUEUED && io->state != SONDE_IO_IN_FLIGHT)
+		return 0;
+	if (core->flags & IO_ASKED_CANCEL)
+		return 1;
+	core->flags |= IO_ASKED_CANCEL | (code == SONDE_E_TIMED_OUT ? IO_TIMED_OUT : 0);
+	if (io->state == SONDE_IO_IN_FLIGHT && core->space->ops->cancel)
+		tell_holder_soon(io);
+	return 1;
+}
+
 int sonde_io_cancel(struct sonde_io *io)
 {
-	return io_stop(io, SONDE_E_CANCELLED);
+	return space_stop(io, SONDE_E_CANCELLED);
 }
 
 static void deadline_passed(struct sonde_timer *timer)
 {
-	io_stop(timer->user, SONDE_E_TIMED_OUT);
+	space_stop(timer->user, SONDE_E_TIMED_OUT);
 }
 
 static void start_deadline(struct sonde_space *space, struct sonde_io *io)
@@ -156,19 +192,25 @@ int sonde_io_submit(struct sonde_space *space, struct sonde_io *io)
 
 /* ---- inner door: a space over a space -------------------------------------------------------- */
 
+void space_issue_prepared(struct sonde_space *space, struct sonde_io *io,
+			  void (*complete)(struct sonde_io *io))
+{
+	*io_core(io) = (struct io_core){ .complete = complete };
+	start_deadline(space, io);
+	if (*space->resident)
+		run_resident(space, io);
+	else
+		space_queue(space, io);
+}
+
 int space_issue(struct sonde_space *space, struct sonde_io *io,
 		void (*complete)(struct sonde_io *io))
 {
 	int r = io_prepare(io);
 
-	if (r < 0)
-		return r;
-	*io_core(io) = (struct io_core){ .complete = complete };
-	if (*space->resident)
-		run_resident(space, io);
-	else
-		space_queue(space, io);
-	return SONDE_OK;
+	if (r == SONDE_OK)
+		space_issue_prepared(space, io, complete);
+	return r;
 }
 
 /* ---- doors: blocking and task ------------------------------------------------------------- */
@@ -192,7 +234,7 @@ static void stop_waiter(struct task_wait *wait, int code)
 {
 	struct waiter *waiter = (struct waiter *)((char *)wait - offsetof(struct waiter, wait));
 
-	io_stop(&waiter->io, code);
+	space_stop(&waiter->io, code);
 }
 
 static int transfer(struct sonde_space *space, struct sonde_xfer *xfers, size_t n, uint32_t op)
@@ -270,6 +312,22 @@ void sonde_space_trim(struct sonde_space *space)
 {
 	if (space->ops->trim)
 		space->ops->trim(space);
+}
+
+void sonde_space_invalidate(struct sonde_space *space)
+{
+	if (space->ops->invalidate)
+		space->ops->invalidate(space);
+}
+
+int space_cpu(struct sonde_space *space, uint32_t index, struct sonde_cpu *ret)
+{
+	return space->ops->cpu ? space->ops->cpu(space, index, ret) : SONDE_E_UNSUPPORTED;
+}
+
+int64_t space_note(struct sonde_space *space, const char *name, void *buf, size_t cap)
+{
+	return space->ops->note ? space->ops->note(space, name, buf, cap) : SONDE_E_NOT_FOUND;
 }
 
 void sonde_space_close(struct sonde_space *space)

@@ -14,6 +14,8 @@
 #include "io/loop.h"
 #include "io/request.h"
 
+struct sonde_cpu;
+
 struct space_ops {
 	/*
 	 * Take every request of a list (io_core.next), all IN_FLIGHT: one batch. io_finish may be called
@@ -28,6 +30,16 @@ struct space_ops {
 	const void *(*borrow)(struct sonde_space *space, uint64_t addr, size_t len);
 	/* Optional: give back pages of maps read so far. */
 	void (*trim)(struct sonde_space *space);
+	/* Optional: what was kept of its contents does not count any more. */
+	void (*invalidate)(struct sonde_space *space);
+	/*
+	 * Optional: the end of a request was asked for that submit was given and that is not finished.
+	 * Called in the loop, never inside submit; io_stop_code says why. It may be finished now or later.
+	 */
+	void (*cancel)(struct sonde_space *space, struct sonde_io *io);
+	/* Optional: what stands behind the space knows more than its bytes; as of struct sonde_connector_ops. */
+	int (*cpu)(struct sonde_space *space, uint32_t index, struct sonde_cpu *ret);
+	int64_t (*note)(struct sonde_space *space, const char *name, void *buf, size_t cap);
 	/* Free everything, the space itself included. Nothing is in flight. */
 	void (*destroy)(struct sonde_space *space);
 };
@@ -60,8 +72,22 @@ void space_queue(struct sonde_space *space, struct sonde_io *io);
 int space_issue(struct sonde_space *space, struct sonde_io *io,
 		void (*complete)(struct sonde_io *io));
 
+/* As space_issue, where the out fields of every piece are as io_prepare would set them. */
+void space_issue_prepared(struct sonde_space *space, struct sonde_io *io,
+			  void (*complete)(struct sonde_io *io));
+
+/*
+ * Ask for the end of a request, with CANCELLED or TIMED_OUT; the first reason stands. Nothing ends
+ * inside, for that would run callbacks outside the loop. Returns 1 asked, 0 it is not under way.
+ */
+int space_stop(struct sonde_io *io, int32_t code);
+
 /* First act of every complete function given to space_issue: the request is no longer in flight. */
 void space_leave(struct sonde_io *io);
+
+/* What is behind a space says of its machine; SONDE_E_UNSUPPORTED and SONDE_E_NOT_FOUND by default. */
+int space_cpu(struct sonde_space *space, uint32_t index, struct sonde_cpu *ret);
+int64_t space_note(struct sonde_space *space, const char *name, void *buf, size_t cap);
 
 /* One request of a batch that leaves: pieces and bytes for the statistics. */
 void space_count(struct sonde_space *space, const struct sonde_io *io);

@@ -141,6 +141,51 @@ static void a_plugin_of_the_first_interface_still_works(void **state)
 	sonde_loop_destroy(loop);
 }
 
+static int no_stat(void *user, const struct sonde_layer_stat *stat)
+{
+	(void)user;
+	fail_msg("a figure '%s'", stat->name);
+	return 0;
+}
+
+static int sum_region(void *user, const struct sonde_region *region)
+{
+	*(uint64_t *)user += region->len;
+	return 0;
+}
+
+static void a_layer_of_the_first_interface_passes_on_what_it_does_not_know(void **state)
+{
+	(void)state;
+	struct sonde_loop *loop;
+	struct sonde_target *target;
+	struct sonde_error err;
+	struct sonde_cpu cpu;
+	struct sonde_target_info info;
+	uint64_t sum = 0;
+	uint8_t byte = 0;
+
+	setenv("SONDE_PLUGIN_PATH", folder_of("SONDE_ABI_FOLDER"), 1);
+	assert_int_equal(sonde_loop_create(NULL, &loop, &err), 0);
+	if (sonde_target_open(loop, "frozen-v1:,fill=0x5a|frozen-layer", NULL, &target, &err) < 0)
+		fail_msg("%s", err.text);
+	struct sonde_space *memory = sonde_target_memory(target);
+	assert_int_equal(sonde_space_u8(memory, 0x103f, &byte), 0);
+	assert_int_equal(byte, 0x5a);
+	assert_int_equal(sonde_space_regions(memory, sum_region, &sum), 0);
+	assert_int_equal(sum, 64);
+	assert_null(sonde_space_borrow(memory, 0x1000, 1));
+	assert_int_equal(sonde_target_cpu(target, 0, &cpu), SONDE_E_UNSUPPORTED);
+	assert_int_equal(sonde_target_note(target, "X", NULL, 0), SONDE_E_NOT_FOUND);
+	assert_int_equal(sonde_target_layer_stats(target, no_stat, NULL), 0);
+	sonde_target_info(target, &info);
+	assert_string_equal(info.detail, "from the past");
+	sonde_space_trim(memory);
+	sonde_space_invalidate(memory);
+	sonde_target_close(target);
+	sonde_loop_destroy(loop);
+}
+
 /* ---- folders and files that are not to be trusted ---- */
 
 static char scratch[] = "/tmp/sonde-load-XXXXXX";
@@ -403,6 +448,7 @@ int main(void)
 		cmocka_unit_test(tables_of_another_size_are_copied_and_padded),
 		cmocka_unit_test(a_plugin_is_loaded_once_and_counted),
 		cmocka_unit_test(a_plugin_of_the_first_interface_still_works),
+		cmocka_unit_test(a_layer_of_the_first_interface_passes_on_what_it_does_not_know),
 		cmocka_unit_test(what_others_may_write_is_refused),
 		cmocka_unit_test(what_belongs_to_someone_else_is_refused),
 		cmocka_unit_test(what_is_no_shared_object_is_refused),

@@ -6,6 +6,8 @@
 #include "arch/paging.h"
 #include "fake.h"
 #include "io/loop.h"
+#include "io/request.h"
+#include "space/space.h"
 #include "synth/page_tables.h"
 
 /* What the layer of a test does with a batch; its state, since layers keep none in files of their own. */
@@ -325,6 +327,328 @@ static void a_layer_that_does_not_open_leaves_nothing(void **state)
 	close_all(&f);
 }
 
+/* ---- requests of a layer's own -------------------------------------------------------------- */
+
+/* Answers each request by one of its own, at twice the address; knows its figures and its machine. */
+struct doubling {
+	void *below;
+	struct sonde_io lower;
+	struct sonde_xfer x;
+	struct sonde_io *upper;
+	uint32_t traits;
+	size_t n_invalidated, n_trimmed;
+	int own_regions;
+};
+
+static struct doubling *doubling_opening;
+
+static int doubling_open(const struct sonde_host *host, const struct sonde_args *args, void *below,
+			 void **ret_conn, struct sonde_error *err)
+{
+	(void)host, (void)args, (void)err;
+	doubling_opening->below = below;
+	*ret_conn = doubling_opening;
+	return 0;
+}
+
+static void doubling_close(void *conn)
+{
+	(void)conn;
+}
+
+static void doubling_done(struct sonde_io *io)
+{
+	struct doubling *d = io->user;
+	struct sonde_io *upper = d->upper;
+
+	d->upper = NULL;
+	sonde_progress(&space_host, upper, 0, 0, d->x.len, d->x.err);
+	space_host.io_done(upper);
+}
+
+static void doubling_submit(void *conn, struct sonde_io *const *ios, size_t n)
+{
+	struct doubling *d = conn;
+
+	assert_int_equal(n, 1);
+	d->upper = ios[0];
+	d->x = ios[0]->xfers[0];
+	d->x.addr *= 2;
+	d->lower = (struct sonde_io){ .xfers = &d->x, .n = 1, .done = doubling_done, .user = d };
+	assert_int_equal(space_host.issue(d->below, &d->lower), 0);
+}
+
+static void doubling_cancel(void *conn, struct sonde_io *io, int32_t why)
+{
+	struct doubling *d = conn;
+
+	assert_ptr_equal(io, d->upper);
+	assert_int_equal(space_host.cancel(&d->lower, why), 1);
+}
+
+static uint32_t doubling_traits(void *conn)
+{
+	return ((struct doubling *)conn)->traits;
+}
+
+static void doubling_invalidate(void *conn)
+{
+	((struct doubling *)conn)->n_invalidated++;
+}
+
+static void doubling_trim(void *conn)
+{
+	((struct doubling *)conn)->n_trimmed++;
+}
+
+static int doubling_regions(void *conn, sonde_region_fn *fn, void *user)
+{
+	struct doubling *d = conn;
+	struct sonde_region region = { .addr = 0, .len = 1 << 19, .name = "half" };
+
+	return d->own_regions ? fn(user, &region) : space_host.regions(d->below, fn, user);
+}
+
+static int doubling_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
+{
+	struct doubling *d = conn;
+	int r = space_host.cpu(d->below, index, ret);
+
+	ret->pc = 77;
+	return index == 0 ? 0 : r;
+}
+
+static int64_t doubling_note(void *conn, const char *name, void *buf, size_t cap)
+{
+	struct doubling *d = conn;
+
+	return strcmp(name, "half") == 0 ? 5 : space_host.note(d->below, name, buf, cap);
+}
+
+static void doubling_info(void *conn, struct sonde_target_info *info)
+{
+	(void)conn;
+	info->detail = "doubled";
+}
+
+static int doubling_stats(void *conn, sonde_stat_fn *fn, void *user)
+{
+	struct sonde_stat stat = { .name = "trimmed",
+				   .value = ((struct doubling *)conn)->n_trimmed };
+
+	return fn(user, &stat);
+}
+
+static const struct sonde_layer_ops doubling_ops = {
+	.size = sizeof(doubling_ops),
+	.open = doubling_open,
+	.close = doubling_close,
+	.submit = doubling_submit,
+	.traits = doubling_traits,
+	.cancel = doubling_cancel,
+	.regions = doubling_regions,
+	.trim = doubling_trim,
+	.invalidate = doubling_invalidate,
+	.cpu = doubling_cpu,
+	.note = doubling_note,
+	.info = doubling_info,
+	.stats = doubling_stats,
+};
+
+struct doubled {
+	struct sonde_loop *loop;
+	struct fake fake;
+	struct doubling layer;
+	struct sonde_space *space;
+};
+
+static void doubled_open(struct doubled *f, uint32_t way, uint32_t traits)
+{
+	memset(f, 0, sizeof(*f));
+	f->loop = loop_new(SONDE_ENGINE_SYNC, 0);
+	fake_open(&f->fake, f->loop, 1 << 20, way);
+	f->layer.traits = traits;
+	doubling_opening = &f->layer;
+	assert_int_equal(space_from_layer(f->loop, &doubling_ops, &space_host, NULL, f->fake.space,
+					  &f->space, NULL),
+			 0);
+}
+
+static void doubled_close(struct doubled *f)
+{
+	sonde_space_close(f->space);
+	fake_close(&f->fake);
+	sonde_loop_destroy(f->loop);
+}
+
+static void a_layer_asks_below_for_itself(void **state)
+{
+	(void)state;
+	for (uint32_t way = SONDE_WAY_EXTENTS; way <= SONDE_WAY_SUBMIT; way <<= 1) {
+		for (uint32_t traits = 0; traits <= SONDE_LAYER_INLINE; traits++) {
+			struct doubled f;
+			uint8_t byte = 0;
+			doubled_open(&f, way, traits);
+			assert_int_equal(sonde_space_get(f.space, 320, &byte, 1), 0);
+			assert_int_equal(byte, 40);
+			assert_int_equal(sonde_space_get(f.space, 1 << 19, &byte, 1),
+					 SONDE_E_NOT_MAPPED);
+			doubled_close(&f);
+		}
+	}
+}
+
+/* The only way to tell from outside: the loop is not turned. */
+static void over_memory_an_inline_layer_answers_in_the_call(void **state)
+{
+	struct doubled f;
+	uint8_t byte = 0;
+	struct sonde_xfer x = { 160, &byte, 1, 0, 0, 0 };
+
+	(void)state;
+	doubled_open(&f, SONDE_WAY_EXTENTS, SONDE_LAYER_INLINE);
+	assert_true(space_host.resident(f.space));
+	f.loop->inside++; /* as in a callback, where waiting is refused */
+	assert_int_equal(sonde_space_read(f.space, &x, 1), 1);
+	f.loop->inside--;
+	assert_int_equal(byte, 20);
+	doubled_close(&f);
+	doubled_open(&f, SONDE_WAY_EXTENTS, 0);
+	assert_false(space_host.resident(f.space));
+	doubled_close(&f);
+	doubled_open(&f, SONDE_WAY_TRANSFER, SONDE_LAYER_INLINE);
+	assert_false(space_host.resident(f.space));
+	doubled_close(&f);
+}
+
+static struct sonde_io *kept;
+
+static size_t keep(struct fake *fake, struct sonde_io *const *ios, size_t n)
+{
+	(void)fake;
+	kept = ios[0];
+	return n;
+}
+
+static void a_layer_is_asked_to_end_what_it_holds(void **state)
+{
+	struct doubled f;
+	uint8_t byte = 1;
+	struct sonde_xfer x = { 160, &byte, 1, 0, 0, 0 };
+	struct sonde_io io = { .xfers = &x, .n = 1, .done = done };
+
+	(void)state;
+	for (int timed = 0; timed < 2; timed++) {
+		doubled_open(&f, SONDE_WAY_SUBMIT, 0);
+		f.fake.submit = keep;
+		kept = NULL;
+		n_done = 0;
+		io.deadline_ns = timed ? sonde_now_ns() + 2000000 : 0;
+		assert_int_equal(sonde_io_submit(f.space, &io), 0);
+		while (!kept)
+			sonde_loop_turn(f.loop);
+		if (!timed)
+			assert_int_equal(sonde_io_cancel(&io), 1);
+		while (!io_stop_code(&f.layer.lower))
+			sonde_loop_wait(f.loop, UINT64_MAX);
+		assert_int_equal(n_done, 0); /* the connector below cannot give up */
+		space_host.io_done(kept);    /* ... and at last has nothing to tell */
+		sonde_loop_run(f.loop);
+		assert_int_equal(n_done, 1);
+		assert_int_equal(io.result, timed ? SONDE_E_TIMED_OUT : SONDE_E_CANCELLED);
+		assert_int_equal(x.err, io.result);
+		assert_int_equal(byte, 0);
+		doubled_close(&f);
+	}
+}
+
+static int count_region(void *user, const struct sonde_region *region)
+{
+	*(uint64_t *)user += region->len;
+	return 0;
+}
+
+static int take_stat(void *user, const struct sonde_stat *stat)
+{
+	assert_string_equal(stat->name, "trimmed");
+	*(uint64_t *)user = stat->value;
+	return 9;
+}
+
+static void a_layer_answers_what_else_is_asked(void **state)
+{
+	struct doubled f;
+	struct sonde_space *upper;
+	struct filter plain = { .how = FORWARD };
+	static const struct sonde_layer_ops plain_ops = { .size = sizeof(plain_ops),
+							  .open = filter_open,
+							  .close = filter_close,
+							  .submit = filter_submit };
+	struct sonde_cpu cpu = { 0 };
+	struct sonde_target_info info = { .detail = "plain" };
+	uint64_t sum = 0;
+
+	(void)state;
+	doubled_open(&f, SONDE_WAY_EXTENTS, 0);
+	opening = &plain; /* one that has none of the slots passes everything on */
+	assert_int_equal(
+		space_from_layer(f.loop, &plain_ops, &space_host, NULL, f.space, &upper, NULL), 0);
+	assert_int_equal(sonde_space_regions(upper, count_region, &sum), 0);
+	assert_int_equal(sum, 1 << 20);
+	f.layer.own_regions = 1;
+	sum = 0;
+	assert_int_equal(sonde_space_regions(upper, count_region, &sum), 0);
+	assert_int_equal(sum, 1 << 19);
+	assert_int_equal(space_cpu(upper, 0, &cpu), 0);
+	assert_int_equal(cpu.pc, 77);
+	assert_int_equal(space_cpu(upper, 1, &cpu), SONDE_E_UNSUPPORTED);
+	assert_int_equal(space_note(upper, "half", NULL, 0), 5);
+	assert_int_equal(space_note(upper, "whole", NULL, 0), SONDE_E_NOT_FOUND);
+	sonde_space_invalidate(upper);
+	assert_int_equal(f.layer.n_invalidated, 1);
+	sonde_space_trim(upper);
+	assert_int_equal(space_layer_stats(f.space, take_stat, &sum), 9);
+	assert_int_equal(sum, 1);
+	assert_int_equal(space_layer_stats(upper, take_stat, &sum), 0);
+	space_layer_info(upper, &info);
+	assert_string_equal(info.detail, "plain");
+	space_layer_info(f.space, &info);
+	assert_string_equal(info.detail, "doubled");
+	sonde_space_close(upper);
+	doubled_close(&f);
+}
+
+static void memory_below_is_lent_through_a_layer_that_says_so(void **state)
+{
+	(void)state;
+	struct doubled f;
+
+	doubled_open(&f, SONDE_WAY_EXTENTS, 0);
+	assert_null(sonde_space_borrow(f.space, 16, 4));
+	assert_ptr_equal(space_host.borrow(f.fake.space, 16, 4), f.fake.bytes + 16);
+	doubled_close(&f);
+	doubled_open(&f, SONDE_WAY_EXTENTS, SONDE_LAYER_SAME_BYTES);
+	assert_ptr_equal(sonde_space_borrow(f.space, 16, 4), f.fake.bytes + 16);
+	doubled_close(&f);
+}
+
+static void issue_refuses_what_submit_refuses(void **state)
+{
+	struct doubled f;
+	uint8_t byte;
+	struct sonde_xfer x = { 0, &byte, 0, 0, 0, 0 };
+	struct sonde_io io = { .xfers = &x, .n = 1, .done = done };
+
+	(void)state;
+	doubled_open(&f, SONDE_WAY_EXTENTS, 0);
+	assert_int_equal(space_host.issue(f.fake.space, &io), SONDE_E_BAD_ARG);
+	x.len = 1;
+	io.done = NULL;
+	assert_int_equal(space_host.issue(f.fake.space, &io), SONDE_E_BAD_ARG);
+	assert_int_equal(space_host.cancel(&io, SONDE_E_CANCELLED), 0);
+	doubled_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +660,12 @@ int main(void)
 		cmocka_unit_test(page_tables_behind_a_layer),
 		cmocka_unit_test(a_walk_is_cancelled_between_two_trips),
 		cmocka_unit_test(a_layer_that_does_not_open_leaves_nothing),
+		cmocka_unit_test(a_layer_asks_below_for_itself),
+		cmocka_unit_test(over_memory_an_inline_layer_answers_in_the_call),
+		cmocka_unit_test(a_layer_is_asked_to_end_what_it_holds),
+		cmocka_unit_test(a_layer_answers_what_else_is_asked),
+		cmocka_unit_test(memory_below_is_lent_through_a_layer_that_says_so),
+		cmocka_unit_test(issue_refuses_what_submit_refuses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

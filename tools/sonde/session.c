@@ -113,6 +113,48 @@ static int peak_memory(uint64_t *ret)
 	return found;
 }
 
+/* One line a layer: "stats: layer cache: 12 hits, 3 misses". */
+struct layer_line {
+	struct ctx *ctx;
+	uint32_t index;
+	char text[512];
+	size_t used;
+};
+
+static void end_layer_line(struct layer_line *line)
+{
+	if (line->used)
+		complain(line->ctx, "stats: layer %s", line->text);
+	line->used = 0;
+}
+
+static int add_layer_stat(void *user, const struct sonde_layer_stat *stat)
+{
+	struct layer_line *line = user;
+	char value[24];
+
+	if (stat->index != line->index)
+		end_layer_line(line);
+	line->index = stat->index;
+	if (!line->used)
+		line->used = (size_t)snprintf(line->text, sizeof(line->text), "%s:", stat->layer);
+	snprintf(value, sizeof(value), "%" PRIu64, stat->value);
+	int n = snprintf(line->text + line->used, sizeof(line->text) - line->used, "%s %s %s",
+			 line->text[line->used - 1] == ':' ? "" : ",",
+			 stat->text ? stat->text : value, stat->name);
+	if (n > 0 && (size_t)n < sizeof(line->text) - line->used)
+		line->used += (size_t)n;
+	return 0;
+}
+
+static void layer_stats(struct ctx *ctx)
+{
+	struct layer_line line = { .ctx = ctx };
+
+	sonde_target_layer_stats(ctx->target, add_layer_stat, &line);
+	end_layer_line(&line);
+}
+
 void session_stats(struct ctx *ctx)
 {
 	uint64_t us = (sonde_now_ns() - ctx->began_ns) / 1000;
@@ -126,8 +168,10 @@ void session_stats(struct ctx *ctx)
 
 		complain(ctx, "stats: engine: %s: %s", name, why ? why : "");
 	}
-	if (ctx->target)
+	if (ctx->target) {
 		space_stats(ctx, "target memory", sonde_target_memory(ctx->target));
+		layer_stats(ctx);
+	}
 	if (ctx->os)
 		space_stats(ctx, "kernel memory", sonde_os_kernel_memory(ctx->os));
 	if (ctx->process)

@@ -104,6 +104,28 @@ struct sonde_host {
 	int (*timer_start)(struct sonde_loop *loop, struct sonde_timer *timer);
 	int (*timer_stop)(struct sonde_loop *loop, struct sonde_timer *timer);
 	uint64_t (*now_ns)(void);
+
+	/*
+	 * Layers: a request of their own to the space below. It lives in the layer, zeroed before its first
+	 * use, until done is called: on the loop's thread, inside the call where below is resident.
+	 * Returns 0: done runs exactly once; SONDE_E_BAD_ARG (as sonde_io_submit): it never runs.
+	 */
+	int (*issue)(void *below, struct sonde_io *io);
+	/*
+	 * As sonde_io_cancel, for a request given to issue. What was not transferred carries why:
+	 * SONDE_E_CANCELLED or SONDE_E_TIMED_OUT.
+	 */
+	int (*cancel)(struct sonde_io *io, int32_t why);
+	/* Not 0: below is mapped memory or the like, which answers inside the call. It may change. */
+	int (*resident)(void *below);
+	/* As sonde_space_regions and sonde_space_borrow, of the space below. */
+	int (*regions)(void *below, sonde_region_fn *fn, void *user);
+	const void *(*borrow)(void *below, uint64_t addr, size_t len);
+	/* As sonde_target_cpu and sonde_target_note, of the layers below and the connector. */
+	int (*cpu)(void *below, uint32_t index, struct sonde_cpu *ret);
+	int64_t (*note)(void *below, const char *name, void *buf, size_t cap);
+	/* The code of a piece whose file operation failed with the host's errno; op: enum sonde_io_op. */
+	int32_t (*errno_code)(int os_code, uint32_t op);
 };
 
 /* What a connector does. NULL in an optional slot means the core's default. */
@@ -158,19 +180,82 @@ struct sonde_connector_ops {
 	 * sonde_way. Asked once, after open. Default: all that are there.
 	 */
 	uint32_t (*ways)(void *conn);
+	/*
+	 * Optional, submit way: its owner or its deadline asks for the end of a request that was taken. It
+	 * may be ended early (io_done; bytes that were never told then carry why, CANCELLED or TIMED_OUT), or
+	 * not. On the loop's thread; io may be one that another thread has just ended: it is not to be
+	 * touched then.
+	 */
+	void (*cancel)(void *conn, struct sonde_io *io, int32_t why);
 };
 
-/* What a layer does: a space in front of a space. */
+/* flags of struct sonde_layer_ops */
+enum sonde_layer_flag {
+	/* What is written stays in the layer: nothing below it is opened for writing. */
+	SONDE_LAYER_KEEPS_WRITES = 1u << 0,
+};
+
+/* What an opened layer promises; bits of the answer of traits(). */
+enum sonde_layer_trait {
+	/* submit ends each request, or hands it below, before it returns: over mapped memory nothing waits. */
+	SONDE_LAYER_INLINE = 1u << 0,
+	/* Every byte is the one below at the same address: memory below may be borrowed. */
+	SONDE_LAYER_SAME_BYTES = 1u << 1,
+};
+
+/* A figure that a layer kept: a number, or words where text is not NULL. Borrowed for the call. */
+struct sonde_stat {
+	const char *name; /* "hits" */
+	const char *text;
+	uint64_t value;
+};
+typedef int sonde_stat_fn(void *user, const struct sonde_stat *stat);
+/* As sonde_extent_fn; of a stretch, space is NULL: below. */
+typedef int sonde_stretch_fn(void *user, const struct sonde_stretch *stretch);
+
+/* What a layer does: a space in front of a space. All of it on the loop's thread. */
 struct sonde_layer_ops {
 	uint32_t size;  /* sizeof(this) when the plugin was compiled */
-	uint32_t flags; /* 0                                         */
+	uint32_t flags; /* enum sonde_layer_flag                     */
 	/* Required. below is for host->forward and host->loop, valid until close. */
 	int (*open)(const struct sonde_host *host, const struct sonde_args *args, void *below,
 		    void **ret_conn, struct sonde_error *err);
 	/* Required. No request is in flight when this is called. */
 	void (*close)(void *conn);
-	/* Required. One call a batch; every request is forwarded or ended by io_done, on the loop's thread. */
+	/*
+	 * Required, unless there is map. One call a batch; every request is forwarded or ended by io_done, on
+	 * the loop's thread.
+	 */
 	void (*submit)(void *conn, struct sonde_io *const *ios, size_t n);
+
+	/* Optional: what this one promises, bits of enum sonde_layer_trait. Asked once, after open. Default: 0. */
+	uint32_t (*traits)(void *conn);
+	/*
+	 * Optional: its owner or its deadline asks for the end of a request that the layer holds. Forward it,
+	 * which ends it, or end it; or do nothing, and it ends when the layer lets go of it. Never called
+	 * inside submit, nor for a request that was forwarded.
+	 */
+	void (*cancel)(void *conn, struct sonde_io *io, int32_t why);
+	/* Optional: regions, lowest first. Default: those below. */
+	int (*regions)(void *conn, sonde_region_fn *fn, void *user);
+	/* Optional: as sonde_space_borrow. Default: SONDE_LAYER_SAME_BYTES: what below lends; else NULL. */
+	const void *(*borrow)(void *conn, uint64_t addr, size_t len);
+	/* Optional: give back memory that is not needed. Below is asked as well. Default: nothing. */
+	void (*trim)(void *conn);
+	/* Optional: nothing that was kept of below's contents counts any more. Below is told as well. */
+	void (*invalidate)(void *conn);
+	/* Optional: as the connector's. Default: the answer of what is below. */
+	int (*cpu)(void *conn, uint32_t index, struct sonde_cpu *ret);
+	int64_t (*note)(void *conn, const char *name, void *buf, size_t cap);
+	/* Optional: *info holds what is said below; change what is different. Once, after open. */
+	void (*info)(void *conn, struct sonde_target_info *info);
+	/* Optional: visit its figures, the most telling first; a result of fn but 0 is handed back. */
+	int (*stats)(void *conn, sonde_stat_fn *fn, void *user);
+	/*
+	 * Optional: tell which stretches of below make up this space; the core does the moving and
+	 * submit is never called. Once, after open. A result of fn but 0 is handed back.
+	 */
+	int (*map)(void *conn, sonde_stretch_fn *fn, void *user, struct sonde_error *err);
 };
 
 /* The exported descriptor. */

@@ -17,6 +17,7 @@ extern "C" {
 #endif
 
 struct sonde_space; /* handle; belongs to the thread of its loop */
+struct sonde_loop;
 
 /* One piece of a scattered transfer. The caller owns the array and every buf. */
 struct sonde_xfer {
@@ -173,6 +174,31 @@ const void *sonde_space_borrow(struct sonde_space *space, uint64_t addr, size_t 
  * a whole target. Their contents stay readable.
  */
 void sonde_space_trim(struct sonde_space *space);
+
+/*
+ * Forget what this space and those below it keep of their contents: pages of a cache, translations.
+ * What is read next is what is there now. Requests in flight bring what they bring.
+ */
+void sonde_space_invalidate(struct sonde_space *space);
+
+/* A stretch of a space that is made of pieces of others. */
+struct sonde_stretch {
+	uint64_t addr;             /* first byte in the new space                              */
+	uint64_t len;              /* bytes, > 0; neither addr + len - 1 nor at + len - 1 wraps */
+	struct sonde_space *space; /* where its bytes are; kept until the new space is closed  */
+	uint64_t at;               /* ... and from which address on                            */
+};
+
+/*
+ * Make a space of stretches of others, all of the same loop. What no stretch covers is a hole; a
+ * stretch has the holes of the space it lies in. Reads and writes go straight to where the bytes are.
+ *
+ * Returns   0; SONDE_E_BAD_ARG (an empty or wrapping stretch, two that overlap, a NULL space or one
+ *           of another loop), SONDE_E_LIMIT (more than 2^20 stretches), SONDE_E_NO_MEMORY.
+ * Owns      *ret: sonde_space_close. stretches is copied, its spaces are borrowed.
+ */
+int sonde_space_remap(struct sonde_loop *loop, const struct sonde_stretch *stretches, size_t n,
+		      struct sonde_space **ret);
 
 /* Let go of a space got from a call that says "close it"; NULL is allowed. No request in flight. */
 void sonde_space_close(struct sonde_space *space);

@@ -99,7 +99,23 @@ int sonde_target_cpu(struct sonde_target *target, uint32_t index, struct sonde_c
  */
 int64_t sonde_target_note(struct sonde_target *target, const char *name, void *buf, size_t cap);
 
-/* Stop and continue a live target. Returns 0; SONDE_E_UNSUPPORTED, _GONE, _NO_ACCESS. May block. */
+/* A figure that one of the target's layers kept, as a number or in words. */
+struct sonde_layer_stat {
+	const char *layer; /* "cache"; borrowed for the callback, like the rest */
+	uint32_t index;    /* of the layer, 0 the lowest                        */
+	uint32_t pad;
+	const char *name; /* "hits"                                            */
+	const char *text; /* NULL: the figure is value                         */
+	uint64_t value;
+};
+typedef int sonde_layer_stat_fn(void *user, const struct sonde_layer_stat *stat);
+
+/* Visit the figures of all layers, lowest layer first. Returns 0 or what fn returned to stop. */
+int sonde_target_layer_stats(const struct sonde_target *target, sonde_layer_stat_fn *fn,
+			     void *user);
+
+/* Stop and continue a live target; continuing invalidates its memory (sonde_space_invalidate).
+ * Returns 0; SONDE_E_UNSUPPORTED, _GONE, _NO_ACCESS. May block. */
 int sonde_target_pause(struct sonde_target *target, struct sonde_error *err);
 int sonde_target_resume(struct sonde_target *target, struct sonde_error *err);
 

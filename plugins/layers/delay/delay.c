@@ -25,21 +25,30 @@ struct delay {
 	const struct sonde_host *host;
 	void *below;
 	uint64_t ns;
+	uint64_t n_batches, n_requests, n_not_held;
 	struct batch *free;
 	struct batch *all[DELAY_BATCHES_MAX]; /* [n_all] */
 	size_t n_all;
 };
+
+static void put_batch(struct batch *batch)
+{
+	batch->n = 0;
+	batch->next_free = batch->delay->free;
+	batch->delay->free = batch;
+}
 
 static void forward_batch(struct sonde_timer *timer)
 {
 	struct batch *batch = timer->user;
 	struct delay *delay = batch->delay;
 
-	/* Off the free list until forward is back: it may complete requests that submit new ones.
-	 */
-	delay->host->forward(delay->below, batch->ios, batch->n);
-	batch->next_free = delay->free;
-	delay->free = batch;
+	size_t n = batch->n;
+
+	/* Off the free list until forward is back: it may complete requests that submit new ones. */
+	batch->n = 0;
+	delay->host->forward(delay->below, batch->ios, n);
+	put_batch(batch);
 }
 
 /* A batch that has room for n requests; NULL when out of memory or all are on their way. */
@@ -60,8 +69,7 @@ static struct batch *take_batch(struct delay *delay, size_t n)
 
 	struct sonde_io **ios = realloc(batch->ios, n * sizeof(struct sonde_io *));
 	if (!ios) {
-		batch->next_free = delay->free;
-		delay->free = batch;
+		put_batch(batch);
 		return NULL;
 	}
 	batch->ios = ios;
@@ -74,8 +82,11 @@ static void delay_submit(void *conn, struct sonde_io *const *ios, size_t n)
 	struct delay *delay = conn;
 	struct batch *batch = delay->ns ? take_batch(delay, n) : NULL;
 
+	delay->n_batches++;
+	delay->n_requests += n;
 	/* No request is failed for want of a place to wait in. */
 	if (!batch) {
+		delay->n_not_held++;
 		delay->host->forward(delay->below, ios, n);
 		return;
 	}
@@ -86,6 +97,52 @@ static void delay_submit(void *conn, struct sonde_io *const *ios, size_t n)
 					     .user = batch };
 	if (delay->host->timer_start(delay->host->loop(delay->below), &batch->timer) < 0)
 		forward_batch(&batch->timer);
+}
+
+/* Below, what was asked to end ends: nobody waits for the clock. */
+static void give_up(struct batch *batch, size_t i)
+{
+	struct delay *delay = batch->delay;
+	struct sonde_io *io = batch->ios[i];
+
+	batch->n--;
+	memmove(&batch->ios[i], &batch->ios[i + 1], (batch->n - i) * sizeof(struct sonde_io *));
+	if (batch->n == 0) {
+		delay->host->timer_stop(delay->host->loop(delay->below), &batch->timer);
+		put_batch(batch);
+	}
+	delay->host->forward(delay->below, &io, 1);
+}
+
+static void delay_cancel(void *conn, struct sonde_io *io, int32_t why)
+{
+	struct delay *delay = conn;
+
+	(void)why; /* forward asks the request itself */
+	for (size_t k = 0; k < delay->n_all; k++) {
+		struct batch *batch = delay->all[k];
+		for (size_t i = 0; i < batch->n; i++) {
+			if (batch->ios[i] == io) {
+				give_up(batch, i);
+				return;
+			}
+		}
+	}
+}
+
+static int delay_stats(void *conn, sonde_stat_fn *fn, void *user)
+{
+	const struct delay *delay = conn;
+	const struct sonde_stat stats[] = {
+		{ .name = "batches", .value = delay->n_batches },
+		{ .name = "requests", .value = delay->n_requests },
+		{ .name = "not held", .value = delay->n_not_held },
+	};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof(stats) / sizeof(stats[0]); i++)
+		r = fn(user, &stats[i]);
+	return r;
 }
 
 static void delay_close(void *conn)
@@ -140,6 +197,8 @@ static const struct sonde_layer_ops delay_ops = {
 	.open = delay_open,
 	.close = delay_close,
 	.submit = delay_submit,
+	.cancel = delay_cancel,
+	.stats = delay_stats,
 };
 
 SONDE_PLUGIN(.name = "delay", .summary = "a latency per batch, to count round trips by the clock",
