@@ -137,6 +137,12 @@ class Output(Case):
                                      r"1 pieces, 64 bytes, 0 pieces failed$")
         self.assertRegex(result.err, r"(?m)^sonde: read: stats: peak memory: [\d.]+[KM]$")
 
+    def test_stats_have_a_line_for_each_layer(self):
+        result = run("read", "ram:4k|remap,map=0+1k@0;1k+1k@2k|delay,us=1", 0, 8, "--phys", "--stats")
+        self.assertEqual(result.code, 0)
+        self.assertRegex(result.err, r"(?m)^sonde: read: stats: layer remap: 2 stretches, 2048 bytes$")
+        self.assertRegex(result.err, r"(?m)^sonde: read: stats: layer delay: 1 batches, 1 requests, 0 not held$")
+
     def test_verbose_says_what_was_found(self):
         result = canned("ps", IMAGE, "-v")
         self.assertEqual(result.code, 0)

@@ -246,6 +246,7 @@ static int open_virtual(struct subject *subject, struct sonde_loop *loop, struct
 /* ---- all ---------------------------------------------------------------------------------------- */
 
 #define RAM "ram:64k,hole=0x3000+0x1000"
+#define REMAP "|remap,map=0+0x3000@0x10000;0x4000+0x4000@0x14000;0x8000+0x8000@0"
 struct subject subjects[] = {
 	{ "ram, extents", "ram.so", NULL, open_ram, RAM, 0, 0 },
 	{ "ram, transfer", "ram.so", NULL, open_ram, RAM ",mode=transfer", 0, 0 },
@@ -267,6 +268,11 @@ struct subject subjects[] = {
 	{ "delay before ram", "ram.so", "delay.so", open_ram, RAM "|delay,us=20", 0, 0 },
 	{ "delay before ram, submit", "ram.so", "delay.so", open_ram,
 	  RAM ",mode=submit|delay,us=20", 0, 0 },
+	{ "remap of ram", "ram.so", "remap.so", open_ram, "ram:128k" REMAP, 0, 0 },
+	{ "remap of ram, submit", "ram.so", "remap.so", open_ram, "ram:128k,mode=submit" REMAP, 0,
+	  0 },
+	{ "virtual over remap", "ram.so", "remap.so", open_virtual,
+	  "ram:1m|remap,map=512k+512k@0;0+512k@512k", 0, 0 },
 	{ "virtual over delay", "ram.so", "delay.so", open_virtual, "ram:1m|delay,us=20", 0, 0 },
 };
 const unsigned n_subjects = sizeof(subjects) / sizeof(subjects[0]);
