@@ -5,11 +5,12 @@ Run the benchmark and say what came out: a table, and on demand a JSON array and
 
 usage: tools/bench/bench.py BUILD
 
-Environment: BENCH_FILE   the file that is read (BUILD/bench/random-SIZE, made once and kept)
-             BENCH_SIZE   its size, with k, M or G (8G)
+Environment: BENCH_FILE   the file that is read, made where there is none (BUILD/bench/random-SIZE)
+             BENCH_SIZE   how many bytes of it, with k, M or G (8G)
              BENCH_CASES  only the cases that match a shell pattern ('uring.*')
              BENCH_QUICK  1: less than a minute, figures of little worth
              BENCH_JSON   write the figures there; rows of other cases in it stay
+             BENCH_SVG    write the chart there (BUILD/bench/chart.svg)
 """
 import json
 import os
@@ -21,6 +22,7 @@ import tempfile
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import chart  # noqa: E402
 import table  # noqa: E402
 
 
@@ -35,7 +37,7 @@ def command(build):
     quick = os.environ.get("BENCH_QUICK", "") not in ("", "0")
     size = os.environ.get("BENCH_SIZE") or ("256M" if quick else "8G")
     path = os.environ.get("BENCH_FILE") or build / "bench" / f"random-{size}"
-    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    (build / "bench").mkdir(exist_ok=True)
     words = [str(build / "tools" / "bench" / "sonde-bench"), "--file", str(path),
              "--size", str(parse_size(size))]
     if os.environ.get("BENCH_CASES"):
@@ -82,6 +84,9 @@ def main():
     print(table.text(rows))
     if os.environ.get("BENCH_JSON"):
         merge(os.environ["BENCH_JSON"], rows)
+    picture = pathlib.Path(os.environ.get("BENCH_SVG") or build / "bench" / "chart.svg")
+    picture.write_text(chart.svg(rows))
+    print(f"chart: {picture}", file=sys.stderr)
 
 
 if __name__ == "__main__":

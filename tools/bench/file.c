@@ -17,6 +17,7 @@
 #define CHUNK (UINT64_C(1) << 20)
 #define SPARE (UINT64_C(2) << 30) /* memory and disk left to everybody else */
 #define SMALLEST (UINT64_C(64) << 20)
+#define PLACE (UINT64_C(64) << 10) /* the largest read */
 
 static int complain(const char *path, const char *what)
 {
@@ -63,21 +64,18 @@ static bool fits(uint64_t size, uint64_t available)
 	return available >= spare && size <= available - spare;
 }
 
-/* Halved until it fits; a file that is there already needs no more disk. */
+/* Halved until it fits; a file that is there needs no more disk. */
 static uint64_t affordable(const char *path, uint64_t size, uint64_t existing)
 {
-	uint64_t memory = memory_available(), disk = disk_available(path) + existing;
-	uint64_t wanted = size;
+	uint64_t memory = memory_available(), wanted = size;
+	uint64_t disk = existing ? UINT64_MAX : disk_available(path);
 
 	while (size > SMALLEST && (!fits(size, memory) || !fits(size, disk)))
 		size /= 2;
 	if (size != wanted)
-		fprintf(stderr,
-			"bench: %llu MiB instead of %llu MiB: %llu MiB of memory and %llu MiB of "
-			"disk "
-			"are free\n",
+		fprintf(stderr, "bench: %llu MiB instead of %llu: %llu MiB of memory%s free\n",
 			(unsigned long long)(size >> 20), (unsigned long long)(wanted >> 20),
-			(unsigned long long)(memory >> 20), (unsigned long long)(disk >> 20));
+			(unsigned long long)(memory >> 20), existing ? "" : " or too little disk");
 	return size;
 }
 
@@ -106,46 +104,65 @@ static int write_all(int fd, const uint8_t *from, uint64_t len)
 	return 0;
 }
 
-static int make(const char *path, uint64_t size)
+static int write_random(int fd, uint64_t size)
 {
 	uint64_t state = UINT64_C(0x853c49e6748fea9b);
 	uint64_t *chunk = malloc(CHUNK);
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	int r = fd < 0 || !chunk ? -1 : 0;
+	int r = chunk ? 0 : -1;
 
-	fprintf(stderr, "bench: writing %llu MiB of random bytes to %s\n",
-		(unsigned long long)(size >> 20), path);
 	for (uint64_t done = 0; done < size && r == 0;) {
 		uint64_t step = size - done < CHUNK ? size - done : CHUNK;
 		fill(chunk, CHUNK / 8, &state);
 		r = write_all(fd, (const uint8_t *)chunk, step);
 		done += step;
 	}
-	/* Dirty pages can neither be evicted nor do they read like clean ones. */
-	if (r < 0 || fsync(fd) < 0)
-		r = complain(path, "cannot be written");
-	if (fd >= 0)
-		close(fd);
-	if (r < 0)
-		unlink(path);
 	free(chunk);
+	/* Dirty pages can neither be evicted nor do they read like clean ones. */
+	return r < 0 ? r : fsync(fd);
+}
+
+/* Under another name until it is whole. */
+static int make(const char *path, uint64_t size)
+{
+	char part[4096 + 8];
+
+	fprintf(stderr, "bench: writing %llu MiB of random bytes to %s\n",
+		(unsigned long long)(size >> 20), path);
+	snprintf(part, sizeof(part), "%s.part", path);
+	int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return complain(part, "cannot be made");
+	int r = write_random(fd, size);
+	if (r == 0)
+		r = rename(part, path);
+	if (r < 0) {
+		r = complain(part, "cannot be written");
+		unlink(part);
+	}
+	close(fd);
 	return r;
 }
 
+/* A file that is there is somebody's: it is read as it is, up to size. */
 int file_open(struct bench_file *file, const char *path, uint64_t size)
 {
 	struct stat st;
 	uint64_t existing = stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+	int r = 0;
 
 	memset(file, 0, sizeof(*file));
-	file->fd = -1;
 	snprintf(file->path, sizeof(file->path), "%s", path);
-	file->size = size ? affordable(path, size, existing) : existing;
-	if (existing != file->size) {
-		int r = make(path, file->size);
-		if (r < 0)
-			return r;
+	file->size = affordable(path, existing && existing < size ? existing : size, existing);
+	file->size -= file->size % PLACE;
+	file->fd = -1;
+	if (file->size == 0) {
+		fprintf(stderr, "bench: %s: less than 64 KiB are too little\n", path);
+		return -EINVAL;
 	}
+	if (!existing)
+		r = make(path, file->size);
+	if (r < 0)
+		return r;
 	file->fd = open(path, O_RDONLY | O_CLOEXEC);
 	return file->fd < 0 ? complain(path, "cannot be opened") : 0;
 }
@@ -177,7 +194,8 @@ int file_warm(struct bench_file *file)
 	int r = chunk ? 0 : -ENOMEM;
 
 	for (uint64_t off = 0; off < file->size && r == 0;) {
-		ssize_t n = pread(file->fd, chunk, CHUNK, (off_t)off);
+		uint64_t step = file->size - off < CHUNK ? file->size - off : CHUNK;
+		ssize_t n = pread(file->fd, chunk, step, (off_t)off);
 		if (n <= 0)
 			r = complain(file->path, "cannot be read");
 		else

@@ -15,15 +15,15 @@ struct ours;
 
 struct bench_file {
 	char path[4096];
-	uint64_t size;
+	uint64_t size;                      /* that are used, whole places of 64 KiB       */
 	int fd;                             /* read-only                                   */
 	const uint8_t *map;                 /* NULL until file_map                         */
 	struct ours *engines[FILE_ENGINES]; /* by enum sonde_engine; NULL until first used */
 };
 
 /*
- * Open path, made of size random bytes where it is not there or of another size; size 0: as it is.
- * A machine short of memory or disk gets a smaller one: said on stderr. Returns 0 or -errno, said.
+ * Open the first size bytes of path; where there is no such file, one of random bytes is made. A
+ * machine short of memory or disk gets fewer: said on stderr. Returns 0 or -errno, said on stderr.
  */
 int file_open(struct bench_file *file, const char *path, uint64_t size);
 void file_close(struct bench_file *file);

@@ -99,7 +99,10 @@ static bool same_shape(const struct shape *a, const struct shape *b)
 
 static void gather(struct contest *contest, const struct row *row)
 {
-	contest_add(contest, contender_find(row->ours));
+	const struct contender *ours = contender_find(row->ours);
+
+	if (ours)
+		contest_add(contest, ours);
 	for (size_t i = 0; i < REFERENCES_MAX && row->references[i]; i++) {
 		const struct contender *reference = contender_find(row->references[i]);
 		if (reference)
@@ -125,6 +128,11 @@ static double ratio(double ours, double theirs)
 	return ours > 0 ? theirs / ours : theirs;
 }
 
+static void print_absent(const struct row *row, const char *why)
+{
+	fprintf(stderr, "bench: no %s: %s\n", row->name, why);
+}
+
 static void print_row(const struct contest *contest, const struct row *row)
 {
 	int ours = find(contest, row->ours), best = -1;
@@ -136,8 +144,7 @@ static void print_row(const struct contest *contest, const struct row *row)
 			best = k;
 	}
 	if (ours < 0 || best < 0) {
-		fprintf(stderr, "bench: no %s: %s is missing\n", row->name,
-			ours < 0 ? row->ours : "its reference");
+		print_absent(row, ours < 0 ? "ours is missing" : "its reference is missing");
 		return;
 	}
 	double mine = cost(row, &contest->medians[ours]);
@@ -149,12 +156,13 @@ static void print_row(const struct contest *contest, const struct row *row)
 	fflush(stdout);
 }
 
-static bool is_known(const struct row *row)
+/* A file in memory (tmpfs), or one that others have mapped, stays where it is. NULL: it can be. */
+static const char *why_not(const struct shape *shape, struct bench_file *file)
 {
-	if (contender_find(row->ours))
-		return true;
-	fprintf(stderr, "bench: no %s: this build has no %s\n", row->name, row->ours);
-	return false;
+	if (shape->place != PLACE_COLD)
+		return NULL;
+	file_forget(file);
+	return file_evict(file) == 0 ? NULL : "the file does not leave the page cache";
 }
 
 static int run_contest(const struct rows *rows, size_t first, bool *done, struct bench_file *file,
@@ -163,19 +171,20 @@ static int run_contest(const struct rows *rows, size_t first, bool *done, struct
 	struct shape shape = rows->at[first].shape;
 	bool in_memory = shape.place == PLACE_NEAR || shape.place == PLACE_FAR;
 	struct contest contest = { .shape = shape, .file = in_memory ? NULL : file };
+	const char *why = why_not(&shape, file);
 
 	for (size_t i = first; i < rows->n; i++) {
-		if (same_shape(&rows->at[i].shape, &contest.shape) && is_known(&rows->at[i]))
+		if (same_shape(&rows->at[i].shape, &shape))
 			gather(&contest, &rows->at[i]);
 	}
-	if (contest.shape.place == PLACE_COLD)
-		file_forget(file);
-	int r = contest.n ? contest_run(&contest, effort) : 0;
+	int r = why ? 0 : contest_run(&contest, effort);
 	for (size_t i = first; i < rows->n && r == 0; i++) {
-		if (!same_shape(&rows->at[i].shape, &contest.shape))
+		if (!same_shape(&rows->at[i].shape, &shape))
 			continue;
 		done[i] = true;
-		if (contender_find(rows->at[i].ours))
+		if (why)
+			print_absent(&rows->at[i], why);
+		else
 			print_row(&contest, &rows->at[i]);
 	}
 	return r;
@@ -216,7 +225,7 @@ static int run_only(const struct options *o)
 		fprintf(stderr, "bench: there is no %s\n", o->only);
 		return -ENOENT;
 	}
-	int r = file_open(&file, o->path, 0);
+	int r = file_open(&file, o->path, o->size);
 	if (r == 0)
 		r = contest_once(contender, &(struct shape){ PLACE_WARM, true, 256, 256 }, &file,
 				 o->n_ops);

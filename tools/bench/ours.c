@@ -81,17 +81,17 @@ void ours_destroy(struct ours *ours)
 	free(ours);
 }
 
-/* flat:PATH, with a backslash where the name of a target needs one. */
-static void name_target(const char *path, char *out, size_t cap)
+/* flat:PATH, with a backslash where the name of a target needs one, and how much of it. */
+static void name_target(const struct bench_file *file, char *out, size_t cap)
 {
 	size_t n = (size_t)snprintf(out, cap, "flat:");
 
-	for (; *path && n + 2 < cap; path++) {
-		if (strchr(",|\\", *path))
+	for (const char *from = file->path; *from && n + 2 < cap; from++) {
+		if (strchr(",|\\", *from))
 			out[n++] = '\\';
-		out[n++] = *path;
+		out[n++] = *from;
 	}
-	out[n] = 0;
+	snprintf(out + n, cap - n, ",length=%llu", (unsigned long long)file->size);
 }
 
 /* One byte of each page, so that an engine that maps has its pages, as the reference has. */
@@ -115,13 +115,13 @@ static int touch_pages(struct ours *ours, uint64_t size)
 static int borrow(const struct contender *contender, const char *engine, struct bench_file *file,
 		  struct ours **ret)
 {
-	char name[2 * sizeof(file->path) + 8];
+	char name[2 * sizeof(file->path) + 32];
 	uint32_t kind = 0;
 
 	if (sonde_engine_parse(engine, &kind) < 0 || kind >= FILE_ENGINES)
 		return bench_skip(contender, "this build has no such engine");
 	if (!file->engines[kind]) {
-		name_target(file->path, name, sizeof(name));
+		name_target(file, name, sizeof(name));
 		int r = ours_create(contender, engine, name, 0, &file->engines[kind]);
 		if (r != 0)
 			return r;
