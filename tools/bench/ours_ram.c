@@ -19,7 +19,8 @@
 #include "ours.h"
 #include "pieces.h"
 
-#define FLIGHT 32u          /* requests submitted together, as a program at work would have them */
+#define FLIGHT 32u /* requests submitted together, as a program at work would have them */
+#define STRETCHES UINT64_C(64)
 #define TABLES (3u * 4096u) /* of three levels, behind the memory */
 
 struct ram {
@@ -60,6 +61,27 @@ static int open_mapped(const struct contender *contender, const struct work *wor
 	return ours_create(contender, "direct", name, 0, &ram->ours);
 }
 
+/* In stretches that lie in another order below: of 4 KiB where the memory is the near one. */
+static int open_remapped(const struct contender *contender, const struct work *work,
+			 struct ram *ram)
+{
+	uint64_t len = work->len / STRETCHES;
+	char name[4096];
+	int n = snprintf(name, sizeof(name),
+			 "ram:size=%llu|remap,map=", (unsigned long long)work->len);
+
+	for (uint64_t i = 0; i < STRETCHES; i++)
+		n += snprintf(name + n, sizeof(name) - (size_t)n, "%s0x%llx+0x%llx@0x%llx",
+			      i ? ";" : "", (unsigned long long)(i * len), (unsigned long long)len,
+			      (unsigned long long)((i * 37 + 5) % STRETCHES * len));
+	int r = ours_create(contender, "direct", name, OURS_WRITE, &ram->ours);
+	if (r == -ENOENT)
+		return bench_skip(contender, "there is no layer remap");
+	if (r != 0)
+		return r;
+	return ours_errno(sonde_space_put(ram->ours->space, 0, ram->pieces->memory, work->len));
+}
+
 /* 2 MiB pages, one to one, from tables behind the memory; Intel SDM 3A 4.5. */
 static int open_virtual(const struct contender *contender, const struct work *work, struct ram *ram)
 {
@@ -78,6 +100,26 @@ static int open_virtual(const struct contender *contender, const struct work *wo
 	if (r == 0)
 		r = paging_space(ram->ours->space, paging_x86_64(4), root, 0, &ram->virtual);
 	return ours_errno(r);
+}
+
+static int open_over(const struct contender *contender, const struct work *work, struct ram *ram)
+{
+	static const struct {
+		const char *over;
+		int (*open)(const struct contender *contender, const struct work *work,
+			    struct ram *ram);
+	} ways[] = {
+		{ "memory", open_memory },
+		{ "file", open_mapped },
+		{ "remap", open_remapped },
+		{ "virtual", open_virtual },
+	};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		if (strcmp(ways[i].over, contender->arg) == 0)
+			return ways[i].open(contender, work, ram);
+	}
+	return -EINVAL;
 }
 
 static void close_ram(void *state)
@@ -102,11 +144,8 @@ static int open_ram(const struct contender *contender, struct work *work, void *
 		return r;
 	ram->fd = -1;
 	ram->pieces = pieces_create(work);
-	if (ram->pieces && !contender->arg)
-		r = open_memory(contender, work, ram);
-	else if (ram->pieces)
-		r = strcmp(contender->arg, "virtual") ? open_mapped(contender, work, ram)
-						      : open_virtual(contender, work, ram);
+	if (ram->pieces)
+		r = open_over(contender, work, ram);
 	if (r == 0) {
 		ram->space = ram->virtual ? ram->virtual : ram->ours->space;
 		ram->batch = sonde_batch_create(ram->ours->loop);
@@ -244,8 +283,13 @@ static int run_task(void *state, struct work *work)
 	}
 
 const struct contender contenders_ram[] = {
-	RAM("blocking", blocking, NULL), RAM("completion", completion, NULL),
-	RAM("task", task, NULL),         RAM("batch", batch, NULL),
-	RAM("single", single, NULL),     RAM("virtual", blocking, "virtual"),
-	RAM("file", blocking, "file"),   { 0 },
+	RAM("blocking", blocking, "memory"),
+	RAM("completion", completion, "memory"),
+	RAM("task", task, "memory"),
+	RAM("batch", batch, "memory"),
+	RAM("single", single, "memory"),
+	RAM("virtual", blocking, "virtual"),
+	RAM("file", blocking, "file"),
+	RAM("remap", blocking, "remap"),
+	{ 0 },
 };

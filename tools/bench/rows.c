@@ -92,6 +92,8 @@ static const struct row named[] = {
 	{ "ram.8.batch", NEAR, "ram.batch", BY_MEMCPY },
 	{ "ram.8.single", NEAR, "ram.single", BY_MEMCPY },
 	{ "ram.8.file", NEAR, "ram.file", BY_MEMCPY },
+	{ "ram.8.remap", NEAR, "ram.remap", BY_MEMCPY },
+	{ "layer.remap", NEAR, "layer.remap", { "ram.blocking" } },
 	{ "ram.8.virtual", NEAR, "ram.virtual", BY_MEMCPY },
 	{ "ram.far.8.completion", FAR, "ram.completion", BY_MEMCPY },
 	{ "ram.far.8.blocking", FAR, "ram.blocking", BY_MEMCPY },
