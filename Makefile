@@ -4,7 +4,7 @@
 BUILD ?= build
 MESON_TEST = meson test --print-errorlogs --timeout-multiplier 4
 
-.PHONY: all demo check check-gcc check-asan check-tsan check-fuzz check-format check-cross bench \
+.PHONY: all demo check check-gcc check-asan check-tsan check-fuzz check-format check-cross bench bench-docs \
 	packages-build packages-demo packages-check packages-bench clean
 
 all: $(BUILD)/build.ninja
@@ -66,6 +66,10 @@ check-cross:
 # BENCH_JSON, BENCH_SVG, BENCH_CASES, BENCH_QUICK, BENCH_FILE and BENCH_SIZE do.
 bench: packages-bench all
 	@tools/bench/bench.py $(BUILD)
+
+# The tables and the chart of docs/performance.md, from what BENCH_JSON holds.
+bench-docs:
+	tools/bench/docs.py $(BENCH_JSON) docs/performance.md docs/performance.svg
 
 check-format:
 	git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror

@@ -39,14 +39,18 @@ def rate(per_second):
     return f"{per_second / 1e6:.2f} M" if per_second >= 1e6 else f"{per_second / 1e3:.0f} k"
 
 
-def panel(y, rows, size, words):
+def contenders(rows, size):
     """Everybody at one size: [(reads a second, name, kind)], the fastest first."""
     by_case = {row["case"]: row for row in rows}
     ours = [(1e9 / row["ours"], f"sonde, {engine}", "ours") for engine in ENGINES
             if (row := by_case.get(f"{engine}.rand.{size}.qd256"))]
     theirs = [(1e9 / row["theirs"], row["reference"], "theirs") for row in rows
               if row["case"].startswith("peer.") and row["case"].endswith(f".rand.{size}")]
-    bars = sorted(ours + theirs, reverse=True)
+    return sorted(ours + theirs, reverse=True)
+
+
+def panel(y, rows, size, words):
+    bars = contenders(rows, size)
     if not bars:
         return y, []
     out = [title(y, f"Random reads of {words}, 256 in flight: a second")]
