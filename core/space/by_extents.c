@@ -43,30 +43,36 @@ static void settle_by_pread(struct sonde_io *io, const struct stretch *s)
 }
 
 /*
- * The bytes that are wanted soon, over all requests of a batch: so many misses are under way at once while
- * one is copied.
+ * The bytes that are wanted soon, over all requests of a batch. They are asked for a group at a time in a tight
+ * loop: a prefetch that misses the TLB holds up what follows it until its page is found, and only
+ * searches that stand close together overlap.
  */
 struct ahead {
-	const struct sonde_io *io; /* NULL: nothing is left */
+	const struct sonde_io *io; /* NULL: nothing is left       */
 	uint32_t piece;
+	uint32_t left; /* pieces to copy until the next group */
 };
 
-#define AHEAD 12u /* pieces */
+#define AHEAD 16u /* pieces of a group */
 
-static inline void ahead_step(struct ahead *ahead, const struct extent *e)
+static void ahead_fill(struct ahead *ahead, const struct extent *e)
 {
-	if (!ahead->io)
-		return;
-	if (ahead->piece < ahead->io->n) {
-		uint64_t in_extent = ahead->io->xfers[ahead->piece].addr - e->addr;
-		if (in_extent <= e->last - e->addr)
-			__builtin_prefetch(e->ptr + in_extent);
-		ahead->piece++;
+	const struct sonde_io *io = ahead->io;
+	uint32_t piece = ahead->piece;
+
+	for (uint32_t i = 0; io && i < AHEAD; i++) {
+		if (piece < io->n) {
+			uint64_t in_extent = io->xfers[piece].addr - e->addr;
+			if (in_extent <= e->last - e->addr)
+				__builtin_prefetch(e->ptr + in_extent);
+			piece++;
+		}
+		if (piece >= io->n) {
+			io = io_core((struct sonde_io *)(uintptr_t)io)->next;
+			piece = 0;
+		}
 	}
-	if (ahead->piece >= ahead->io->n) {
-		ahead->io = io_core((struct sonde_io *)(uintptr_t)ahead->io)->next;
-		ahead->piece = 0;
-	}
+	*ahead = (struct ahead){ .io = io, .piece = piece, .left = AHEAD };
 }
 
 /* Whole pieces that lie in one mapped extent, as long as they come one after the other. */
@@ -81,7 +87,8 @@ static void read_run(struct connector_space *cs, const struct extent *e, struct 
 		uint64_t in_extent = x->addr - e->addr;
 		if (in_extent > span || x->len - 1 > span - in_extent)
 			return;
-		ahead_step(ahead, e);
+		if (ahead->left-- == 0)
+			ahead_fill(ahead, e);
 		copy_bytes(&cs->copier, x->buf, e->ptr + in_extent, x->len);
 		/* A fault in the copy must find the cursor, and the account, where they were. */
 		__asm__ volatile("" ::: "memory");
@@ -97,7 +104,8 @@ static void read_run(struct connector_space *cs, const struct extent *e, struct 
 static inline void ahead_leave(struct ahead *ahead, const struct sonde_io *io)
 {
 	if (ahead->io == io)
-		*ahead = (struct ahead){ .io = io_core((struct sonde_io *)(uintptr_t)io)->next };
+		*ahead = (struct ahead){ .io = io_core((struct sonde_io *)(uintptr_t)io)->next,
+					 .left = ahead->left };
 }
 
 /* Every copy in one stretch, as fast as it goes. */
@@ -140,9 +148,9 @@ static struct ahead ahead_begin(struct connector_space *cs, const struct sonde_i
 	const struct extent *e = cs->hint < cs->extents.n ? &cs->extents.at[cs->hint] : NULL;
 
 	if (!e || !e->ptr || (!io_core((struct sonde_io *)(uintptr_t)list)->next && list->n == 1))
-		return (struct ahead){ 0 };
-	for (uint32_t i = 0; i < AHEAD; i++)
-		ahead_step(&ahead, e);
+		return (struct ahead){ .left = UINT32_MAX };
+	ahead_fill(&ahead, e);
+	ahead_fill(&ahead, e);
 	return ahead;
 }
 
