@@ -11,6 +11,7 @@
 #include <sonde/io.h>
 #include <sonde/loop.h>
 
+#include "base/ensure.h"
 #include "io/loop.h"
 
 struct sonde_space;
@@ -57,8 +58,29 @@ static inline int32_t io_stop_code(struct sonde_io *io)
  */
 int io_prepare(struct sonde_io *io);
 
-/* QUEUED and IN_FLIGHT; asserts that the move is a legal one. */
-void io_set_state(struct sonde_io *io, enum sonde_io_state state);
+/* A request that has passed io_prepare starts its way. */
+static inline void io_begin(struct sonde_io *io, void (*complete)(struct sonde_io *io))
+{
+	struct io_core *core = io_core(io);
+
+	core->complete = complete;
+	core->piece = core->off = core->pending = core->flags = 0;
+}
+
+/* For each state four bits: bit s is set where it may go to state s. */
+#define IO_MAY_GO(state, next) ((uint32_t)(next) << 4 * (state))
+#define IO_MOVES                                                                                   \
+	(IO_MAY_GO(SONDE_IO_IDLE, 1u << SONDE_IO_QUEUED) |                                         \
+	 IO_MAY_GO(SONDE_IO_QUEUED, 1u << SONDE_IO_IN_FLIGHT | 1u << SONDE_IO_DONE) |              \
+	 IO_MAY_GO(SONDE_IO_IN_FLIGHT, 1u << SONDE_IO_DONE) |                                      \
+	 IO_MAY_GO(SONDE_IO_DONE, 1u << SONDE_IO_IDLE))
+
+/* Asserts that the move is a legal one. */
+static inline void io_set_state(struct sonde_io *io, enum sonde_io_state state)
+{
+	ENSURE(io->state <= SONDE_IO_DONE && IO_MOVES >> (4 * io->state + state) & 1);
+	io->state = state;
+}
 
 /*
  * Account for a stretch of one piece, on the loop's thread, and tell who watches.

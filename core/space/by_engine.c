@@ -18,7 +18,6 @@
 
 #define OP_MAX (UINT32_C(1) << 20) /* one file operation moves at most this much */
 #define N_PARTS 4096u
-#define WINDOW 2048u
 #define N_BOUNCES 16u
 
 struct bounce {
@@ -32,12 +31,13 @@ struct feed {
 	bool stuck;               /* something waits for an operation of ours to come back */
 	uint32_t n_in_flight;     /* operations                                            */
 	struct part *free;
-	struct part *alone;          /* to be sent on their own, before anything else */
-	struct part *window[WINDOW]; /* [at, n) are not sent yet */
+	struct part *alone;                /* to be sent on their own, before anything else */
+	struct part *window[MERGE_WINDOW]; /* [at, n) are not sent yet */
 	size_t at, n;
+	bool joins;             /* some in the window may be neighbours */
 	struct bounce *bounces; /* [N_BOUNCES]; the free ones are linked */
 	struct bounce *free_bounces;
-	struct merge_pages pages;
+	struct merge_room room;
 	struct part parts[N_PARTS];
 };
 
@@ -101,6 +101,12 @@ static void part_take(struct feed *feed, struct sonde_io *io, const struct stret
 	feed->window[feed->n++] = part;
 }
 
+/* What nearly all of a file is. */
+static inline bool is_for_engine(const struct sonde_io *io, const struct extent *e)
+{
+	return e && e->kind == SONDE_EXTENT_FILE && !e->ptr && io->op == SONDE_IO_READ;
+}
+
 /* Cut one request as far as there is room; false: there is none. */
 static bool collect_io(struct feed *feed, struct sonde_io *io)
 {
@@ -114,9 +120,9 @@ static bool collect_io(struct feed *feed, struct sonde_io *io)
 	}
 	while (io_core(io)->piece < io->n) {
 		struct stretch s = stretch_at(cs, io);
-		if (stretch_settle_guarded(cs, io, &s))
+		if (!is_for_engine(io, s.extent) && stretch_settle_guarded(cs, io, &s))
 			continue;
-		if (feed->n == WINDOW || !feed->free)
+		if (feed->n == MERGE_WINDOW || !feed->free)
 			return false;
 		part_take(feed, io, &s);
 	}
@@ -136,7 +142,8 @@ static void collect(struct feed *feed)
 		backlog_take(cs);
 		finish_if_over(io);
 	}
-	merge_order(feed->window, feed->n, &feed->pages);
+	feed->joins = feed->cs->space.loop->merge_gap != UINT32_MAX &&
+		      merge_order(feed->window, feed->n, &feed->room);
 }
 
 /* ---- operations ------------------------------------------------------------------------------------- */
@@ -217,19 +224,19 @@ static void scatter(struct feed *feed, struct file_op *op, struct bounce *bounce
 	}
 }
 
-static void fill_op(struct feed *feed, struct file_op *op, const struct part *part)
+/* Every field that an engine looks at. */
+static inline void fill_op(struct feed *feed, struct file_op *op, struct part *part)
 {
-	*op = (struct file_op){
-		.done = single_done,
-		.owner = feed,
-		.off = part->off,
-		.buf = part->buf,
-		.len = part->len,
-		.write = part->write,
-		.fd = part->fd,
-		.slot = part->slot,
-		.cargo = (void *)(uintptr_t)part,
-	};
+	op->done = single_done;
+	op->owner = feed;
+	op->off = part->off;
+	op->buf = part->buf;
+	op->len = part->len;
+	op->write = part->write;
+	op->fd = part->fd;
+	op->slot = part->slot;
+	op->cargo = part;
+	op->work = NULL;
 }
 
 /* Chain the parts, and bring the bytes of a write together. */
@@ -298,7 +305,9 @@ static bool send_window(struct feed *feed, struct file_op ***tail)
 			feed->at++;
 			continue;
 		}
-		struct merged merged = merge_front(parts, feed->n - feed->at, gap);
+		struct merged merged = { .n = 1 };
+		if (feed->joins)
+			merged = merge_front(parts, feed->n - feed->at, gap);
 		if (merged.n > 1 && !feed->free_bounces)
 			return false;
 		struct file_op *op = take_op(feed);
@@ -407,7 +416,7 @@ int by_engine_open(struct connector_space *cs)
 		free(bounces);
 		return SONDE_E_NO_MEMORY;
 	}
-	memset(feed, 0, offsetof(struct feed, pages));
+	memset(feed, 0, offsetof(struct feed, room));
 	feed->cs = cs;
 	feed->resume.flush = resume;
 	for (size_t i = N_PARTS; i-- > 0;)

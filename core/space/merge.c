@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define FEW 32u /* so many are sorted without asking */
-#define N_SEEN (sizeof(((struct merge_pages *)0)->seen) / sizeof(uint32_t))
 
 static bool is_before(const struct part *a, const struct part *b)
 {
@@ -37,65 +36,101 @@ static void insertion_sort(struct part **parts, size_t n)
 	}
 }
 
-static void sift(struct part **parts, size_t at, size_t n)
+/* Merge the runs [at, middle) and [middle, end) of from. */
+static void merge_runs(const struct merge_key *from, struct merge_key *to, size_t at, size_t middle,
+		       size_t end)
 {
-	struct part *part = parts[at];
+	size_t left = at, right = middle;
 
-	for (size_t child; (child = 2 * at + 1) < n; at = child) {
-		if (child + 1 < n && is_before(parts[child], parts[child + 1]))
-			child++;
-		if (!is_before(part, parts[child]))
-			break;
-		parts[at] = parts[child];
+	for (; at < end; at++) {
+		bool take_left =
+			left < middle && (right == end || from[left].off <= from[right].off);
+		to[at] = take_left ? from[left++] : from[right++];
 	}
-	parts[at] = part;
 }
 
-/* Bounded in time whatever the order, in place. */
-static void heap_sort(struct part **parts, size_t n)
+/* Of one file and one direction, as nearly every window is: by offset alone. */
+static void sort_by_offset(struct part **parts, size_t n, struct merge_room *room)
 {
-	for (size_t i = n / 2; i-- > 0;)
-		sift(parts, i, n);
-	while (n > 1) {
-		struct part *last = parts[--n];
-		parts[n] = parts[0];
-		parts[0] = last;
-		sift(parts, 0, n);
+	struct merge_key *from = room->keys[0], *to = room->keys[1];
+
+	for (size_t i = 0; i < n; i++)
+		from[i] = (struct merge_key){ parts[i]->off, parts[i] };
+	for (size_t run = 1; run < n; run *= 2) {
+		for (size_t at = 0; at < n; at += 2 * run) {
+			size_t middle = at + run < n ? at + run : n;
+			size_t end = middle + run < n ? middle + run : n;
+			merge_runs(from, to, at, middle, end);
+		}
+		struct merge_key *sorted = to;
+		to = from;
+		from = sorted;
 	}
+	for (size_t i = 0; i < n; i++)
+		parts[i] = from[i].part;
+}
+
+/* Bring those of the file and direction of the first to the front; how many they are. */
+static size_t gather_alike(struct part **parts, size_t n)
+{
+	size_t alike = 1;
+
+	for (size_t i = 1; i < n; i++) {
+		if (parts[i]->fd != parts[0]->fd || parts[i]->write != parts[0]->write)
+			continue;
+		struct part *part = parts[i];
+		parts[i] = parts[alike];
+		parts[alike++] = part;
+	}
+	return alike;
 }
 
 /* Was this page, or one beside it, seen before? Files of one batch are few, so they share the table. */
-static bool meets(struct merge_pages *pages, uint64_t page)
+static bool meets(struct merge_room *room, size_t n_seen, uint64_t page)
 {
 	bool met = false;
 
 	for (uint64_t near = page - 1; near != page + 2; near++)
-		met |= pages->seen[near % N_SEEN] == (uint32_t)(near / N_SEEN) + 1; /* 0: nothing */
-	pages->seen[page % N_SEEN] = (uint32_t)(page / N_SEEN) + 1;
+		met |= room->seen[near & (n_seen - 1)] == (uint16_t)(near / n_seen | 1);
+	room->seen[page & (n_seen - 1)] = (uint16_t)(page / n_seen | 1); /* 0: nothing there */
 	return met;
 }
 
-/* A page that shares its slot with a later one is forgotten: then a few moves too many are made. */
-static bool has_neighbours(struct part *const *parts, size_t n, struct merge_pages *pages)
+/*
+ * A guess, right nearly always: a page that shares its slot with a later one is forgotten (a few moves too
+ * many are made), two far pages may look alike (a sort is made for nothing).
+ */
+static bool has_neighbours(struct part *const *parts, size_t n, struct merge_room *room)
 {
-	memset(pages, 0, sizeof(*pages));
+	size_t n_seen = n <= MERGE_WINDOW / 8 ? MERGE_WINDOW : 2 * MERGE_WINDOW;
+
+	memset(room->seen, 0, n_seen * sizeof(room->seen[0]));
 	for (size_t i = 0; i < n; i++) {
 		uint64_t first = parts[i]->off / SONDE_PAGE_SIZE;
 		uint64_t last = (parts[i]->off + parts[i]->len - 1) / SONDE_PAGE_SIZE;
-		if (meets(pages, first) || (last != first && meets(pages, last)))
+		if (meets(room, n_seen, first) || (last != first && meets(room, n_seen, last)))
 			return true;
 	}
 	return false;
 }
 
-void merge_order(struct part **parts, size_t n, struct merge_pages *pages)
+bool merge_order(struct part **parts, size_t n, struct merge_room *room)
 {
+	if (n < 2)
+		return false;
 	if (is_ordered(parts, n))
-		return;
-	if (n <= FEW)
+		return true;
+	if (n <= FEW) {
 		insertion_sort(parts, n);
-	else if (has_neighbours(parts, n, pages))
-		heap_sort(parts, n);
+		return true;
+	}
+	if (!has_neighbours(parts, n, room))
+		return false;
+	for (size_t alike; n; parts += alike, n -= alike) {
+		alike = gather_alike(parts, n);
+		sort_by_offset(parts, alike, room);
+	}
+	return true;
 }
 
 /* Bytes between two parts; a page they share is fetched for either of them anyway. */

@@ -36,16 +36,25 @@ struct merged {
 	uint32_t len; /* bytes, gaps included     */
 };
 
-/* Pages of a window, hashed: does anything lie close to anything else? Contents mean nothing between calls. */
-struct merge_pages {
-	uint32_t seen[4096];
+#define MERGE_WINDOW 2048u /* parts that are ordered at once, at most */
+
+struct merge_key {
+	uint64_t off;
+	struct part *part;
+};
+
+/* Room for ordering a window. Contents mean nothing between calls. */
+struct merge_room {
+	uint16_t seen[2 *
+		      MERGE_WINDOW]; /* pages, hashed: does anything lie close to anything else? */
+	struct merge_key keys[2][MERGE_WINDOW];
 };
 
 /*
- * Bring neighbours together: by file, reads before writes, by offset. Left as it is where that would join
- * nothing: random access pays no sort.
+ * Bring neighbours together: by file, reads before writes, by offset. false: there are none, and the order
+ * is as it was: random access pays no sort. n <= MERGE_WINDOW.
  */
-void merge_order(struct part **parts, size_t n, struct merge_pages *pages);
+bool merge_order(struct part **parts, size_t n, struct merge_room *room);
 
 /*
  * How many parts from the front (n > 0) make one operation. gap: how many bytes that nobody asked for may

@@ -11,6 +11,13 @@
 
 #include "task/task.h"
 
+void space_count(struct sonde_space *space, const struct sonde_io *io)
+{
+	space->stats.pieces += io->n;
+	for (uint32_t i = 0; i < io->n; i++)
+		space->stats.bytes += io->xfers[i].len;
+}
+
 /* What leaves now. A request that was cancelled while it waited ends here instead. */
 static struct sonde_io *take_queue(struct sonde_space *space)
 {
@@ -23,6 +30,8 @@ static struct sonde_io *take_queue(struct sonde_space *space)
 		if (io_core(at)->flags & IO_ASKED_CANCEL) {
 			io_finish_unsent(at);
 		} else {
+			io_set_state(at, SONDE_IO_IN_FLIGHT);
+			space_count(space, at);
 			*tail = at;
 			tail = &io_core(at)->next;
 		}
@@ -30,13 +39,6 @@ static struct sonde_io *take_queue(struct sonde_space *space)
 	}
 	*tail = NULL;
 	return list;
-}
-
-void space_count(struct sonde_space *space, const struct sonde_io *io)
-{
-	space->stats.pieces += io->n;
-	for (uint32_t i = 0; i < io->n; i++)
-		space->stats.bytes += io->xfers[i].len;
 }
 
 static void flush_queue(struct loop_flush *flush)
@@ -48,10 +50,6 @@ static void flush_queue(struct loop_flush *flush)
 	if (!list)
 		return;
 	space->stats.trips++;
-	for (struct sonde_io *io = list; io; io = io_core(io)->next) {
-		io_set_state(io, SONDE_IO_IN_FLIGHT);
-		space_count(space, io);
-	}
 	space->ops->submit(space, list);
 }
 
@@ -184,7 +182,7 @@ int sonde_io_submit(struct sonde_space *space, struct sonde_io *io)
 	int r = io_prepare(io);
 	if (r < 0)
 		return r;
-	*io_core(io) = (struct io_core){ .complete = complete_by_callback };
+	io_begin(io, complete_by_callback);
 	start_deadline(space, io);
 	space_queue(space, io);
 	return SONDE_OK;
@@ -256,9 +254,7 @@ static int transfer(struct sonde_space *space, struct sonde_xfer *xfers, size_t 
 	r = task_stop_here(loop);
 	if (r < 0)
 		return io_refuse(&waiter.io, r);
-	io_core(&waiter.io)->complete = complete_waiter;
-	io_core(&waiter.io)->flags = 0;
-	io_core(&waiter.io)->piece = io_core(&waiter.io)->off = io_core(&waiter.io)->pending = 0;
+	io_begin(&waiter.io, complete_waiter);
 	if (*space->resident) {
 		run_resident(space, &waiter.io);
 	} else {
