@@ -51,8 +51,9 @@ struct fd_op {
 	int32_t fd;
 	uint32_t step;  /* enum fd_step                                              */
 	int32_t result; /* bytes, descriptor or events; -errno. EAGAIN: not ready, poll first */
-	uint32_t stage; /* the engine's                                              */
+	uint32_t stage; /* the engine's, as many is                                  */
 	bool more;      /* ACCEPT_MANY: another result follows                       */
+	bool many;
 };
 
 struct engine;

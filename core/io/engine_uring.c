@@ -14,12 +14,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/uring_fd.h"
+
 #define N_SLOTS 64u /* descriptors in the ring's own table */
 
 struct engine {
 	struct io_uring ring;
 	struct file_op *backlog, **backlog_tail; /* no submission entry was free, or a short move */
 	uint64_t slots_used;                     /* bit i: slot i of the table                    */
+	struct uring_fd fds;                     /* descriptors without offsets                   */
 	bool has_table;
 	bool wake_armed; /* the ring watches wake_fd */
 	bool woken;      /* ... and has seen it      */
@@ -70,12 +73,14 @@ static int setup(struct io_uring *ring, unsigned depth)
 }
 
 /* Plain reads and writes came with linux 5.6, rings with 5.1. */
-static bool has_moves(struct io_uring *ring)
+static bool has_moves(struct engine *engine, struct sonde_loop *loop)
 {
-	struct io_uring_probe *probe = io_uring_get_probe_ring(ring);
+	struct io_uring_probe *probe = io_uring_get_probe_ring(&engine->ring);
 	bool has = probe && io_uring_opcode_supported(probe, IORING_OP_READ) &&
 		   io_uring_opcode_supported(probe, IORING_OP_WRITE);
 
+	if (has)
+		uring_fd_open(&engine->fds, loop, &engine->ring, probe);
 	io_uring_free_probe(probe);
 	return has;
 }
@@ -85,7 +90,6 @@ static int uring_open(struct sonde_loop *loop, const struct sonde_loop_options *
 {
 	struct engine *engine = calloc(1, sizeof(*engine));
 
-	(void)loop;
 	if (!engine)
 		return sonde_error_set(err, SONDE_E_NO_MEMORY, "io_uring: out of memory");
 	int r = setup(&engine->ring, options->depth);
@@ -95,7 +99,7 @@ static int uring_open(struct sonde_loop *loop, const struct sonde_loop_options *
 			err, r == -EPERM || r == -EACCES ? SONDE_E_NO_ACCESS : SONDE_E_UNSUPPORTED,
 			"io_uring refused: %s%s", strerror(-r), remedy(-r));
 	}
-	if (!has_moves(&engine->ring)) {
+	if (!has_moves(engine, loop)) {
 		io_uring_queue_exit(&engine->ring);
 		free(engine);
 		return sonde_error_set(
@@ -139,26 +143,31 @@ static bool prepare(struct engine *engine, struct file_op *op)
 	return true;
 }
 
-static void drain_backlog(struct engine *engine)
+/* True: some found no submission entry. */
+static bool fill(struct engine *engine)
 {
 	while (engine->backlog && prepare(engine, engine->backlog)) {
 		engine->backlog = engine->backlog->next;
 		if (!engine->backlog)
 			engine->backlog_tail = &engine->backlog;
 	}
+	return uring_fd_fill(&engine->fds) || engine->backlog;
 }
 
 static bool uring_kick(struct engine *engine)
 {
-	drain_backlog(engine);
-	if (io_uring_sq_ready(&engine->ring) == 0)
-		return false;
-	/* EAGAIN, EBUSY: the kernel is short of something; what is prepared goes with the next kick. */
-	int r;
-	do
-		r = io_uring_submit(&engine->ring);
-	while (r == -EINTR);
-	return io_uring_sq_ready(&engine->ring) || engine->backlog;
+	for (;;) {
+		bool left = fill(engine);
+		int r;
+		if (io_uring_sq_ready(&engine->ring) == 0)
+			return false;
+		/* EAGAIN, EBUSY: the kernel is short of something; what is prepared goes with the next kick. */
+		do
+			r = io_uring_submit(&engine->ring);
+		while (r == -EINTR);
+		if (!left || io_uring_sq_ready(&engine->ring))
+			return left || io_uring_sq_ready(&engine->ring);
+	}
 }
 
 static void uring_submit(struct engine *engine, struct file_op *list)
@@ -227,6 +236,11 @@ static int uring_reap(struct engine *engine)
 			wake_seen(engine, cqe);
 			continue;
 		}
+		if (cqe->user_data & URING_FD_TAG) {
+			ran += (unsigned)uring_fd_completed(&engine->fds, cqe->user_data, cqe->res,
+							    cqe->flags);
+			continue;
+		}
 		completed(engine, io_uring_cqe_get_data(cqe), cqe->res);
 		ran++;
 	}
@@ -256,7 +270,7 @@ static bool uring_wait(struct engine *engine, int wake_fd, uint64_t timeout_ns, 
 
 	if (!(engine->ring.features & IORING_FEAT_EXT_ARG))
 		return false;
-	drain_backlog(engine);
+	fill(engine);
 	arm_wake(engine, wake_fd);
 	if (!engine->wake_armed)
 		return false;
@@ -299,6 +313,23 @@ static int uring_fd(struct engine *engine)
 	return engine->ring.ring_fd;
 }
 
+/* ---- descriptors without offsets -------------------------------------------------------------- */
+
+static uint32_t fd_steps(struct engine *engine)
+{
+	return engine->fds.steps;
+}
+
+static void fd_start(struct engine *engine, struct fd_op *op)
+{
+	uring_fd_start(&engine->fds, op);
+}
+
+static bool fd_stop(struct engine *engine, struct fd_op *op)
+{
+	return uring_fd_stop(&engine->fds, op);
+}
+
 const struct engine_ops engine_uring = {
 	.name = "io_uring",
 	.open = uring_open,
@@ -310,4 +341,7 @@ const struct engine_ops engine_uring = {
 	.wait = uring_wait,
 	.add_file = uring_add_file,
 	.remove_file = uring_remove_file,
+	.fd_steps = fd_steps,
+	.fd_start = fd_start,
+	.fd_stop = fd_stop,
 };
