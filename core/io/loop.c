@@ -180,7 +180,8 @@ static int reap_source(struct sonde_loop *loop)
 {
 	struct loop_source *source = loop->source;
 
-	if (!source || !source->n_waits)
+	/* A foreign loop sees also what is told to nobody, until it is fetched. */
+	if (!source || source->fd < 0 || (!source->n_waits && !loop->embedded))
 		return 0;
 	if (!source->due && ++source->n_passes < SOURCE_PASSES)
 		return 0;
