@@ -40,6 +40,7 @@ struct task_side {
 	struct switch_context context;
 	struct stack_tools tools;
 	struct stack_tools *left;    /* of the stack that was left last            */
+	bool left_badly;             /* it had been overflown                      */
 	struct sonde_task *returned; /* its fn has returned; it lies on its stack  */
 	struct sonde_task *asked;    /* cancel.c: still to be told                 */
 	bool telling;

@@ -6,6 +6,7 @@
 #ifndef SONDE_TASK_SANITIZE_H
 #define SONDE_TASK_SANITIZE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -33,6 +34,15 @@
 #endif
 #ifdef SONDE_HAVE_VALGRIND
 #include <valgrind/valgrind.h>
+#endif
+
+/* For a function that reads stacks as mere memory. */
+#if defined(TASK_ASAN)
+#define TOOLS_READ_ANYTHING __attribute__((no_sanitize_address))
+#elif defined(TASK_TSAN)
+#define TOOLS_READ_ANYTHING __attribute__((no_sanitize_thread))
+#else
+#define TOOLS_READ_ANYTHING
 #endif
 
 /* What the tools want to know of one stack. */
@@ -87,6 +97,18 @@ static inline void tools_stack_destroyed(struct stack_tools *tools, void *bottom
 #endif
 #ifdef SONDE_HAVE_VALGRIND
 	VALGRIND_STACK_DEREGISTER(tools->valgrind_id);
+#endif
+}
+
+/* Around the same: Valgrind takes what lies below a stack pointer for nobody's. */
+static inline void tools_silence(bool silent)
+{
+	(void)silent;
+#ifdef SONDE_HAVE_VALGRIND
+	if (silent)
+		VALGRIND_DISABLE_ERROR_REPORTING;
+	else
+		VALGRIND_ENABLE_ERROR_REPORTING;
 #endif
 }
 

@@ -1,37 +1,77 @@
 /* SPDX-License-Identifier: MIT */
-/* Stacks as mappings, a guard page below. The struct of a stack lies at its own top, so one mapping is all. */
+/* Memory for stacks: mappings, which only take up what is touched, and pages nobody may touch. */
 #include "task/stack.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* One page of the host, whose size differs between kernels of one architecture. */
-static size_t guard_size(void)
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* linux 6.13 include/uapi/asm-generic/mman-common.h */
+#endif
+
+/*
+ * Older kernels: mprotect makes two mappings more of one, and a process may have 65530 of them (sysctl
+ * vm.max_map_count), after which it cannot map anything any more. So each loop takes a part only.
+ */
+#define PROTECT_MAX 4096u
+
+size_t stack_page(void)
 {
 	return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-struct stack *stack_map(void)
+void *stack_map(size_t len)
 {
-	size_t guard = guard_size();
-	char *base = mmap(NULL, guard + STACK_SIZE, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *at = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (base == MAP_FAILED)
+	if (at == MAP_FAILED)
 		return NULL;
-	if (mprotect(base, guard, PROT_NONE)) {
-		munmap(base, guard + STACK_SIZE);
-		return NULL;
-	}
-	size_t head = (sizeof(struct stack) + 63) & ~(size_t)63;
-	struct stack *stack = (void *)(base + guard + STACK_SIZE - head);
-	stack->bottom = base + guard;
-	tools_stack_created(&stack->tools, stack->bottom, stack_room(stack));
-	return stack;
+#ifdef MADV_NOHUGEPAGE
+	madvise(at, len,
+		MADV_NOHUGEPAGE); /* one page of each is used, mostly: 2 MiB would be 31 stacks */
+#endif
+	return at;
 }
 
-void stack_unmap(struct stack *stack)
+bool stack_unmap(void *at, size_t len)
 {
-	tools_stack_destroyed(&stack->tools, stack->bottom, stack_room(stack));
-	munmap(stack->bottom - guard_size(), guard_size() + STACK_SIZE);
+	return munmap(at, len) == 0;
+}
+
+/*
+ * A marker in the page table costs no mapping of its own. An emulator may say yes and do nothing, so
+ * the kernel is made to write there.
+ */
+static bool guard_by_marker(void *page, size_t len)
+{
+	return madvise(page, len, MADV_GUARD_INSTALL) == 0 && mincore(page, len, page) != 0;
+}
+
+bool stack_guard(void *page, size_t n)
+{
+	size_t len = stack_page();
+
+	if (guard_by_marker(page, len))
+		return true;
+	return n < PROTECT_MAX && mprotect(page, len, PROT_NONE) == 0;
+}
+
+void stack_trim(void *at, size_t len)
+{
+	madvise(at, len, MADV_DONTNEED);
+}
+
+const char *stack_touched(const char *at, size_t len)
+{
+	size_t page = stack_page(), n = len / page;
+	unsigned char resident[STACK_SIZE / 4096];
+
+	if (n > sizeof(resident) || mincore((void *)(uintptr_t)at, len, resident))
+		return at;
+	for (size_t i = 0; i < n; i++) {
+		if (resident[i] & 1)
+			return at + i * page;
+	}
+	return at + len;
 }

@@ -48,10 +48,12 @@ static struct sonde_task *take_next(struct sonde_loop *loop)
 static __attribute__((noinline)) void leave(struct sonde_task *task)
 {
 	struct task_side *side = task_side(task);
-	struct sonde_task *next = take_next(task->loop);
+	bool bad = side->pool.n_unguarded && stack_overflown(task->stack);
+	struct sonde_task *next = bad ? NULL : take_next(task->loop);
 
 	if (next == task)
 		return; /* it yielded, and nobody else wants to run */
+	side->left_badly = bad;
 	task->loop->current = next;
 	side->left = &task->stack->tools;
 	tools_leave(&task->stack->tools, next ? &next->stack->tools : &side->tools, 0);
@@ -64,6 +66,7 @@ static __attribute__((noinline)) void leave_for_good(struct sonde_task *task)
 	struct task_side *side = task_side(task);
 
 	side->returned = task;
+	side->left_badly = side->pool.n_unguarded && stack_overflown(task->stack);
 	side->left = &task->stack->tools;
 	tools_leave(&task->stack->tools, &side->tools, 1);
 	switch_to(&task->context, &side->context);
@@ -134,6 +137,9 @@ static void task_run(struct loop_ready *ready)
 	struct task_side *side = task_side(task);
 
 	enter(task);
+	/* Said here, for to say it takes a stack. */
+	if (side->left_badly)
+		ensure_failed("a task keeps within its stack of 64 KiB", __FILE__, __LINE__);
 	task = side->returned; /* maybe another one, by now */
 	side->returned = NULL;
 	if (task)
@@ -160,7 +166,7 @@ static int spawn(struct sonde_loop *loop, struct sonde_task *parent, sonde_task_
 	task->detached = !ret;
 	task->deadline_ns = UINT64_MAX;
 	task_add_child(parent, task);
-	switch_init(&task->context, task->stack->bottom, stack_room(task->stack), task_entry, task);
+	switch_init(&task->context, task->stack->bottom, STACK_SIZE, task_entry, task);
 	loop->n_tasks++;
 	loop_add_ready(loop, &task->ready);
 	if (ret)
@@ -192,6 +198,15 @@ void sonde_task_detach(struct sonde_task *task)
 		task_free(task);
 	else
 		task->detached = true;
+}
+
+void sonde_task_stats(const struct sonde_loop *loop, struct sonde_task_stats *ret)
+{
+	*ret = (struct sonde_task_stats){ .tasks = loop->n_tasks, .stack_size = STACK_SIZE };
+	if (loop->tasks) {
+		ret->stacks = loop->tasks->pool.n_stacks;
+		ret->stack_used = stack_most_used(&loop->tasks->pool);
+	}
 }
 
 struct sonde_task *sonde_task_current(struct sonde_loop *loop)

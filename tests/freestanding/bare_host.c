@@ -147,22 +147,38 @@ void mem_release(void *p)
 	(void)p;
 }
 
-struct stack *stack_map(void)
+size_t stack_page(void)
 {
-	char *base = mem_alloc(1, STACK_SIZE);
-	size_t head = (sizeof(struct stack) + 63) & ~(size_t)63;
-
-	if (!base)
-		return NULL;
-	struct stack *stack = (void *)(base + STACK_SIZE - head);
-	stack->bottom = base;
-	tools_stack_created(&stack->tools, stack->bottom, stack_room(stack));
-	return stack;
+	return 4096;
 }
 
-void stack_unmap(struct stack *stack)
+void *stack_map(size_t len)
 {
-	tools_stack_destroyed(&stack->tools, stack->bottom, stack_room(stack));
+	return mem_alloc(1, len);
+}
+
+bool stack_unmap(void *at, size_t len)
+{
+	(void)at, (void)len;
+	return true;
+}
+
+/* Nothing protects memory here, so the stacks get canaries. */
+bool stack_guard(void *page, size_t n)
+{
+	(void)page, (void)n;
+	return false;
+}
+
+void stack_trim(void *at, size_t len)
+{
+	(void)at, (void)len;
+}
+
+const char *stack_touched(const char *at, size_t len)
+{
+	(void)len;
+	return at;
 }
 
 /* ---- errors ------------------------------------------------------------------------------ */

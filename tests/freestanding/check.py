@@ -35,8 +35,12 @@ HOOKS = {
     'loop_arm',            # io/host.h: tell a foreign loop when to turn ours
     'loop_disarm',         # io/host.h: ... and that this is being done
     'sonde_now_ns',        # sonde/loop.h: the clock of timers and deadlines
-    'stack_map',           # task/stack.h: memory for a task's stack
+    'stack_page',          # task/stack.h: the grain of the others
+    'stack_map',           # task/stack.h: memory for tasks' stacks
     'stack_unmap',         # task/stack.h
+    'stack_guard',         # task/stack.h: a page nobody may touch
+    'stack_trim',          # task/stack.h: memory not needed for now
+    'stack_touched',       # task/stack.h: which of it has been written
     'sonde_error_set',     # sonde/error.h: a message to format
     'sonde_error_os',      # sonde/error.h: ... and what the host's own number means
 }

@@ -349,7 +349,7 @@ static void stacks_are_used_again(void **state)
 		sonde_loop_run(loop);
 	}
 	assert_int_equal(ended, 30000);
-	assert_int_equal(loop->tasks->pool.n_free, 1);
+	assert_int_equal(loop->tasks->pool.n_warm, 1);
 }
 
 static __attribute__((noinline)) int deep(struct sonde_task *task, int depth)

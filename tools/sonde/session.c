@@ -97,6 +97,21 @@ static void space_stats(struct ctx *ctx, const char *name, const struct sonde_sp
 		 name, s.trips, s.pieces, s.bytes, s.failed);
 }
 
+/* Commands that spawn none have nothing to say. */
+static void task_stats(struct ctx *ctx)
+{
+	struct sonde_task_stats s;
+	char used[24];
+
+	sonde_task_stats(ctx->loop, &s);
+	if (!s.stacks)
+		return;
+	size_text(used, s.stack_used);
+	complain(ctx,
+		 "stats: tasks: %" PRIu64 " stacks of %" PRIu64 "K, the fullest was used to %s",
+		 s.stacks, s.stack_size / 1024, used);
+}
+
 /* VmHWM of proc(5): getrusage's figure is at least that of the program which started us. */
 static int peak_memory(uint64_t *ret)
 {
@@ -167,6 +182,7 @@ void session_stats(struct ctx *ctx)
 		const char *name = sonde_loop_engine(ctx->loop, &why);
 
 		complain(ctx, "stats: engine: %s: %s", name, why ? why : "");
+		task_stats(ctx);
 	}
 	if (ctx->target) {
 		space_stats(ctx, "target memory", sonde_target_memory(ctx->target));

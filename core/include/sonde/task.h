@@ -5,7 +5,8 @@
  *
  * A function that can suspend takes struct sonde_task * first: the one that runs, else the
  * answer is SONDE_E_BAD_ARG. No lock, no signal mask and no thread-local address may be held
- * across such a call. Stacks are 64 KiB with a guard page below: no large arrays on them.
+ * across such a call. Stacks are 64 KiB: no large arrays on them. Below each lies a page that kills
+ * whoever touches it; where a host has none left, an overflow ends the program at the next switch.
  */
 #ifndef SONDE_TASK_H
 #define SONDE_TASK_H
@@ -98,6 +99,18 @@ int sonde_task_sleep(struct sonde_task *self, uint64_t ns);
 
 /* The task that runs now on this loop, NULL in plain code and callbacks. */
 struct sonde_task *sonde_task_current(struct sonde_loop *loop);
+
+/*
+ * What the tasks of a loop take up. stack_used is the most that any of them, alive or ended, has ever
+ * written to its stack, found by what is left there: it costs nothing until it is asked for.
+ */
+struct sonde_task_stats {
+	uint64_t tasks;      /* that have not ended                                     */
+	uint64_t stacks;     /* set aside, in use or not; memory is what they have used */
+	uint64_t stack_size; /* bytes                                                   */
+	uint64_t stack_used; /* bytes, of one                                           */
+};
+void sonde_task_stats(const struct sonde_loop *loop, struct sonde_task_stats *ret);
 
 #ifdef __cplusplus
 }

@@ -52,6 +52,7 @@ struct CMUnitTest {
 #define assert_string_equal(a, b) plain_check(strcmp(a, b) == 0, #a " is " #b)
 #define assert_memory_equal(a, b, n) plain_check(memcmp(a, b, n) == 0, #a " holds " #b)
 #define assert_int_not_equal(a, b) plain_check((int64_t)(a) != (int64_t)(b), #a " is not " #b)
+#define assert_in_range(v, low, high) plain_check((v) >= (low) && (v) <= (high), #v " is in range")
 #define assert_int_equal(a, b)                                                                     \
 	do {                                                                                       \
 		long long got_ = (long long)(a), want_ = (long long)(b);                           \
