@@ -64,7 +64,10 @@ check-cross:
 
 # Numbers go with the machine: docs/performance.md says how to read them, tools/bench/bench.py what
 # BENCH_JSON, BENCH_SVG, BENCH_CASES, BENCH_QUICK, BENCH_FILE and BENCH_SIZE do.
-bench: packages-bench all
+bench: packages-bench
+	[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD)
+	grep -q HAVE_LIBUV $(BUILD)/build.ninja || meson setup --reconfigure $(BUILD)
+	$(MAKE) all
 	@tools/bench/bench.py $(BUILD)
 
 # The tables and the chart of docs/performance.md, from what BENCH_JSON holds.

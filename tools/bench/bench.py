@@ -45,6 +45,16 @@ def command(build):
     return words + (["--quick"] if quick else [])
 
 
+def machine():
+    """What figures go with: the processor, its memory, the kernel."""
+    def field(path, key):
+        lines = pathlib.Path(path).read_text().splitlines()
+        return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), "?")
+    memory = int(field("/proc/meminfo", "MemTotal").split()[0]) >> 20
+    return (f"{os.cpu_count()} x {field('/proc/cpuinfo', 'model name')}, {memory} GiB, "
+            f"Linux {os.uname().release}")
+
+
 def progress(line):
     if sys.stderr.isatty():
         print(f"\r{line:64}\r{line}", end="", file=sys.stderr, flush=True)
@@ -80,7 +90,9 @@ def main():
         sys.exit(__doc__)
     build = pathlib.Path(sys.argv[1]).resolve()
     os.environ.setdefault("SONDE_PLUGIN_PATH", (build / "plugin-path").read_text())
-    rows = measure(command(build))
+    words = command(build)
+    print(f"bench: {machine()}; {words[2]}", file=sys.stderr)
+    rows = measure(words)
     print(table.text(rows))
     if os.environ.get("BENCH_JSON"):
         merge(os.environ["BENCH_JSON"], rows)

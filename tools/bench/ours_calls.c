@@ -125,8 +125,8 @@ const struct contender contenders_calls[] = {
 	  .n_rounds = 1,
 	  .open = open_calls,
 	  .measure = measure },
-	CONSTANT("80 calls", "80"),
-	CONSTANT("none", "0"),
-	CONSTANT("9 KiB", "9216"),
+	CONSTANT("limit of calls", "80"),
+	CONSTANT("none at all", "0"),
+	CONSTANT("limit of bytes", "9216"),
 	{ 0 },
 };
