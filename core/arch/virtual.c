@@ -351,6 +351,16 @@ static void moved(struct sonde_io *lower, const struct sonde_fragment *f)
 	io_account(slot->io, slot->piece, slot->off + f->off, f->len, f->err);
 }
 
+/* A run that was dropped below is seen at its end only: what it told was not to be believed. */
+static void distrust_dropped(struct vm_op *op)
+{
+	for (uint32_t i = 0; i < op->lower.n; i++) {
+		const struct slot *slot = &op->slots[op->run_slot[i]];
+		if (op->xfers[i].err && op->xfers[i].err_off == 0 && op->xfers[i].done == 0)
+			io_distrust(slot->io, slot->piece);
+	}
+}
+
 /* ---- the machine ---------------------------------------------------------------------------------------- */
 
 static void vm_run(struct vm_op *op);
@@ -360,6 +370,8 @@ static void lower_complete(struct sonde_io *lower)
 	struct vm_op *op = (struct vm_op *)(void *)lower;
 
 	space_leave(lower);
+	if (lower->fragment == moved && io_core(lower)->flags & IO_DROPPED)
+		distrust_dropped(op);
 	op->lower_done = true;
 	if (!op->issuing)
 		vm_run(op);

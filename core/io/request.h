@@ -10,6 +10,7 @@
 #include <sonde/error.h>
 #include <sonde/io.h>
 #include <sonde/loop.h>
+#include <stdbool.h>
 
 #include "base/ensure.h"
 #include "io/loop.h"
@@ -21,6 +22,7 @@ enum io_flag {
 	IO_TIMED_OUT = 1u << 1,    /* ... because its deadline passed         */
 	IO_TIMER = 1u << 2,        /* the deadline timer may be running       */
 	IO_TAKEN = 1u << 3,        /* a connector's submit has it in its hands */
+	IO_DROPPED = 1u << 4,      /* io_finish: a plugin did not tell a piece as it must */
 };
 
 struct io_core {
@@ -32,7 +34,8 @@ struct io_core {
 	uint32_t flags;                        /* enum io_flag                               */
 	struct loop_post post;                 /* carries it home from another thread        */
 	struct sonde_timer deadline;
-	uint32_t n_failed; /* io_finish: pieces with an error            */
+	sonde_fragment_fn *watcher; /* while it is lent: io.fragment              */
+	uint32_t n_failed;          /* io_finish: pieces with an error            */
 };
 _Static_assert(sizeof(struct io_core) <= sizeof(((struct sonde_io *)0)->core),
 	       "struct sonde_io keeps room for io_core");
@@ -83,13 +86,29 @@ static inline void io_set_state(struct sonde_io *io, enum sonde_io_state state)
 }
 
 /*
- * Account for a stretch of one piece, on the loop's thread, and tell who watches.
+ * A plugin gets the request, and what it tells of each piece is checked: every byte once. It has it
+ * until io_recall, io_finish or io_finish_unsent. Meanwhile only done of a piece may be looked at.
+ */
+void io_lend(struct sonde_io *io);
+/* It goes on unchanged, to whom it is not lent. Nothing happens to one that is not lent. */
+void io_recall(struct sonde_io *io);
+/* Must what is told be told on the loop's thread? */
+bool io_is_watched(const struct sonde_io *io);
+
+/*
+ * Account for a stretch of one piece, and tell who watches: then on the loop's thread.
  */
 void io_account(struct sonde_io *io, uint32_t piece, uint32_t off, uint32_t len, int32_t err);
 
 /*
- * Every piece is final: count, close the state, call complete. A piece of which bytes
- * were never accounted for is turned into SONDE_E_IO and zeroes: a dropped piece is never success.
+ * The piece is final, but what was accounted for it is not to be believed: it ends as a dropped
+ * piece does.
+ */
+void io_distrust(struct sonde_io *io, uint32_t piece);
+
+/*
+ * Every piece is final: count, close the state, call complete. A piece of which bytes were never
+ * accounted for, or not once each, is turned into SONDE_E_IO and zeroes: a dropped piece is never success.
  */
 void io_finish(struct sonde_io *io);
 

@@ -34,6 +34,8 @@ static void finish_list(struct sonde_io *list)
 
 static void submit_transfer(struct sonde_space *space, struct sonde_io *list)
 {
+	for (struct sonde_io *io = list; io; io = io_core(io)->next)
+		io_lend(io);
 	io_list_whole(list, call_transfer, space);
 	finish_list(list);
 }
@@ -78,6 +80,7 @@ static void submit_transfer_threads(struct sonde_space *space, struct sonde_io *
 	while (list) {
 		struct sonde_io *io = list;
 		list = io_core(io)->next;
+		io_lend(io);
 		backlog_add(cs, io);
 	}
 	start_transfer(cs);
@@ -156,6 +159,7 @@ static void submit_async(struct sonde_space *space, struct sonde_io *list)
 	while (list) {
 		struct sonde_io *io = list;
 		list = io_core(io)->next;
+		io_lend(io);
 		backlog_add(cs, io);
 	}
 	offer_backlog(cs);

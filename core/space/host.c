@@ -40,10 +40,12 @@ static void host_fragment(struct sonde_io *io, uint32_t i, uint32_t off, uint32_
 	struct sonde_loop *loop = io_core(io)->space->loop;
 	struct loop_fragment fragment = { io, i, off, len, err };
 
+	if (err > 0 || err < -127)
+		fragment.err = SONDE_E_IO; /* no code, or none that was ever given out */
 	if (i >= io->n || off > io->xfers[i].len || len > io->xfers[i].len - off)
 		return; /* a stretch outside its piece is not told: the piece ends as SONDE_E_IO */
-	if (loop_is_here(loop))
-		io_account(io, i, off, len, err);
+	if (!io_is_watched(io) || loop_is_here(loop))
+		io_account(io, i, off, len, fragment.err);
 	else
 		loop_post_fragment(loop, &fragment);
 }

@@ -37,6 +37,8 @@ static void hand_over(void *arg, struct sonde_io *const *ios, size_t n)
 
 static void layer_submit(struct sonde_space *space, struct sonde_io *list)
 {
+	for (struct sonde_io *io = list; io; io = io_core(io)->next)
+		io_lend(io);
 	io_list_whole(list, hand_over, space);
 }
 
@@ -47,6 +49,7 @@ void layer_forward(void *below, struct sonde_io *const *ios, size_t n)
 
 	for (size_t i = n; i-- > 0;) {
 		io_core(ios[i])->space = space;
+		io_recall(ios[i]);
 		if (io_core(ios[i])->flags & IO_ASKED_CANCEL) {
 			/* Its time ran out, or its owner changed his mind, while a layer held it. */
 			io_finish_unsent(ios[i]);

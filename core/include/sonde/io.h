@@ -26,7 +26,10 @@ enum sonde_io_op { SONDE_IO_READ = 0, SONDE_IO_WRITE = 1 };
  */
 enum sonde_io_state { SONDE_IO_IDLE = 0, SONDE_IO_QUEUED, SONDE_IO_IN_FLIGHT, SONDE_IO_DONE };
 
-/* A stretch of one piece that has just become final. */
+/*
+ * A stretch of one piece that has just become final. What a broken connector never told is told by no
+ * fragment: such a piece is known by its error when the request is done.
+ */
 struct sonde_fragment {
 	uint32_t piece; /* index into xfers                                    */
 	uint32_t off;   /* first byte, from the start of the piece             */
