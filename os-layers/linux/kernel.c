@@ -5,69 +5,87 @@
  */
 #include "linux/kernel.h"
 
+#include <sonde/fields.h>
 #include <string.h>
 
 #include "linux/image.h"
 
 #define NS_PER_SEC UINT64_C(1000000000)
 
-static uint64_t read_value(struct linux_os *lx, uint64_t at, struct field field)
-{
-	uint8_t bytes[8] = { 0 };
+/* What is told of the time. A member that this kernel lacks is 0. */
+struct clocks {
+	uint64_t xtime_sec, ktime_sec; /* wall and monotonic seconds        */
+	uint64_t offs_real, offs_boot; /* ns, from the monotonic clock      */
+};
 
-	if (!has(field) || field.size > sizeof(bytes) ||
-	    sonde_space_get(lx->os.kernel_memory, at + field.off, bytes, field.size) < 0)
-		return 0;
-	return sonde_le64(bytes);
-}
+#define PLACES 17u
 
 static bool clock_plausible(uint64_t seconds)
 {
 	return seconds > 946684800u && seconds < 7258118400u; /* 2000 .. 2199 */
 }
 
+static bool clocks_agree(const struct clocks *c)
+{
+	uint64_t real = c->offs_real / NS_PER_SEC;
+
+	/* Monotonic seconds plus the offset are the wall clock, but for rounding. */
+	return clock_plausible(c->xtime_sec) && c->ktime_sec < c->xtime_sec &&
+	       real <= c->xtime_sec && c->xtime_sec - real - c->ktime_sec <= 2;
+}
+
+#define CLOCK(member, field)                                                                       \
+	SONDE_FIELD(struct clocks, member, field.off, field.size, SONDE_FIELD_UNSIGNED,            \
+		    SONDE_LITTLE)
+
 /*
  * tk_core is an anonymous structure: a sequence counter, then the timekeeper, aligned (linux v6.6
  * kernel/time/timekeeping.c; struct tk_data since v6.13). Where exactly is seen from its values: two
- * clocks that must agree.
+ * clocks that must agree. All places are read in one trip.
  */
-static uint64_t find_timekeeper(struct linux_os *lx)
+static bool find_clocks(struct linux_os *lx, struct clocks *ret)
 {
 	const struct layout *l = &lx->layout;
+	const struct sonde_field table[] = {
+		CLOCK(xtime_sec, l->tk_xtime_sec),
+		CLOCK(ktime_sec, l->tk_ktime_sec),
+		CLOCK(offs_real, l->tk_offs_real),
+		CLOCK(offs_boot, l->tk_offs_boot),
+	};
+	const struct sonde_fields fields = { table, 4, sizeof(struct clocks) };
+	struct clocks clocks[PLACES];
+	struct sonde_struct places[PLACES];
 	uint64_t core;
 
 	if (!linux_symbol(lx, "tk_core", &core) || !has(l->tk_xtime_sec) || !has(l->tk_offs_real))
-		return 0;
-	for (uint32_t off = 0; off <= 128; off += 8) {
-		uint64_t seconds = read_value(lx, core + off, l->tk_xtime_sec);
-		uint64_t real = read_value(lx, core + off, l->tk_offs_real) / NS_PER_SEC;
-		uint64_t up = read_value(lx, core + off, l->tk_ktime_sec);
-		/* Monotonic seconds plus the offset are the wall clock, but for rounding. */
-		if (clock_plausible(seconds) && up < seconds && real <= seconds &&
-		    seconds - real - up <= 2)
-			return core + off;
+		return false;
+	size_t n = sonde_structs_array(places, PLACES, core, 8, clocks, sizeof(clocks[0]));
+	if (sonde_structs_read(lx->os.kernel_memory, &fields, places, n) < 0)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (clocks_agree(&clocks[i])) {
+			*ret = clocks[i];
+			return true;
+		}
 	}
-	return 0;
+	return false;
 }
 
 uint64_t kernel_clock(struct linux_os *lx)
 {
-	uint64_t timekeeper = find_timekeeper(lx);
+	struct clocks clocks;
 
-	return timekeeper ? read_value(lx, timekeeper, lx->layout.tk_xtime_sec) : 0;
+	return find_clocks(lx, &clocks) ? clocks.xtime_sec : 0;
 }
 
 static void describe_clocks(struct linux_os *lx)
 {
-	const struct layout *l = &lx->layout;
-	uint64_t at = find_timekeeper(lx);
+	struct clocks clocks;
 
-	if (!at)
+	if (!find_clocks(lx, &clocks))
 		return;
-	uint64_t real = read_value(lx, at, l->tk_offs_real);
-	uint64_t boot = read_value(lx, at, l->tk_offs_boot);
-	lx->kernel.boot_time_ns = real - boot;
-	lx->kernel.uptime_ns = read_value(lx, at, l->tk_ktime_sec) * NS_PER_SEC + boot;
+	lx->kernel.boot_time_ns = clocks.offs_real - clocks.offs_boot;
+	lx->kernel.uptime_ns = clocks.ktime_sec * NS_PER_SEC + clocks.offs_boot;
 }
 
 static const char *string_at(struct linux_os *lx, uint64_t at, size_t cap)

@@ -5,6 +5,7 @@
 #include <sonde/batch.h>
 #include <sonde/error.h>
 #include <sonde/fd.h>
+#include <sonde/fields.h>
 #include <sonde/io.h>
 #include <sonde/loop.h>
 #include <sonde/os.h>
