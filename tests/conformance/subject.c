@@ -93,6 +93,21 @@ static int open_flat(struct subject *subject, struct sonde_loop *loop, struct so
 	return open_file(subject, loop, err);
 }
 
+/* target is what stands behind the file's name. */
+static int open_flat_layered(struct subject *subject, struct sonde_loop *loop,
+			     struct sonde_error *err)
+{
+	char name[128];
+	FILE *file = make_file(subject);
+
+	if (!file)
+		return sonde_error_set(err, SONDE_E_IO, "%s: cannot be made", subject->path);
+	fwrite(subject->model, 1, SUBJECT_SIZE, file);
+	fclose(file);
+	snprintf(name, sizeof(name), "flat:%s%s", subject->path, subject->target);
+	return open_target(subject, loop, name, err);
+}
+
 static void put(uint8_t *at, uint64_t value, int bytes)
 {
 	for (int i = 0; i < bytes; i++)
@@ -273,6 +288,12 @@ struct subject subjects[] = {
 	  0 },
 	{ "virtual over remap", "ram.so", "remap.so", open_virtual,
 	  "ram:1m|remap,map=512k+512k@0;0+512k@512k", 0, 0 },
+	{ "overlay over ram", "ram.so", "overlay.so", open_ram, RAM "|overlay", 0, 0 },
+	{ "overlay over ram, submit", "ram.so", "overlay.so", open_ram,
+	  RAM ",mode=submit,take=3|overlay", 0, 0 },
+	{ "overlay, read only", "ram.so", "overlay.so", open_ram, RAM "|overlay", 1, 0 },
+	{ "overlay over a file", "flat.so", "overlay.so", open_flat_layered, "|overlay", 0, 1 },
+	{ "virtual over overlay", "ram.so", "overlay.so", open_virtual, "ram:1m|overlay", 0, 0 },
 	{ "virtual over delay", "ram.so", "delay.so", open_virtual, "ram:1m|delay,us=20", 0, 0 },
 };
 const unsigned n_subjects = sizeof(subjects) / sizeof(subjects[0]);

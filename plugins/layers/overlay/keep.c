@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * save=FILE: each write is a record, added when it is made, so that a failure can be told to who
+ * writes. Reading them in order gives the overlay again. A torn end, of a program that was killed, is cut off.
+ */
+#include "overlay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { RECORD_WRITE = 1, STEP = 65536 };
+
+/* A record's payload: the address, then the bytes. */
+static int restore_write(struct overlay *overlay, const struct recfile_reader *reader,
+			 const struct recfile_record *record, struct sonde_error *err)
+{
+	uint8_t head[8], bytes[STEP / 16];
+	uint64_t off = sizeof(head), addr;
+
+	if (record->type != RECORD_WRITE || record->len <= sizeof(head) ||
+	    recfile_get(reader, record->off, head, sizeof(head)) < 0)
+		return overlay->host->error_set(err, SONDE_E_BAD_FORMAT,
+						"overlay: save: record at 0x%llx is no write",
+						(unsigned long long)record->off);
+	addr = recfile_u64(head);
+	if (record->len - sizeof(head) - 1 > UINT64_MAX - addr)
+		return overlay->host->error_set(err, SONDE_E_BAD_FORMAT,
+						"overlay: save: record at 0x%llx wraps",
+						(unsigned long long)record->off);
+	while (off < record->len) {
+		uint64_t left = record->len - off;
+		uint32_t len = left < sizeof(bytes) ? (uint32_t)left : (uint32_t)sizeof(bytes);
+		uint32_t stored;
+		if (recfile_get(reader, record->off + off, bytes, len) < 0)
+			return overlay->host->error_set(err, SONDE_E_TRUNCATED,
+							"overlay: save: shrinks while it is read");
+		if (overlay_store(overlay, addr, bytes, len, &stored) < 0)
+			return overlay->host->error_set(
+				err, SONDE_E_NO_MEMORY,
+				"overlay: save: holds more than mb= allows: raise it");
+		addr += len;
+		off += len;
+	}
+	return 0;
+}
+
+static int restore(struct overlay *overlay, int fd, const char *path, uint64_t *ret_end,
+		   struct sonde_error *err)
+{
+	struct recfile_reader *reader = malloc(sizeof(*reader));
+	struct recfile_record record;
+	int r = 0;
+
+	if (!reader)
+		return overlay->host->error_set(err, SONDE_E_NO_MEMORY, NULL);
+	if (recfile_open_fd(fd, RECFILE_OVERLAY, reader) < 0)
+		r = overlay->host->error_set(err, SONDE_E_BAD_FORMAT,
+					     "overlay: save: '%s' is no overlay", path);
+	while (r == 0 && recfile_next(reader, &record) == 1)
+		r = restore_write(overlay, reader, &record, err);
+	*ret_end = reader->at;
+	free(reader);
+	overlay->n_restored = overlay->pages.n_bytes;
+	return r;
+}
+
+static int begin(struct overlay *overlay, int fd, const char *path, struct sonde_error *err)
+{
+	const struct sonde_host *host = overlay->host;
+	struct stat st;
+	uint64_t end = 0;
+	int r;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return host->error_set(err, SONDE_E_BAD_ARG, "overlay: save: '%s' is no file",
+				       path);
+	if (overlay->write && flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return host->error_set(err, SONDE_E_BUSY,
+				       "overlay: save: '%s': another overlay writes to it", path);
+	if (st.st_size && (r = restore(overlay, fd, path, &end, err)) < 0)
+		return r;
+	if (!overlay->write)
+		return 0;
+	overlay->file = malloc(sizeof(*overlay->file));
+	if (!overlay->file)
+		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
+	recfile_continue(overlay->file, fd, RECFILE_OVERLAY, end);
+	if (recfile_flush(overlay->file))
+		r = host->error_os(err, overlay->file->failed, "overlay: save: '%s'", path);
+	else
+		return 0;
+	free(overlay->file);
+	overlay->file = NULL;
+	return r;
+}
+
+int keep_open(struct overlay *overlay, const char *path, struct sonde_error *err)
+{
+	int flags = overlay->write ? O_RDWR | O_CREAT : O_RDONLY;
+	int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK, 0600);
+
+	if (fd < 0)
+		return overlay->host->error_os(err, errno, "overlay: save: '%s'", path);
+	int r = begin(overlay, fd, path, err);
+	if (!overlay->file)
+		close(fd);
+	return r;
+}
+
+int32_t keep_write(struct overlay *overlay, uint64_t addr, const uint8_t *bytes, uint32_t len)
+{
+	uint8_t head[8];
+	const struct recfile_bytes parts[] = { { head, sizeof(head) }, { bytes, len } };
+
+	if (!overlay->file)
+		return 0;
+	recfile_put_u64(head, addr);
+	if (recfile_put(overlay->file, RECORD_WRITE, parts, 2) || recfile_flush(overlay->file))
+		return SONDE_E_IO;
+	return 0;
+}
+
+void keep_close(struct overlay *overlay)
+{
+	if (overlay->file)
+		recfile_writer_close(overlay->file);
+	free(overlay->file);
+}
