@@ -356,7 +356,7 @@ static void distrust_dropped(struct vm_op *op)
 {
 	for (uint32_t i = 0; i < op->lower.n; i++) {
 		const struct slot *slot = &op->slots[op->run_slot[i]];
-		if (op->xfers[i].err && op->xfers[i].err_off == 0 && op->xfers[i].done == 0)
+		if (io_was_dropped(&op->lower, i))
 			io_distrust(slot->io, slot->piece);
 	}
 }

@@ -107,6 +107,17 @@ void io_account(struct sonde_io *io, uint32_t piece, uint32_t off, uint32_t len,
 void io_distrust(struct sonde_io *io, uint32_t piece);
 
 /*
+ * For whoever hands on what fragments of a request below told: after its end, was this piece of it
+ * dropped? Then what was handed on is to be distrusted. May be true of others that brought nothing.
+ */
+static inline bool io_was_dropped(struct sonde_io *io, uint32_t piece)
+{
+	const struct sonde_xfer *x = &io->xfers[piece];
+
+	return io_core(io)->flags & IO_DROPPED && x->err && x->err_off == 0 && x->done == 0;
+}
+
+/*
  * Every piece is final: count, close the state, call complete. A piece of which bytes were never
  * accounted for, or not once each, is turned into SONDE_E_IO and zeroes: a dropped piece is never success.
  */

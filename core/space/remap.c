@@ -176,6 +176,8 @@ static void settle_parts(struct remap_op *op)
 		struct sonde_io *io = op->origins[i].io;
 		if (!op->watched)
 			account(&op->origins[i], &op->xfers[i]);
+		else if (io_was_dropped(&op->lower, i))
+			io_distrust(io, op->origins[i].piece);
 		io_core(io)->pending--;
 		finish_if_over(io);
 	}

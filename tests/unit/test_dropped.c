@@ -283,6 +283,27 @@ static void what_is_dropped_below_page_tables_is_dropped_above_them(void **state
 	sonde_loop_destroy(loop);
 }
 
+/* Over resident memory remap changes addresses in place; here it sends pieces of its own. */
+static void what_is_dropped_below_a_map_is_dropped_above_it(void **state)
+{
+	struct sonde_loop *loop = loop_new(SONDE_ENGINE_SYNC, 0);
+	struct fake fake = { 0 };
+	struct sonde_space *space = NULL;
+
+	(void)state;
+	open_badly(&fake, loop, SUBMIT);
+	const struct sonde_stretch stretch = { .len = 4096, .space = fake.space };
+	assert_int_equal(sonde_space_remap(loop, &stretch, 1, &space), 0);
+	for (how = 0; how < N_BREAKS; how++) {
+		by_blocking(space);
+		by_completion(loop, space, SONDE_IO_READ, NULL);
+		by_completion(loop, space, SONDE_IO_READ, watch);
+	}
+	sonde_space_close(space);
+	fake_close(&fake);
+	sonde_loop_destroy(loop);
+}
+
 struct front {
 	void *below;
 	bool forwards;
@@ -465,6 +486,7 @@ int main(void)
 		cmocka_unit_test(
 			a_piece_that_a_connector_drops_is_an_error_never_success_over_stale_bytes),
 		cmocka_unit_test(what_is_dropped_below_page_tables_is_dropped_above_them),
+		cmocka_unit_test(what_is_dropped_below_a_map_is_dropped_above_it),
 		cmocka_unit_test(layers_drop_no_better),
 		cmocka_unit_test(stretches_in_any_order_are_believed),
 		cmocka_unit_test(a_code_that_is_none_counts_as_io),
