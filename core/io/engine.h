@@ -16,7 +16,6 @@
 /* One contiguous move. The issuer owns it; result is written before done is called. */
 struct file_op {
 	struct file_op *next;
-	struct loop_post post;            /* threads engine: the way home               */
 	void (*done)(struct file_op *op); /* loop's thread, never inside submit         */
 	void *owner;                      /* the issuer's                               */
 	uint64_t off;                     /* in the file                                */

@@ -1,39 +1,113 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The threads engine: a pool that runs the reference move. Threads start with the first
- * work, not with the loop. Work is handed over a list at a time, and each
- * worker takes a share of what waits, so a batch costs few locks.
+ * The threads engine. What is in the page cache is read by the loop itself, without waiting; the pool gets
+ * what would wait, writes, and its share of long lists. Threads start with the first
+ * work, not with the loop. Work goes over and comes home a list at a time, so a batch costs few locks.
+ *
+ *   submit ──▶ fresh ──loop or worker──▶ moved ──▶ finished ──post──▶ done
+ *                └─ would wait ─▶ slow ──worker──┘
  */
 #include "io/engine.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sonde/error.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define THREADS_MAX 64u
+#define SHARE 8u /* operations taken at once: a lock each that many, and callbacks soon */
+
+struct op_list {
+	struct file_op *head, **tail;
+	size_t n;
+};
 
 struct engine {
 	struct sonde_loop *loop;
 	pthread_mutex_t lock;
 	pthread_cond_t more;
-	struct file_op *head, **tail; /* [n_waiting], under lock          */
-	size_t n_waiting;
-	bool closing; /* under lock                       */
+	struct op_list fresh; /* under lock: reads that nobody has tried     */
+	struct op_list slow;  /* under lock: for workers only                */
+	uint32_t n_idle;      /* under lock: workers that wait for more      */
+	bool closing;         /* under lock                                  */
 	uint32_t n_threads, n_wanted;
 	pthread_t threads[THREADS_MAX];
+	int32_t waits_fd; /* the loop's: the last descriptor that cannot be read without waiting */
+	_Atomic(struct file_op *) finished; /* newest first */
+	struct loop_post home;              /* posted by who finds finished empty */
 };
 
-static void come_home(struct loop_post *post)
-{
-	struct file_op *op = (struct file_op *)((char *)post - offsetof(struct file_op, post));
+/* ---- lists ----------------------------------------------------------------------------------- */
 
-	op->done(op);
+static void list_init(struct op_list *list)
+{
+	list->head = NULL;
+	list->tail = &list->head;
+	list->n = 0;
 }
 
+static void list_add(struct op_list *list, struct file_op *op)
+{
+	op->next = NULL;
+	*list->tail = op;
+	list->tail = &op->next;
+	list->n++;
+}
+
+static struct file_op *list_take(struct op_list *list, size_t n)
+{
+	struct file_op *first = list->head, **tail = &list->head;
+
+	for (; *tail && n; n--, list->n--)
+		tail = &(*tail)->next;
+	list->head = *tail;
+	if (!list->head)
+		list->tail = &list->head;
+	*tail = NULL;
+	return first;
+}
+
+/* ---- workers ---------------------------------------------------------------------------------- */
+
+/* The loop's thread: oldest first. */
+static void come_home(struct loop_post *post)
+{
+	struct engine *engine = (struct engine *)((char *)post - offsetof(struct engine, home));
+	struct file_op *newest = atomic_exchange(&engine->finished, NULL), *oldest = NULL;
+
+	while (newest) {
+		struct file_op *next = newest->next;
+		newest->next = oldest;
+		oldest = newest;
+		newest = next;
+	}
+	while (oldest) {
+		struct file_op *next = oldest->next;
+		oldest->done(oldest);
+		oldest = next;
+	}
+}
+
+static void finish(struct engine *engine, struct file_op *newest, struct file_op *oldest)
+{
+	struct file_op *before = atomic_load(&engine->finished);
+
+	do {
+		oldest->next = before;
+	} while (!atomic_compare_exchange_weak(&engine->finished, &before, newest));
+	if (!before)
+		loop_post(engine->loop, &engine->home);
+}
+
+/* The reference move of each, in order, then home with all of them at once. */
 static void move_list(struct engine *engine, struct file_op *list)
 {
+	struct file_op *newest = NULL, *oldest = list;
+
 	while (list) {
 		struct file_op *next = list->next;
 		if (list->work)
@@ -41,30 +115,11 @@ static void move_list(struct engine *engine, struct file_op *list)
 		else
 			list->result =
 				file_move(list->fd, list->write, list->off, list->buf, list->len);
-		list->post.run = come_home;
-		loop_post(engine->loop, &list->post);
+		list->next = newest;
+		newest = list;
 		list = next;
 	}
-}
-
-/* A share of what waits: all of it split over the threads, at least one. */
-static struct file_op *take_share(struct engine *engine)
-{
-	size_t share = engine->n_waiting / engine->n_wanted;
-	struct file_op *list = engine->head, *last = list;
-
-	if (!list)
-		return NULL;
-	engine->n_waiting--;
-	while (share-- > 1 && last->next) {
-		last = last->next;
-		engine->n_waiting--;
-	}
-	engine->head = last->next;
-	if (!engine->head)
-		engine->tail = &engine->head;
-	last->next = NULL;
-	return list;
+	finish(engine, newest, oldest);
 }
 
 static void *worker(void *arg)
@@ -73,9 +128,14 @@ static void *worker(void *arg)
 
 	pthread_mutex_lock(&engine->lock);
 	while (!engine->closing) {
-		struct file_op *list = take_share(engine);
+		/* One that waits holds up only itself where others are free to take the next. */
+		struct file_op *list = list_take(&engine->slow, engine->n_idle ? 1 : SHARE);
+		if (!list)
+			list = list_take(&engine->fresh, SHARE);
 		if (!list) {
+			engine->n_idle++;
 			pthread_cond_wait(&engine->more, &engine->lock);
+			engine->n_idle--;
 			continue;
 		}
 		pthread_mutex_unlock(&engine->lock);
@@ -101,6 +161,17 @@ static void start_workers(struct engine *engine)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
+/* Under lock. As many as there is work for; those that are not idle look for more by themselves. */
+static void call_workers(struct engine *engine)
+{
+	size_t n = engine->slow.n + engine->fresh.n / SHARE;
+
+	for (uint32_t i = 0; i < engine->n_idle && i < n; i++)
+		pthread_cond_signal(&engine->more);
+}
+
+/* ---- the loop's side --------------------------------------------------------------------------- */
+
 static uint32_t wanted_threads(uint32_t asked)
 {
 	long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -117,7 +188,10 @@ static int threads_open(struct sonde_loop *loop, const struct sonde_loop_options
 	if (!engine)
 		return sonde_error_set(err, SONDE_E_NO_MEMORY, "threads: out of memory");
 	engine->loop = loop;
-	engine->tail = &engine->head;
+	engine->home.run = come_home;
+	engine->waits_fd = -1;
+	list_init(&engine->fresh);
+	list_init(&engine->slow);
 	engine->n_wanted = wanted_threads(options->n_threads);
 	pthread_mutex_init(&engine->lock, NULL);
 	pthread_cond_init(&engine->more, NULL);
@@ -138,6 +212,7 @@ static void threads_close(struct engine *engine)
 	free(engine);
 }
 
+/* Reads wait for the end of the turn: until then the list grows, and the loop may do them itself. */
 static void threads_submit(struct engine *engine, struct file_op *list)
 {
 	if (engine->n_threads == 0)
@@ -147,19 +222,59 @@ static void threads_submit(struct engine *engine, struct file_op *list)
 		move_list(engine, list);
 		return;
 	}
-	size_t n = 0;
 	pthread_mutex_lock(&engine->lock);
-	*engine->tail = list;
-	while (*engine->tail) {
-		engine->tail = &(*engine->tail)->next;
-		n++;
+	while (list) {
+		struct file_op *next = list->next;
+		list_add(list->work || list->write ? &engine->slow : &engine->fresh, list);
+		list = next;
 	}
-	engine->n_waiting += n;
-	if (n > 1)
-		pthread_cond_broadcast(&engine->more);
-	else
-		pthread_cond_signal(&engine->more);
+	if (engine->slow.n)
+		call_workers(engine);
 	pthread_mutex_unlock(&engine->lock);
+}
+
+/* All of it, without waiting; false: that cannot be, or something is odd that the reference will name. */
+static bool move_now(struct engine *engine, struct file_op *op)
+{
+	struct iovec iov = { op->buf, op->len };
+	ssize_t r = -1;
+
+	if (op->fd != engine->waits_fd && op->off <= (uint64_t)INT64_MAX - op->len)
+		r = preadv2(op->fd, &iov, 1, (off_t)op->off, RWF_NOWAIT);
+	if (r < 0 && errno == EOPNOTSUPP)
+		engine->waits_fd = op->fd;
+	op->result = (int32_t)r;
+	return r == (ssize_t)op->len;
+}
+
+/* The end of a turn: one share for the loop, workers for the rest. */
+static bool threads_kick(struct engine *engine)
+{
+	struct op_list slow;
+
+	pthread_mutex_lock(&engine->lock);
+	struct file_op *mine = list_take(&engine->fresh, SHARE);
+	if (engine->fresh.n)
+		call_workers(engine);
+	pthread_mutex_unlock(&engine->lock);
+	list_init(&slow);
+	while (mine) {
+		struct file_op *op = mine;
+		mine = op->next;
+		if (move_now(engine, op))
+			op->done(op);
+		else
+			list_add(&slow, op);
+	}
+	if (!slow.n)
+		return false;
+	pthread_mutex_lock(&engine->lock);
+	*engine->slow.tail = slow.head;
+	engine->slow.tail = slow.tail;
+	engine->slow.n += slow.n;
+	call_workers(engine);
+	pthread_mutex_unlock(&engine->lock);
+	return false;
 }
 
 const struct engine_ops engine_threads = {
@@ -167,4 +282,5 @@ const struct engine_ops engine_threads = {
 	.open = threads_open,
 	.close = threads_close,
 	.submit = threads_submit,
+	.kick = threads_kick,
 };

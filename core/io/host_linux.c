@@ -29,8 +29,9 @@ struct loop_host {
 	struct loop_fragment *spare_fragments; /* the other buffer, [cap_spare]        */
 	size_t cap_spare;
 	atomic_bool has_fragments;
-	int wake_fd; /* eventfd: something was posted                            */
-	int poll_fd; /* epoll over wake, engine and timer descriptors; -1 unused */
+	atomic_bool asleep; /* or about to be: who posts must end it                     */
+	int wake_fd;        /* eventfd: something was posted                            */
+	int poll_fd;        /* epoll over wake, engine and timer descriptors; -1 unused */
 	int timer_fd;
 };
 
@@ -94,6 +95,16 @@ void sonde_loop_wake(struct sonde_loop *loop)
 	signal_work(loop->host);
 }
 
+/*
+ * A loop that is awake looks at its posts before it sleeps. Everything here is in one order that all threads
+ * agree on, so either it sees the post or we see that it sleeps.
+ */
+static void signal_if_asleep(struct sonde_loop *loop)
+{
+	if (atomic_load(&loop->host->asleep) || atomic_load(&loop->embedded))
+		signal_work(loop->host);
+}
+
 void loop_post(struct sonde_loop *loop, struct loop_post *post)
 {
 	struct loop_host *host = loop->host;
@@ -101,10 +112,9 @@ void loop_post(struct sonde_loop *loop, struct loop_post *post)
 
 	do {
 		post->next = head;
-	} while (!atomic_compare_exchange_weak_explicit(
-		&host->posts, &head, post, memory_order_release, memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak(&host->posts, &head, post));
 	if (!head)
-		signal_work(host);
+		signal_if_asleep(loop);
 }
 
 void loop_post_fragment(struct sonde_loop *loop, const struct loop_fragment *fragment)
@@ -123,10 +133,10 @@ void loop_post_fragment(struct sonde_loop *loop, const struct loop_fragment *fra
 	/* Without room the stretch is never told, and io_finish makes its piece an error. */
 	if (host->n_fragments < host->cap_fragments)
 		host->fragments[host->n_fragments++] = *fragment;
-	bool first = !atomic_exchange_explicit(&host->has_fragments, true, memory_order_relaxed);
+	bool first = !atomic_exchange(&host->has_fragments, true);
 	pthread_mutex_unlock(&host->fragments_lock);
 	if (first)
-		signal_work(host);
+		signal_if_asleep(loop);
 }
 
 /* ---- at home ------------------------------------------------------------------------------- */
@@ -204,7 +214,7 @@ void loop_disarm(struct sonde_loop *loop)
 	(void)r; /* EAGAIN: nobody woke us */
 }
 
-void loop_sleep(struct sonde_loop *loop, uint64_t timeout_ns)
+static void sleep_now(struct sonde_loop *loop, uint64_t timeout_ns)
 {
 	const struct engine_ops *ops = loop->engine_ops;
 	struct pollfd fds[3] = { { .fd = loop->host->wake_fd, .events = POLLIN },
@@ -229,6 +239,16 @@ void loop_sleep(struct sonde_loop *loop, uint64_t timeout_ns)
 		loop_disarm(loop);
 	if (fds[2].revents & POLLIN)
 		loop->source->due = true;
+}
+
+void loop_sleep(struct sonde_loop *loop, uint64_t timeout_ns)
+{
+	struct loop_host *host = loop->host;
+
+	atomic_store(&host->asleep, true);
+	if (!atomic_load(&host->posts) && !atomic_load(&host->has_fragments))
+		sleep_now(loop, timeout_ns);
+	atomic_store(&host->asleep, false);
 }
 
 /* ---- embedding ---------------------------------------------------------------------------- */
