@@ -56,6 +56,7 @@ static int count(const struct work *work, uint32_t n_ops, struct calls *ret)
 	command_add(&command, "-o/dev/stdout");
 	command_add(&command, self);
 	command_addf(&command, "--file=%s", work->file->path);
+	command_addf(&command, "--size=%llu", (unsigned long long)work->file->size);
 	command_add(&command, "--only=uring.completions");
 	command_addf(&command, "--ops=%u", n_ops);
 	int r = command_run(&command, out, sizeof(out));
