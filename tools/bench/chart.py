@@ -11,7 +11,7 @@ import table
 WIDTH, LABEL, VALUE, BAR, GAP, TITLE = 860, 190, 150, 15, 5, 40
 ROOM = WIDTH - LABEL - VALUE
 SIZES = (("1", "1 byte"), ("256", "256 bytes"), ("4096", "4 KiB"), ("65536", "64 KiB"))
-ENGINES = ("auto", "direct", "uring", "threads", "sync")
+ENGINES = ("auto", "direct", "uring", "threads", "epoll", "sync")
 
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #7a7a7a }

@@ -126,9 +126,9 @@ static const struct {
 	const char *many[REFERENCES_MAX]; /* with several in flight */
 	const char *one[REFERENCES_MAX];  /* with one               */
 } engines[] = {
-	{ "sync", BY_PREAD, BY_PREAD }, { "threads", BY_PREAD, BY_PREAD },
-	{ "uring", BY_HAND, BY_HAND },  { "direct", BY_MMAP, BY_MMAP },
-	{ "auto", BY_MMAP, BY_PREAD },
+	{ "sync", BY_PREAD, BY_PREAD },    { "epoll", BY_PREAD, BY_PREAD },
+	{ "threads", BY_PREAD, BY_PREAD }, { "uring", BY_HAND, BY_HAND },
+	{ "direct", BY_MMAP, BY_MMAP },    { "auto", BY_MMAP, BY_PREAD },
 };
 
 static const uint32_t sizes[] = { 1, 256, 4096, 65536 };
