@@ -68,14 +68,17 @@ static bool fits(uint64_t size, uint64_t available)
 static uint64_t affordable(const char *path, uint64_t size, uint64_t existing)
 {
 	uint64_t memory = memory_available(), wanted = size;
-	uint64_t disk = existing ? UINT64_MAX : disk_available(path);
+	uint64_t disk = existing ? existing + SPARE : disk_available(path);
 
 	while (size > SMALLEST && (!fits(size, memory) || !fits(size, disk)))
 		size /= 2;
 	if (size != wanted)
-		fprintf(stderr, "bench: %llu MiB instead of %llu: %llu MiB of memory%s free\n",
+		fprintf(stderr,
+			"bench: %llu MiB instead of %llu: free are %llu MiB of memory, %llu MiB of "
+			"disk\n",
 			(unsigned long long)(size >> 20), (unsigned long long)(wanted >> 20),
-			(unsigned long long)(memory >> 20), existing ? "" : " or too little disk");
+			(unsigned long long)(memory >> 20),
+			(unsigned long long)(disk_available(path) >> 20));
 	return size;
 }
 
