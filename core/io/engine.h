@@ -75,6 +75,11 @@ struct engine_ops {
 	 * timeout_ns (UINT64_MAX: no limit). *ret_woken: wake_fd is. false: it cannot wait, poll fd instead.
 	 */
 	bool (*wait)(struct engine *engine, int wake_fd, uint64_t timeout_ns, bool *ret_woken);
+	/*
+	 * Optional: a foreign loop waits from now on: signal wake_fd, an eventfd, whenever reap has work.
+	 * false: it cannot, and fd polls readable then.
+	 */
+	bool (*embed)(struct engine *engine, int wake_fd);
 	/* Optional: enter a descriptor into the engine's own table; its slot 0..63, -1: no room or no table. */
 	int32_t (*add_file)(struct engine *engine, int32_t fd);
 	void (*remove_file)(struct engine *engine, int32_t slot);

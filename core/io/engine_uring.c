@@ -286,6 +286,12 @@ static bool uring_wait(struct engine *engine, int wake_fd, uint64_t timeout_ns, 
 	return true;
 }
 
+/* Where completions are put off until somebody asks, poll(2) on the ring wakes nobody: an eventfd does. */
+static bool uring_embed(struct engine *engine, int wake_fd)
+{
+	return io_uring_register_eventfd(&engine->ring, wake_fd) == 0;
+}
+
 /* ---- the table of descriptors -------------------------------------------------------------------- */
 
 static int32_t uring_add_file(struct engine *engine, int32_t fd)
@@ -339,6 +345,7 @@ const struct engine_ops engine_uring = {
 	.kick = uring_kick,
 	.fd = uring_fd,
 	.wait = uring_wait,
+	.embed = uring_embed,
 	.add_file = uring_add_file,
 	.remove_file = uring_remove_file,
 	.fd_steps = fd_steps,

@@ -271,8 +271,11 @@ static int poll_open(struct sonde_loop *loop)
 		return SONDE_E_IO;
 	if (watch(host->poll_fd, host->wake_fd) || watch(host->poll_fd, host->timer_fd))
 		return SONDE_E_IO;
-	if (ops && ops->fd && watch(host->poll_fd, ops->fd(loop->engine)))
+	bool signals = ops && ops->embed && ops->embed(loop->engine, host->wake_fd);
+	if (ops && ops->fd && !signals && watch(host->poll_fd, ops->fd(loop->engine)))
 		return SONDE_E_IO;
+	if (signals && loop->ops_in_use)
+		signal_work(host); /* for what has completed already */
 	if (loop->source && loop->source->fd >= 0 && watch(host->poll_fd, loop->source->fd))
 		return SONDE_E_IO;
 	return SONDE_OK;
