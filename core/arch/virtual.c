@@ -531,6 +531,11 @@ static int vspace_regions(struct sonde_space *space, sonde_region_fn *fn, void *
 	return paging_visit(vs->phys, vs->paging, vs->root, 0, UINT64_MAX, visit_run, &to);
 }
 
+static size_t vspace_how(const struct sonde_space *space, char *text, size_t cap)
+{
+	return sonde_space_how(((const struct vspace *)(const void *)space)->phys, text, cap);
+}
+
 static void vspace_trim(struct sonde_space *space)
 {
 	sonde_space_trim(((struct vspace *)(void *)space)->phys);
@@ -562,6 +567,7 @@ static const struct space_ops vspace_ops = {
 	.submit = vspace_submit,
 	.regions = vspace_regions,
 	.trim = vspace_trim,
+	.how = vspace_how,
 	.invalidate = vspace_invalidate,
 	.destroy = vspace_destroy,
 };

@@ -68,8 +68,9 @@ struct sonde_loop {
 
 	atomic_bool woken;    /* sonde_loop_wake was called; no wait has answered yet          */
 	atomic_bool embedded; /* a foreign loop waits for us: host.h, loop_arm                 */
-	bool unsent;          /* the engine could not give the kernel all it has: try again    */
-	unsigned n_delayed;   /* passes a flush has waited for ready work to end               */
+	bool in_call; /* a callback asks a resident space: the answer must be there when the call ends */
+	bool unsent;        /* the engine could not give the kernel all it has: try again    */
+	unsigned n_delayed; /* passes a flush has waited for ready work to end               */
 
 	uint32_t kind; /* enum sonde_engine that was asked for                   */
 	const struct engine_ops *engine_ops; /* NULL: bytes move in the submitting call */

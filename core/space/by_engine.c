@@ -30,7 +30,8 @@ struct feed {
 	struct loop_flush resume; /* there is something to send, and may be room for it    */
 	bool stuck;               /* something waits for an operation of ours to come back */
 	uint32_t n_in_flight;     /* operations                                            */
-	struct part *free;
+	struct part *free;        /* of those that were used before: parts[0 .. n_used) */
+	size_t n_used;
 	struct part *alone;                /* to be sent on their own, before anything else */
 	struct part *window[MERGE_WINDOW]; /* [at, n) are not sent yet */
 	size_t at, n;
@@ -42,6 +43,22 @@ struct feed {
 };
 
 /* ---- parts ---------------------------------------------------------------------------------------- */
+
+static bool part_is_left(const struct feed *feed)
+{
+	return feed->free || feed->n_used < N_PARTS;
+}
+
+/* part_is_left. A store that is never filled is never touched either. */
+static struct part *part_get(struct feed *feed)
+{
+	struct part *part = feed->free;
+
+	if (!part)
+		return &feed->parts[feed->n_used++];
+	feed->free = part->next;
+	return part;
+}
 
 static void part_put(struct feed *feed, struct part *part)
 {
@@ -82,9 +99,8 @@ static bool part_settle(struct feed *feed, struct part *part, uint32_t len, int3
 static void part_take(struct feed *feed, struct sonde_io *io, const struct stretch *s)
 {
 	struct io_core *core = io_core(io);
-	struct part *part = feed->free;
+	struct part *part = part_get(feed);
 
-	feed->free = part->next;
 	*part = (struct part){
 		.io = io,
 		.buf = s->buf,
@@ -102,9 +118,11 @@ static void part_take(struct feed *feed, struct sonde_io *io, const struct stret
 }
 
 /* What nearly all of a file is. */
-static inline bool is_for_engine(const struct sonde_io *io, const struct extent *e)
+static inline bool is_for_engine(const struct connector_space *cs, const struct sonde_io *io,
+				 const struct extent *e)
 {
-	return e && e->kind == SONDE_EXTENT_FILE && !e->ptr && io->op == SONDE_IO_READ;
+	return e && e->kind == SONDE_EXTENT_FILE && io->op == SONDE_IO_READ &&
+	       (!e->ptr || !cs->choice.copies);
 }
 
 /* Cut one request as far as there is room; false: there is none. */
@@ -120,9 +138,9 @@ static bool collect_io(struct feed *feed, struct sonde_io *io)
 	}
 	while (io_core(io)->piece < io->n) {
 		struct stretch s = stretch_at(cs, io);
-		if (!is_for_engine(io, s.extent) && stretch_settle_guarded(cs, io, &s))
+		if (!is_for_engine(cs, io, s.extent) && stretch_settle_guarded(cs, io, &s))
 			continue;
-		if (feed->n == MERGE_WINDOW || !feed->free)
+		if (feed->n == MERGE_WINDOW || !part_is_left(feed))
 			return false;
 		part_take(feed, io, &s);
 	}
@@ -408,6 +426,8 @@ static void leave_files(struct connector_space *cs)
 
 int by_engine_open(struct connector_space *cs)
 {
+	if (cs->feed)
+		return SONDE_OK;
 	struct feed *feed = malloc(sizeof(*feed));
 	struct bounce *bounces = malloc(N_BOUNCES * sizeof(*bounces));
 
@@ -419,8 +439,6 @@ int by_engine_open(struct connector_space *cs)
 	memset(feed, 0, offsetof(struct feed, room));
 	feed->cs = cs;
 	feed->resume.flush = resume;
-	for (size_t i = N_PARTS; i-- > 0;)
-		part_put(feed, &feed->parts[i]);
 	feed->bounces = bounces;
 	for (size_t i = N_BOUNCES; i-- > 0;) {
 		bounces[i].next = feed->free_bounces;

@@ -259,6 +259,11 @@ static void connector_destroy(struct sonde_space *space)
 	free(cs);
 }
 
+static size_t auto_how(const struct sonde_space *space, char *text, size_t cap)
+{
+	return by_auto_how((const struct connector_space *)(const void *)space, text, cap);
+}
+
 static void async_io_done(struct sonde_io *io)
 {
 	struct connector_space *cs = of_space(io_core(io)->space);
@@ -268,12 +273,13 @@ static void async_io_done(struct sonde_io *io)
 	offer_backlog(cs);
 }
 
-#define CONNECTOR_SPACE_OPS(how, ...)                                                              \
+#define CONNECTOR_SPACE_OPS(way, ...)                                                              \
 	{                                                                                          \
-		.submit = how, .regions = connector_regions, .borrow = connector_borrow,           \
+		.submit = way, .regions = connector_regions, .borrow = connector_borrow,           \
 		.trim = connector_trim, .cpu = connector_cpu, .note = connector_note,              \
 		.destroy = connector_destroy, __VA_ARGS__                                          \
 	}
+static const struct space_ops auto_ops = CONNECTOR_SPACE_OPS(by_auto_submit, .how = auto_how);
 static const struct space_ops inline_ops = CONNECTOR_SPACE_OPS(by_extents_inline);
 static const struct space_ops engine_space_ops = CONNECTOR_SPACE_OPS(by_engine_submit);
 static const struct space_ops transfer_ops = CONNECTOR_SPACE_OPS(submit_transfer);
@@ -339,6 +345,11 @@ static int open_files(struct connector_space *cs, struct sonde_error *err)
 			return sonde_error_set(err, left, "out of memory");
 		cs->guarded = cs->maps.n > 0;
 	}
+	if (left == 0 && n_files && loop->kind == SONDE_ENGINE_AUTO && loop->engine_ops) {
+		space_init(&cs->space, &auto_ops, loop, &cs->choice.copies);
+		by_auto_open(cs);
+		return SONDE_OK;
+	}
 	if (left == 0 || !loop->engine_ops) {
 		space_init(&cs->space, &inline_ops, loop, &space_always);
 		return SONDE_OK;
@@ -389,6 +400,7 @@ int space_from_connector(struct sonde_loop *loop, const struct sonde_connector_o
 	cs->space.loop = loop;
 	cs->ops = *ops;
 	cs->conn = conn;
+	cs->choice.copies = true;
 	cs->backlog_tail = &cs->backlog;
 	if (ops->extents)
 		r = open_extents(cs, err);

@@ -15,7 +15,17 @@
 #include "io/engine.h"
 #include "space/extents.h"
 #include "space/file_map.h"
+#include "space/residency.h"
 #include "space/space.h"
+
+/* Copying or sending what is mapped: by_auto.c. */
+struct by_auto {
+	bool copies;           /* the way of the next batch; always true where there is no choice */
+	struct residency seen; /* the last sample                                          */
+	uint64_t seed;
+	uint64_t faults;        /* of the thread, when it was last looked at */
+	uint64_t pieces, moves; /* of space.stats, likewise                  */
+};
 
 struct connector_space {
 	struct sonde_space space;
@@ -25,6 +35,7 @@ struct connector_space {
 	struct file_maps maps;
 	size_t hint;
 	struct copier copier;
+	struct by_auto choice;
 	bool guarded;                             /* copies may meet a truncated file           */
 	struct feed *feed;                        /* by_engine.c; NULL: nothing is ever sent    */
 	struct sonde_io *backlog, **backlog_tail; /* not sent, or not taken yet            */
@@ -61,9 +72,13 @@ static inline struct sonde_io *backlog_take(struct connector_space *cs)
 
 /* space_ops.submit where every stretch is served in the call. */
 void by_extents_inline(struct sonde_space *space, struct sonde_io *list);
-/* ... and where some go through the loop's engine, between these two. SONDE_E_NO_MEMORY. */
+/* ... and where some go through the loop's engine, between these two; open again is nothing. SONDE_E_NO_MEMORY. */
 int by_engine_open(struct connector_space *cs);
 void by_engine_submit(struct sonde_space *space, struct sonde_io *list);
 void by_engine_close(struct connector_space *cs);
+/* ... and where all is mapped and either would do. How: for --stats, as snprintf. */
+void by_auto_open(struct connector_space *cs);
+void by_auto_submit(struct sonde_space *space, struct sonde_io *list);
+size_t by_auto_how(const struct connector_space *cs, char *text, size_t cap);
 
 #endif

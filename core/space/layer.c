@@ -185,9 +185,14 @@ static void layer_destroy(struct sonde_space *space)
 	mem_release(layer);
 }
 
-#define LAYER_SPACE_OPS(how, how_cancel)                                                           \
+static size_t layer_how(const struct sonde_space *space, char *text, size_t cap)
+{
+	return sonde_space_how(((const struct layer *)(const void *)space)->below, text, cap);
+}
+
+#define LAYER_SPACE_OPS(way, how_cancel)                                                           \
 	{                                                                                          \
-		.submit = how, .cancel = how_cancel, .regions = layer_regions,                     \
+		.submit = way, .cancel = how_cancel, .regions = layer_regions, .how = layer_how,   \
 		.borrow = layer_borrow, .trim = layer_trim, .invalidate = layer_invalidate,        \
 		.cpu = layer_cpu, .note = layer_note, .destroy = layer_destroy                     \
 	}

@@ -400,20 +400,10 @@ static void send(struct remap *remap)
 	remap->sending = false;
 }
 
-static void look_around(struct remap *remap)
-{
-	if (remap->n_lowers == 1)
-		return;
-	remap->resident = true;
-	for (uint32_t i = 0; i < remap->n_lowers && remap->resident; i++)
-		remap->resident = *remap->lowers[i].space->resident;
-}
-
 void remap_submit(struct sonde_space *space, struct sonde_io *list)
 {
 	struct remap *remap = of_space(space);
 
-	look_around(remap);
 	add_backlog(remap, list);
 	if (!remap->sending)
 		send(remap);
@@ -657,7 +647,9 @@ int remap_init(struct remap *remap, const struct space_ops *ops, struct sonde_lo
 		remap_finish(remap);
 		return r;
 	}
-	look_around(remap);
+	/* Of several, a hint that holds for all would have to change with each of theirs. */
+	for (uint32_t i = 0; i < remap->n_lowers; i++)
+		remap->resident &= remap->lowers[i].space->resident == &space_always;
 	space_init(&remap->space, ops, loop,
 		   remap->n_lowers == 1 ? remap->lowers[0].space->resident : &remap->resident);
 	return SONDE_OK;

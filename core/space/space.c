@@ -256,7 +256,9 @@ static int transfer(struct sonde_space *space, struct sonde_xfer *xfers, size_t 
 		return io_refuse(&waiter.io, r);
 	io_begin(&waiter.io, complete_waiter);
 	if (*space->resident) {
+		loop->in_call = loop->inside && !loop->current;
 		run_resident(space, &waiter.io);
+		loop->in_call = false;
 	} else {
 		r = task_may_wait(loop);
 		if (r < 0)
@@ -330,6 +332,13 @@ void sonde_space_close(struct sonde_space *space)
 {
 	if (space)
 		space->ops->destroy(space);
+}
+
+size_t sonde_space_how(const struct sonde_space *space, char *text, size_t cap)
+{
+	if (cap)
+		*text = 0;
+	return space->ops->how ? space->ops->how(space, text, cap) : 0;
 }
 
 void sonde_space_stats(const struct sonde_space *space, struct sonde_space_stats *ret)

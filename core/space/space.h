@@ -40,6 +40,8 @@ struct space_ops {
 	/* Optional: what stands behind the space knows more than its bytes; as of struct sonde_connector_ops. */
 	int (*cpu)(struct sonde_space *space, uint32_t index, struct sonde_cpu *ret);
 	int64_t (*note)(struct sonde_space *space, const char *name, void *buf, size_t cap);
+	/* Optional: which way its bytes go now, and why; as snprintf. A space over another hands that one's on. */
+	size_t (*how)(const struct sonde_space *space, char *text, size_t cap);
 	/* Free everything, the space itself included. Nothing is in flight. */
 	void (*destroy)(struct sonde_space *space);
 };

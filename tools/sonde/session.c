@@ -95,6 +95,18 @@ static void space_stats(struct ctx *ctx, const char *name, const struct sonde_sp
 		 "stats: %s: %" PRIu64 " round trips, %" PRIu64 " pieces, %" PRIu64
 		 " bytes, %" PRIu64 " pieces failed",
 		 name, s.trips, s.pieces, s.bytes, s.failed);
+	if (s.moves)
+		complain(ctx, "stats: %s: %" PRIu64 " operations moved %" PRIu64 " bytes", name,
+			 s.moves, s.moved);
+}
+
+/* The way of the bytes at the bottom; everything above them goes the same. */
+static void how_stats(struct ctx *ctx, const struct sonde_space *space)
+{
+	char how[128];
+
+	if (sonde_space_how(space, how, sizeof(how)))
+		complain(ctx, "stats: target memory: %s", how);
 }
 
 /* Commands that spawn none have nothing to say. */
@@ -186,6 +198,7 @@ void session_stats(struct ctx *ctx)
 	}
 	if (ctx->target) {
 		space_stats(ctx, "target memory", sonde_target_memory(ctx->target));
+		how_stats(ctx, sonde_target_memory(ctx->target));
 		layer_stats(ctx);
 	}
 	if (ctx->os)

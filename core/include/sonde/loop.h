@@ -17,7 +17,8 @@ extern "C" {
 struct sonde_loop; /* handle */
 
 enum sonde_engine {
-	SONDE_ENGINE_AUTO = 0,    /* direct where a source maps, else io_uring, else threads */
+	SONDE_ENGINE_AUTO =
+		0, /* maps while their pages are in memory, else io_uring, else threads */
 	SONDE_ENGINE_SYNC = 1,    /* pread/pwrite in the loop: the reference                 */
 	SONDE_ENGINE_DIRECT = 2,  /* memory maps; what cannot be mapped goes through sync    */
 	SONDE_ENGINE_URING = 3,   /* io_uring                                                */

@@ -203,6 +203,14 @@ int sonde_space_remap(struct sonde_loop *loop, const struct sonde_stretch *stret
 /* Let go of a space got from a call that says "close it"; NULL is allowed. No request in flight. */
 void sonde_space_close(struct sonde_space *space);
 
+/*
+ * Which way the bytes of a space go now and why ("copied from maps: 64 of 64 sampled pages are in memory"): up
+ * to cap bytes of text, always terminated where cap is not 0.
+ *
+ * Returns   the length of the whole text; 0 where there was nothing to choose.
+ */
+size_t sonde_space_how(const struct sonde_space *space, char *text, size_t cap);
+
 /* Counts since the space was opened; for --stats and tests. */
 struct sonde_space_stats {
 	uint64_t trips;  /* batches sent to what lies below          */
