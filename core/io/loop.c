@@ -131,6 +131,7 @@ static int run_done(struct sonde_loop *loop)
 	while (io) {
 		struct sonde_io *next = io_core(io)->next;
 		io_set_state(io, SONDE_IO_IDLE);
+		loop_watch_fire_all(&io_core(io)->watches, SONDE_OK);
 		io->done(io);
 		io = next;
 		ran++;

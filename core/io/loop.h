@@ -32,6 +32,37 @@ struct loop_ready {
 	void (*run)(struct loop_ready *ready);
 };
 
+/* Somebody who wants to know that something has happened, in the list of the one who tells. */
+struct loop_watch {
+	struct loop_watch *next, *prev;
+	void (*fire)(struct loop_watch *watch, int result); /* once, after it has left the list */
+};
+
+static inline void loop_watch_add(struct loop_watch **list, struct loop_watch *watch)
+{
+	watch->next = *list;
+	watch->prev = NULL;
+	if (*list)
+		(*list)->prev = watch;
+	*list = watch;
+}
+
+static inline void loop_watch_remove(struct loop_watch **list, struct loop_watch *watch)
+{
+	*(watch->prev ? &watch->prev->next : list) = watch->next;
+	if (watch->next)
+		watch->next->prev = watch->prev;
+}
+
+static inline void loop_watch_fire_all(struct loop_watch **list, int result)
+{
+	while (*list) {
+		struct loop_watch *watch = *list;
+		loop_watch_remove(list, watch);
+		watch->fire(watch, result);
+	}
+}
+
 /* Something to send off when nothing else can run. */
 struct loop_flush {
 	struct loop_flush *next;
@@ -69,8 +100,9 @@ struct sonde_loop {
 	atomic_bool woken;    /* sonde_loop_wake was called; no wait has answered yet          */
 	atomic_bool embedded; /* a foreign loop waits for us: host.h, loop_arm                 */
 	bool in_call; /* a callback asks a resident space: the answer must be there when the call ends */
-	bool unsent;        /* the engine could not give the kernel all it has: try again    */
-	unsigned n_delayed; /* passes a flush has waited for ready work to end               */
+	bool unsent;          /* the engine could not give the kernel all it has: try again    */
+	unsigned n_delayed;   /* passes a flush has waited for ready work to end               */
+	uint32_t select_seed; /* task layer: where the next select begins to look          */
 
 	uint32_t kind; /* enum sonde_engine that was asked for                   */
 	const struct engine_ops *engine_ops; /* NULL: bytes move in the submitting call */

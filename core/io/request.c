@@ -213,3 +213,8 @@ int io_refuse(struct sonde_io *io, int32_t err)
 	io->result = err;
 	return err;
 }
+
+void io_watch(struct sonde_io *io, struct loop_watch *watch)
+{
+	loop_watch_add(&io_core(io)->watches, watch);
+}

@@ -30,12 +30,15 @@ struct io_core {
 	struct sonde_space *space;             /* it was submitted to                        */
 	void (*complete)(struct sonde_io *io); /* loop's thread; may run inside the submit   */
 	uint32_t piece, off;                   /* backed space: next byte to send            */
-	uint32_t pending;                      /* backed space: file operations in flight    */
-	uint32_t flags;                        /* enum io_flag                               */
-	struct loop_post post;                 /* carries it home from another thread        */
+	union {
+		uint32_t pending;  /* file operations, or parts, in flight                   */
+		uint32_t n_failed; /* from io_finish on: pieces with an error                */
+	};
+	uint32_t flags;        /* enum io_flag                               */
+	struct loop_post post; /* carries it home from another thread        */
 	struct sonde_timer deadline;
-	sonde_fragment_fn *watcher; /* while it is lent: io.fragment              */
-	uint32_t n_failed;          /* io_finish: pieces with an error            */
+	sonde_fragment_fn *watcher; /* while it is lent: io.fragment                       */
+	struct loop_watch *watches; /* completion door: who else waits for its end         */
 };
 _Static_assert(sizeof(struct io_core) <= sizeof(((struct sonde_io *)0)->core),
 	       "struct sonde_io keeps room for io_core");
@@ -69,6 +72,9 @@ static inline void io_begin(struct sonde_io *io, void (*complete)(struct sonde_i
 	core->complete = complete;
 	core->piece = core->off = core->pending = core->flags = 0;
 }
+
+/* A submitted request of the completion door: fire watch when it is idle, just before its callback. */
+void io_watch(struct sonde_io *io, struct loop_watch *watch);
 
 /* For each state four bits: bit s is set where it may go to state s. */
 #define IO_MAY_GO(state, next) ((uint32_t)(next) << 4 * (state))

@@ -183,6 +183,7 @@ int sonde_io_submit(struct sonde_space *space, struct sonde_io *io)
 	if (r < 0)
 		return r;
 	io_begin(io, complete_by_callback);
+	io_core(io)->watches = NULL;
 	start_deadline(space, io);
 	space_queue(space, io);
 	return SONDE_OK;

@@ -30,8 +30,9 @@ struct sonde_task {
 	struct sonde_task *next, *prev;       /* siblings                                  */
 	struct sonde_task *next_asked;        /* cancel.c: in the list of those to be told */
 
-	struct task_wait *joiner; /* waits for our end                             */
-	struct sonde_task *joins; /* whose end we wait for                         */
+	struct task_wait *joiner;   /* waits for our end                           */
+	struct sonde_task *joins;   /* whose end we wait for                       */
+	struct loop_watch *watches; /* selects that wait for our end               */
 };
 
 /* One a loop, made with the first task. Its stack is the thread's own: where all comes back to. */

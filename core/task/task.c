@@ -105,6 +105,7 @@ static void end_one(struct sonde_task *task)
 	task_remove_child(task);
 	task->loop->n_tasks--;
 	task->ended = true;
+	loop_watch_fire_all(&task->watches, SONDE_OK);
 	if (task->joiner)
 		task_wake(task->joiner, task->result);
 	if (task->detached)

@@ -7,6 +7,7 @@
 #ifndef SONDE_TASK_TASK_H
 #define SONDE_TASK_TASK_H
 
+#include <sonde/error.h>
 #include <sonde/task.h>
 #include <stdbool.h>
 
@@ -48,6 +49,17 @@ static inline int task_may_wait(const struct sonde_loop *loop)
 static inline int task_stop_here(const struct sonde_loop *loop)
 {
 	return loop->current ? sonde_task_check(loop->current) : SONDE_OK;
+}
+
+/*
+ * May self, or plain code where it is NULL, wait in this loop now? 0, or why not: _BAD_ARG, _BUSY, or
+ * that its end was asked for.
+ */
+static inline int task_may_begin(const struct sonde_loop *loop, struct sonde_task *self)
+{
+	if (!self)
+		return loop->current || loop->inside ? SONDE_E_BUSY : SONDE_OK;
+	return loop->current == self ? sonde_task_check(self) : SONDE_E_BAD_ARG;
 }
 
 /* End a wait. The loop's thread. */

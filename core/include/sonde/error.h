@@ -38,7 +38,8 @@ extern "C" {
 	X(CORRUPT, -19, "the target's data contradicts itself")                                    \
 	X(AMBIGUOUS, -20, "more than one thing answers to this name")                              \
 	X(NOT_SAVED, -21, "the dump left this page out")                                           \
-	X(EXHAUSTED, -22, "no file descriptor is left")
+	X(EXHAUSTED, -22, "no file descriptor is left")                                            \
+	X(CLOSED, -23, "the channel is closed")
 
 enum sonde_err {
 	SONDE_OK = 0,

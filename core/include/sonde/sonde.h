@@ -3,12 +3,14 @@
 #define SONDE_H
 
 #include <sonde/batch.h>
+#include <sonde/channel.h>
 #include <sonde/error.h>
 #include <sonde/fd.h>
 #include <sonde/fields.h>
 #include <sonde/io.h>
 #include <sonde/loop.h>
 #include <sonde/os.h>
+#include <sonde/select.h>
 #include <sonde/space.h>
 #include <sonde/sym.h>
 #include <sonde/target.h>

@@ -11,6 +11,7 @@
 #ifndef SONDE_TASK_H
 #define SONDE_TASK_H
 
+#include <sonde/io.h>
 #include <sonde/loop.h>
 #include <sonde/space.h>
 
@@ -83,6 +84,17 @@ int sonde_task_check(struct sonde_task *task);
  * Returns   what fn returned; SONDE_E_BAD_ARG when self is not the task that runs.
  */
 int sonde_task_timeout(struct sonde_task *self, uint64_t at_ns, sonde_task_fn *fn, void *arg);
+
+/*
+ * Wait for the end of a request that was submitted through io.h; its callback has run when this
+ * returns. When the end of self is asked for, so is that of the request, which is still waited for:
+ * after await it is idle, always, and may lie on the stack of self. From plain code (self NULL) it
+ * pumps the loop.
+ *
+ * Returns   its result, at once where it is idle; SONDE_E_BUSY from a callback, SONDE_E_BAD_ARG
+ *           where self is not the task that runs: it is not waited for.
+ */
+int sonde_task_await(struct sonde_task *self, struct sonde_io *io);
 
 /* The same reads and writes as space.h, suspending self. */
 int sonde_task_read(struct sonde_task *self, struct sonde_space *space, struct sonde_xfer *xfers,
