@@ -115,6 +115,33 @@ int sonde_fd_connected(struct sonde_task *self, struct sonde_loop *loop, int fd)
 int sonde_fd_poll(struct sonde_task *self, struct sonde_loop *loop, int fd, uint32_t events);
 int sonde_fd_close(struct sonde_task *self, struct sonde_loop *loop, int fd);
 
+/*
+ * Connections of a listener for code that asks for one after another, while a single request stays armed.
+ * Some may be accepted ahead, a few dozen usually and never more than the listener's backlog at once.
+ */
+struct sonde_acceptor; /* handle */
+
+/*
+ * Returns   0; SONDE_E_NO_MEMORY; as sonde_fd_submit.
+ * Owns      *ret: sonde_acceptor_close. fd stays the caller's, and open until then.
+ */
+int sonde_acceptor_open(struct sonde_loop *loop, int fd, struct sonde_acceptor **ret);
+
+/*
+ * The next connection, in the order they came; any number of tasks may ask.
+ *
+ * Returns   a descriptor, close-on-exec, the caller's; EXHAUSTED, NO_MEMORY, NO_ACCESS: for now, ask again; SONDE_E_BUSY in a
+ *           callback when none is there; another error of ACCEPT: no more come.
+ * Context   parks self, or the running task where self is NULL; in plain code pumps the loop. May allocate.
+ */
+int sonde_acceptor_next(struct sonde_task *self, struct sonde_acceptor *acceptor);
+
+/*
+ * Stop, close the connections nobody took, free. Who waits for one gets SONDE_E_CANCELLED. Waits as
+ * sonde_acceptor_next. Returns 0; SONDE_E_BUSY in a callback: nothing was done.
+ */
+int sonde_acceptor_close(struct sonde_task *self, struct sonde_acceptor *acceptor);
+
 #ifdef __cplusplus
 }
 #endif
