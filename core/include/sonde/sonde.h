@@ -7,6 +7,7 @@
 #include <sonde/error.h>
 #include <sonde/fd.h>
 #include <sonde/fields.h>
+#include <sonde/fragments.h>
 #include <sonde/io.h>
 #include <sonde/loop.h>
 #include <sonde/os.h>
