@@ -70,6 +70,21 @@ void sonde_loop_destroy(struct sonde_loop *loop)
 	mem_release(loop);
 }
 
+int sonde_loop_register(struct sonde_loop *loop, void *base, size_t len)
+{
+	if (!base || !len)
+		return SONDE_E_BAD_ARG;
+	if (!loop->engine_ops || !loop->engine_ops->add_memory)
+		return SONDE_E_UNSUPPORTED;
+	return loop->engine_ops->add_memory(loop->engine, base, len);
+}
+
+void sonde_loop_unregister(struct sonde_loop *loop, void *base)
+{
+	if (base && loop->engine_ops && loop->engine_ops->remove_memory)
+		loop->engine_ops->remove_memory(loop->engine, base);
+}
+
 const char *sonde_loop_engine(const struct sonde_loop *loop, const char **ret_why)
 {
 	if (ret_why)

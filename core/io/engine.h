@@ -83,6 +83,9 @@ struct engine_ops {
 	/* Optional: enter a descriptor into the engine's own table; its slot 0..63, -1: no room or no table. */
 	int32_t (*add_file)(struct engine *engine, int32_t fd);
 	void (*remove_file)(struct engine *engine, int32_t slot);
+	/* Optional: as sonde_loop_register, sonde_loop_unregister. */
+	int (*add_memory)(struct engine *engine, void *base, size_t len);
+	void (*remove_memory)(struct engine *engine, void *base);
 	/*
 	 * Descriptors without offsets. fd_steps: bit s set: fd_start takes enum fd_step s. Where FD_POLL is
 	 * not among them (or this is NULL) the loop's poller waits for descriptors, on its thread.

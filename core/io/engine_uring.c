@@ -15,17 +15,15 @@
 #include <unistd.h>
 
 #include "io/uring_fd.h"
-
-#define N_SLOTS 64u /* descriptors in the ring's own table */
+#include "io/uring_tables.h"
 
 struct engine {
 	struct io_uring ring;
 	struct file_op *backlog, **backlog_tail; /* no submission entry was free, or a short move */
-	uint64_t slots_used;                     /* bit i: slot i of the table                    */
+	struct uring_tables tables;              /* files and memory the kernel keeps at hand     */
 	struct uring_fd fds;                     /* descriptors without offsets                   */
-	bool has_table;
-	bool wake_armed; /* the ring watches wake_fd */
-	bool woken;      /* ... and has seen it      */
+	bool wake_armed;                         /* the ring watches wake_fd */
+	bool woken;                              /* ... and has seen it      */
 };
 
 /*
@@ -108,7 +106,8 @@ static int uring_open(struct sonde_loop *loop, const struct sonde_loop_options *
 			"(needs 5.6)");
 	}
 	engine->backlog_tail = &engine->backlog;
-	engine->has_table = io_uring_register_files_sparse(&engine->ring, N_SLOTS) == 0;
+	uring_tables_open(&engine->tables, &engine->ring);
+	io_uring_register_ring_fd(&engine->ring); /* linux before 5.18: found by its descriptor */
 	*ret = engine;
 	return SONDE_OK;
 }
@@ -126,6 +125,12 @@ static void add_backlog(struct engine *engine, struct file_op *op)
 	engine->backlog_tail = &op->next;
 }
 
+static const uint8_t opcodes[2][2] = {
+	/* [of registered memory][a write] */
+	{ IORING_OP_READ, IORING_OP_WRITE },
+	{ IORING_OP_READ_FIXED, IORING_OP_WRITE_FIXED },
+};
+
 /* op->result counts what earlier, short moves brought. */
 static bool prepare(struct engine *engine, struct file_op *op)
 {
@@ -134,9 +139,11 @@ static bool prepare(struct engine *engine, struct file_op *op)
 
 	if (!sqe)
 		return false;
-	io_uring_prep_rw(op->write ? IORING_OP_WRITE : IORING_OP_READ, sqe,
-			 op->slot < 0 ? op->fd : op->slot, (char *)op->buf + done, op->len - done,
-			 op->off + done);
+	int32_t memory = uring_tables_find_memory(&engine->tables, op->buf, op->len);
+	io_uring_prep_rw(opcodes[memory >= 0][op->write], sqe, op->slot < 0 ? op->fd : op->slot,
+			 (char *)op->buf + done, op->len - done, op->off + done);
+	if (memory >= 0)
+		sqe->buf_index = (uint16_t)memory;
 	if (op->slot >= 0)
 		sqe->flags |= IOSQE_FIXED_FILE;
 	io_uring_sqe_set_data(sqe, op);
@@ -292,26 +299,26 @@ static bool uring_embed(struct engine *engine, int wake_fd)
 	return io_uring_register_eventfd(&engine->ring, wake_fd) == 0;
 }
 
-/* ---- the table of descriptors -------------------------------------------------------------------- */
+/* ---- the kernel's tables -------------------------------------------------------------------------- */
 
 static int32_t uring_add_file(struct engine *engine, int32_t fd)
 {
-	int32_t slot = engine->has_table && ~engine->slots_used
-			       ? __builtin_ctzll(~engine->slots_used)
-			       : -1;
-
-	if (slot < 0 || io_uring_register_files_update(&engine->ring, (unsigned)slot, &fd, 1) != 1)
-		return -1;
-	engine->slots_used |= UINT64_C(1) << slot;
-	return slot;
+	return uring_tables_add_file(&engine->tables, fd);
 }
 
 static void uring_remove_file(struct engine *engine, int32_t slot)
 {
-	int none = -1;
+	uring_tables_remove_file(&engine->tables, slot);
+}
 
-	io_uring_register_files_update(&engine->ring, (unsigned)slot, &none, 1);
-	engine->slots_used &= ~(UINT64_C(1) << slot);
+static int uring_add_memory(struct engine *engine, void *base, size_t len)
+{
+	return uring_tables_add_memory(&engine->tables, base, len);
+}
+
+static void uring_remove_memory(struct engine *engine, void *base)
+{
+	uring_tables_remove_memory(&engine->tables, base);
 }
 
 static int uring_fd(struct engine *engine)
@@ -348,6 +355,8 @@ const struct engine_ops engine_uring = {
 	.embed = uring_embed,
 	.add_file = uring_add_file,
 	.remove_file = uring_remove_file,
+	.add_memory = uring_add_memory,
+	.remove_memory = uring_remove_memory,
 	.fd_steps = fd_steps,
 	.fd_start = fd_start,
 	.fd_stop = fd_stop,

@@ -149,6 +149,7 @@ struct run {
 	struct ours *ours;
 	struct walk walk;
 	uint64_t n_left; /* to be submitted */
+	void *bufs;      /* registered      */
 	int error;       /* the first one   */
 	struct operation *ops;
 };
@@ -167,6 +168,9 @@ static int run_open(const struct contender *contender, struct work *work, void *
 		free(run);
 		return r;
 	}
+	/* As the ring by hand has it; an engine without a use for it says so, and nothing changes. */
+	sonde_loop_register(run->ours->loop, work->bufs, work->bufs_len);
+	run->bufs = work->bufs;
 	*ret = run;
 	return 0;
 }
@@ -175,6 +179,7 @@ static void run_close(void *state)
 {
 	struct run *run = state;
 
+	sonde_loop_unregister(run->ours->loop, run->bufs);
 	free(run->ops);
 	free(run);
 }

@@ -8,6 +8,7 @@
 #define SONDE_LOOP_H
 
 #include <sonde/error.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -55,6 +56,20 @@ void sonde_loop_destroy(struct sonde_loop *loop); /* NULL is allowed */
  * was chosen ("io_uring refused: Operation not permitted (…)"). Both live as long as loop.
  */
 const char *sonde_loop_engine(const struct sonde_loop *loop, const char **ret_why);
+
+/*
+ * Tell the loop of memory that requests will read into, or write from, again and again. An engine that can
+ * keeps its pages at hand, which makes each operation cheaper (io_uring: registered buffers). Requests need
+ * not know: pieces whose buffers lie in it profit.
+ *
+ * Returns   0; SONDE_E_UNSUPPORTED when the engine has no use for it; SONDE_E_LIMIT when it was refused
+ *           (16 already, more than 1 GiB, or above the limit of locked memory: ulimit -l); SONDE_E_BAD_ARG
+ *           (NULL, no bytes, or known already).
+ * Context   makes a system call. The loop's thread, with no request in flight that uses the memory.
+ * Owns      nothing: base stays the caller's, and mapped until unregistered or the loop is destroyed.
+ */
+int sonde_loop_register(struct sonde_loop *loop, void *base, size_t len);
+void sonde_loop_unregister(struct sonde_loop *loop, void *base); /* what is not known is nothing */
 
 /* "auto", "sync", "direct", "io_uring", "threads", "epoll" to enum sonde_engine; SONDE_E_NOT_FOUND. */
 int sonde_engine_parse(const char *name, uint32_t *ret);
