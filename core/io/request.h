@@ -39,6 +39,7 @@ struct io_core {
 	struct sonde_timer deadline;
 	sonde_fragment_fn *watcher; /* while it is lent: io.fragment                       */
 	struct loop_watch *watches; /* completion door: who else waits for its end         */
+	void *follow;               /* layer.c: while a layer follows it                   */
 };
 _Static_assert(sizeof(struct io_core) <= sizeof(((struct sonde_io *)0)->core),
 	       "struct sonde_io keeps room for io_core");

@@ -17,4 +17,6 @@ void host_init(struct sonde_host *ret)
 	ret->error_set = sonde_error_set;
 	ret->error_os = sonde_error_os;
 	ret->errno_code = errno_code;
+	ret->code_name = sonde_error_name;
+	ret->code_text = sonde_strerror;
 }

@@ -27,7 +27,7 @@ _Static_assert(offsetof(struct sonde_connector_ops, submit) == 48, "published of
 _Static_assert(offsetof(struct sonde_connector_ops, probe) == 96, "published offset");
 _Static_assert(offsetof(struct sonde_layer_ops, submit) == 24, "published offset");
 _Static_assert(offsetof(struct sonde_host, now_ns) == 96, "published offset");
-_Static_assert(offsetof(struct sonde_host, errno_code) == 160, "published offset");
+_Static_assert(offsetof(struct sonde_host, code_text) == 184, "published offset");
 _Static_assert(offsetof(struct sonde_connector_ops, cancel) == 112, "published offset");
 _Static_assert(offsetof(struct sonde_layer_ops, map) == 112, "published offset");
 #endif

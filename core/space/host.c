@@ -63,6 +63,7 @@ const struct sonde_host space_host = {
 	.timer_stop = sonde_timer_stop,
 	.now_ns = sonde_now_ns,
 	.issue = layer_issue,
+	.follow = layer_follow,
 	.cancel = space_stop,
 	.resident = layer_below_resident,
 	.regions = layer_below_regions,

@@ -70,6 +70,28 @@ struct sonde_loop *layer_loop(void *below)
 	return ((struct sonde_space *)below)->loop;
 }
 
+/* Their complete functions are a stack: the last to follow hears first. */
+static void complete_followed(struct sonde_io *io)
+{
+	struct io_core *core = io_core(io);
+	struct sonde_follow *follow = core->follow;
+
+	core->complete = (void (*)(struct sonde_io *))(uintptr_t)follow->core[0];
+	core->follow = (void *)(uintptr_t)follow->core[1];
+	follow->back(follow, io);
+	core->complete(io);
+}
+
+void layer_follow(struct sonde_io *io, struct sonde_follow *follow)
+{
+	struct io_core *core = io_core(io);
+
+	follow->core[0] = (uintptr_t)core->complete;
+	follow->core[1] = (uintptr_t)core->follow;
+	core->complete = complete_followed;
+	core->follow = follow;
+}
+
 /* ---- requests of the layer's own ------------------------------------------------------------- */
 
 static void complete_issued(struct sonde_io *io)

@@ -7,6 +7,7 @@
 
 void layer_forward(void *below, struct sonde_io *const *ios, size_t n);
 struct sonde_loop *layer_loop(void *below);
+void layer_follow(struct sonde_io *io, struct sonde_follow *follow);
 int layer_issue(void *below, struct sonde_io *io);
 int layer_below_resident(void *below);
 int layer_below_regions(void *below, sonde_region_fn *fn, void *user);

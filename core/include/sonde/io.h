@@ -55,7 +55,7 @@ struct sonde_io {
 	uint64_t deadline_ns;        /* in:  0, or sonde_now_ns() time: then TIMED_OUT  */
 	int32_t result;              /* out: pieces in full, 0..n; CANCELLED, TIMED_OUT */
 	uint32_t state;              /* out: enum sonde_io_state                        */
-	uint64_t core[16];           /* the library's while in flight                   */
+	uint64_t core[17];           /* the library's while in flight                   */
 };
 
 /*

@@ -65,6 +65,14 @@ enum sonde_way {
 	SONDE_WAY_SUBMIT = 1u << 2,
 };
 
+/* A layer's look at a request that it forwarded, when it comes back. */
+struct sonde_follow {
+	/* On the loop's thread, perhaps inside forward. Buffers and outcomes may be looked at. */
+	void (*back)(struct sonde_follow *follow, struct sonde_io *io);
+	void *user;       /* the layer's                        */
+	uint64_t core[2]; /* the library's while it is followed */
+};
+
 /*
  * What the core lends to a plugin. Slots are appended; check size before using one that
  * is newer than the plugin's oldest core.
@@ -126,6 +134,14 @@ struct sonde_host {
 	int64_t (*note)(void *below, const char *name, void *buf, size_t cap);
 	/* The code of a piece whose file operation failed with the host's errno; op: enum sonde_io_op. */
 	int32_t (*errno_code)(int os_code, uint32_t op);
+	/*
+	 * Layers: before a request is forwarded: back is called when it comes back, all of it final, and
+	 * its owner right behind. follow lives in the layer until then; more than one layer may follow a request.
+	 */
+	void (*follow)(struct sonde_io *io, struct sonde_follow *follow);
+	/* As sonde_error_name and sonde_strerror. */
+	const char *(*code_name)(int code);
+	const char *(*code_text)(int code);
 };
 
 /* What a connector does. NULL in an optional slot means the core's default. */
