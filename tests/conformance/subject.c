@@ -64,6 +64,18 @@ static int open_ram(struct subject *subject, struct sonde_loop *loop, struct son
 	return open_target(subject, loop, subject->target, err);
 }
 
+/* Its file is of no interest here. */
+static int open_traced(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
+{
+	char name[160];
+
+	snprintf(subject->path, sizeof(subject->path), "/tmp/sonde-conformance-trace-%d",
+		 (int)getpid());
+	snprintf(name, sizeof(name), "%s|trace,detail=piece,file=%s", subject->target,
+		 subject->path);
+	return open_target(subject, loop, name, err);
+}
+
 /* ---- files -------------------------------------------------------------------------------- */
 
 static FILE *make_file(struct subject *subject)
@@ -294,6 +306,22 @@ struct subject subjects[] = {
 	{ "overlay, read only", "ram.so", "overlay.so", open_ram, RAM "|overlay", 1, 0 },
 	{ "overlay over a file", "flat.so", "overlay.so", open_flat_layered, "|overlay", 0, 1 },
 	{ "virtual over overlay", "ram.so", "overlay.so", open_virtual, "ram:1m|overlay", 0, 0 },
+	{ "trace of ram", "ram.so", "trace.so", open_traced, RAM, 0, 0 },
+	{ "trace of ram, submit", "ram.so", "trace.so", open_traced, RAM ",mode=submit", 0, 0 },
+	{ "throttle of ram", "ram.so", "throttle.so", open_ram, RAM "|throttle,bytes=1g,batches=1m",
+	  0, 0 },
+	{ "throttle of ram, submit", "ram.so", "throttle.so", open_ram,
+	  RAM ",mode=submit|throttle,bytes=1g,batches=100k,burst_ms=0", 0, 0 },
+	{ "fault that hits nothing", "ram.so", "fault.so", open_ram, RAM "|fault,error=IO,after=1t",
+	  0, 0 },
+	{ "fault that spoils nothing", "ram.so", "fault.so", open_ram, RAM "|fault,short=1g", 0,
+	  0 },
+	{ "fault that spoils nothing, submit", "ram.so", "fault.so", open_ram,
+	  RAM ",mode=submit|fault,short=1g,every=2", 0, 0 },
+	{ "fault where there is no memory", "ram.so", "fault.so", open_ram,
+	  "ram:64k|fault,error=NOT_MAPPED,at=0x3000+0x1000", 0, 0 },
+	{ "fault where there is no memory, submit", "ram.so", "fault.so", open_ram,
+	  "ram:64k,mode=submit|fault,error=NOT_MAPPED,at=0x3000+0x1000", 0, 0 },
 	{ "virtual over delay", "ram.so", "delay.so", open_virtual, "ram:1m|delay,us=20", 0, 0 },
 };
 const unsigned n_subjects = sizeof(subjects) / sizeof(subjects[0]);
