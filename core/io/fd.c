@@ -15,7 +15,6 @@
 
 #include "base/mem.h"
 #include "io/fd_steps.h"
-#include "io/poller.h"
 
 static void check_closing(struct fds *fds, int fd);
 static void close_now(struct sonde_fd_io *io);
@@ -26,7 +25,7 @@ static void fds_close(struct loop_source *source)
 {
 	struct fds *fds = (struct fds *)(void *)source;
 
-	poller_close(source->fd);
+	poller_close(&fds->poller);
 	fds->loop->source = NULL;
 	mem_release(fds);
 }
@@ -48,7 +47,9 @@ struct fds *fds_of(struct sonde_loop *loop)
 	fds = mem_alloc(1, sizeof(*fds));
 	if (!fds)
 		return NULL;
-	fds->source = (struct loop_source){ .reap = fd_reap, .close = fds_close, .fd = -1 };
+	fds->source =
+		(struct loop_source){ .reap = fd_reap, .sleep = fd_sleep, .close = fds_close };
+	fds->source.fd = fds->poller.fd = -1;
 	fds->loop = loop;
 	fds->steps = engine_steps(loop);
 	fds->handling = -1;

@@ -13,6 +13,7 @@
 #include "io/fd_table.h"
 #include "io/fd_try.h"
 #include "io/loop.h"
+#include "io/poller.h"
 
 enum fd_flag {
 	FD_ASKED_CANCEL = 1u << 0,
@@ -53,7 +54,8 @@ struct fds {
 	struct loop_source source; /* its fd is the poller; first: the loop knows it as this     */
 	struct sonde_loop *loop;
 	uint32_t steps; /* bit s set: the engine takes enum fd_step s; 0: the poller waits       */
-	int handling;   /* the descriptor whose event is looked into, armed afterwards; -1: none */
+	struct poller poller;
+	int handling; /* the descriptor whose event is looked into, armed afterwards; -1: none */
 	struct sonde_fd_io *closing; /* CLOSE requests                                           */
 	struct fd_hints hints;
 	struct fd_table table;

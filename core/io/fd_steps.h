@@ -74,5 +74,6 @@ int fd_wait_by_poller(struct fds *fds, struct sonde_fd_io *io);
 void fd_stop_waiting(struct sonde_fd_io *io);
 /* For the loop's source: what the poller tells. */
 int fd_reap(struct loop_source *source);
+bool fd_sleep(struct loop_source *source, uint64_t timeout_ns, bool *ret_woken);
 
 #endif

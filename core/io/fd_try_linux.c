@@ -63,12 +63,8 @@ static int32_t read_nowait(struct fd_hints *hints, const struct fd_op *op)
 	return r;
 }
 
-static int32_t try_read(struct fd_hints *hints, const struct fd_op *op)
+static int32_t read_polled(const struct fd_op *op)
 {
-	int32_t r = read_nowait(hints, op);
-
-	if (!is_unknown(r))
-		return r;
 	int events = poll_now(op->fd, POLLIN);
 	if (events <= 0)
 		return events ? events : -EAGAIN;
@@ -125,16 +121,6 @@ static int32_t write_signalling(struct fd_hints *hints, const struct fd_op *op)
 	return r;
 }
 
-static int32_t try_write(struct fd_hints *hints, const struct fd_op *op)
-{
-	if (!hints->no_nosignal) {
-		int32_t r = write_nowait(hints, op, RWF_NOSIGNAL);
-		if (!is_unknown(r))
-			return r;
-	}
-	return hold_sigpipe(hints, op, write_signalling);
-}
-
 static int32_t write_plain(struct fd_hints *hints, const struct fd_op *op)
 {
 	(void)hints;
@@ -154,19 +140,37 @@ int32_t fd_plain(const struct fd_op *op)
 
 /* ---- sockets ------------------------------------------------------------------------------------ */
 
-static int32_t try_either(struct fd_hints *hints, const struct fd_op *op, bool write)
+/* -ENOTSOCK: it is none; the hint says so from now on. */
+static int32_t try_socket(struct fd_hints *hints, const struct fd_op *op, bool write)
 {
-	uint8_t *hint = fd_hint(hints, op->fd);
+	int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+	int32_t r = outcome(write ? send(op->fd, op->buf, op->len, flags)
+				  : recv(op->fd, op->buf, op->len, flags));
 
-	if (*hint != FD_NO_SOCKET) {
-		int32_t r =
-			outcome(write ? send(op->fd, op->buf, op->len, MSG_DONTWAIT | MSG_NOSIGNAL)
-				      : recv(op->fd, op->buf, op->len, MSG_DONTWAIT));
-		*hint = r == -ENOTSOCK ? FD_NO_SOCKET : FD_SOCKET;
-		if (r != -ENOTSOCK)
-			return r;
-	}
-	return write ? try_write(hints, op) : try_read(hints, op);
+	*fd_hint(hints, op->fd) = r == -ENOTSOCK ? FD_NO_SOCKET : FD_SOCKET;
+	return r;
+}
+
+/* What a new kernel takes for every kind of descriptor; -EOPNOTSUPP: not this one, or not for this kind. */
+static int32_t try_any(struct fd_hints *hints, const struct fd_op *op, bool write)
+{
+	if (!write)
+		return read_nowait(hints, op);
+	return hints->no_nosignal ? -EOPNOTSUPP : write_nowait(hints, op, RWF_NOSIGNAL);
+}
+
+static int32_t try_move(struct fd_hints *hints, const struct fd_op *op, bool write)
+{
+	const uint8_t *hint = fd_hint(hints, op->fd);
+	int32_t r = *hint == FD_SOCKET ? try_socket(hints, op, write) : -ENOTSOCK;
+
+	if (r == -ENOTSOCK)
+		r = try_any(hints, op, write);
+	if (is_unknown(r) && *hint == FD_UNKNOWN)
+		r = try_socket(hints, op, write);
+	if (!is_unknown(r) && r != -ENOTSOCK)
+		return r;
+	return write ? hold_sigpipe(hints, op, write_signalling) : read_polled(op);
 }
 
 int32_t fd_listens(int fd)
@@ -211,11 +215,11 @@ int32_t fd_try(struct fd_hints *hints, const struct fd_op *op)
 		switch (op->step) {
 		case FD_READ:
 		case FD_RECV:
-			r = try_either(hints, op, false);
+			r = try_move(hints, op, false);
 			break;
 		case FD_WRITE:
 		case FD_SEND:
-			r = try_either(hints, op, true);
+			r = try_move(hints, op, true);
 			break;
 		case FD_POLL:
 			r = poll_now(op->fd, (short)op->len);

@@ -9,7 +9,6 @@
 #include <poll.h>
 
 #include "io/host.h"
-#include "io/poller.h"
 
 static uint32_t waited_for(struct sonde_fd_io *io)
 {
@@ -42,14 +41,14 @@ void fd_stop_waiting(struct sonde_fd_io *io)
 
 static int open_poller(struct fds *fds)
 {
-	int r = poller_open();
+	int r = poller_open(&fds->poller, loop_wake_fd(fds->loop));
 
 	if (r < 0)
 		return r;
-	fds->source.fd = r;
+	fds->source.fd = fds->poller.fd;
 	r = loop_source_opened(fds->loop);
 	if (r < 0) {
-		poller_close(fds->source.fd);
+		poller_close(&fds->poller);
 		fds->source.fd = -1;
 	}
 	return r;
@@ -64,7 +63,7 @@ int fd_wait_by_poller(struct fds *fds, struct sonde_fd_io *io)
 	fd_core(io)->flags |= FD_WAITS;
 	fds->source.n_waits++;
 	if (fds->handling != io->fd)
-		r = poller_arm(fds->source.fd, io->fd, wanted(fds, io->fd));
+		r = poller_arm(&fds->poller, io->fd, wanted(fds, io->fd));
 	if (r < 0)
 		fd_stop_waiting(io);
 	return r;
@@ -119,12 +118,23 @@ static void ready(void *user, int fd, uint32_t events)
 	polls_ready(fds, fd, events);
 	fds->handling = -1;
 	uint32_t left = wanted(fds, fd);
-	int r = left ? poller_arm(fds->source.fd, fd, left) : 0;
+	int r = left ? poller_arm(&fds->poller, fd, left) : 0;
 	if (r < 0)
 		fail_lanes(fds, fd, r);
 }
 
 int fd_reap(struct loop_source *source)
 {
-	return poller_reap(source->fd, ready, source);
+	struct fds *fds = (struct fds *)(void *)source;
+
+	return poller_reap(&fds->poller, ready, fds);
+}
+
+bool fd_sleep(struct loop_source *source, uint64_t timeout_ns, bool *ret_woken)
+{
+	struct fds *fds = (struct fds *)(void *)source;
+	bool slept = poller_sleep(&fds->poller, timeout_ns, ret_woken);
+
+	source->due |= fds->poller.n > 0;
+	return slept;
 }

@@ -50,6 +50,9 @@ void loop_sleep(struct sonde_loop *loop, uint64_t timeout_ns);
 void loop_disarm(struct sonde_loop *loop);
 void loop_arm(struct sonde_loop *loop);
 
+/* Linux: the eventfd that ends a sleep. */
+int loop_wake_fd(const struct sonde_loop *loop);
+
 /* loop->source->fd was opened: a foreign loop has to see it too. Returns 0 or -errno. */
 int loop_source_opened(struct sonde_loop *loop);
 

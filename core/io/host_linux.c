@@ -229,6 +229,12 @@ static void sleep_now(struct sonde_loop *loop, uint64_t timeout_ns)
 			loop_disarm(loop);
 		return;
 	}
+	if (source_fd(loop) >= 0 && engine_fd(loop) < 0 &&
+	    loop->source->sleep(loop->source, timeout_ns, &woken)) {
+		if (woken)
+			loop_disarm(loop);
+		return;
+	}
 	if (timeout_ns != UINT64_MAX) {
 		ts.tv_sec = (time_t)(timeout_ns / 1000000000u);
 		ts.tv_nsec = (long)(timeout_ns % 1000000000u);
@@ -279,6 +285,11 @@ static int poll_open(struct sonde_loop *loop)
 	if (loop->source && loop->source->fd >= 0 && watch(host->poll_fd, loop->source->fd))
 		return SONDE_E_IO;
 	return SONDE_OK;
+}
+
+int loop_wake_fd(const struct sonde_loop *loop)
+{
+	return loop->host->wake_fd;
 }
 
 int loop_source_opened(struct sonde_loop *loop)

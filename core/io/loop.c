@@ -249,15 +249,13 @@ static void wait_for_events(struct sonde_loop *loop, uint64_t timeout_ns)
 	loop_sleep(loop, timeout_ns);
 }
 
-int sonde_loop_turn(struct sonde_loop *loop)
+static int turn(struct sonde_loop *loop)
 {
 	if (loop->inside || loop->current)
 		return SONDE_E_BUSY;
 	loop->inside++;
 	if (loop->embedded)
 		loop_disarm(loop);
-	if (loop->source)
-		loop->source->due = true;
 	int ran = pass(loop);
 	while (loop_has_work(loop) && ran < 4096)
 		ran += pass(loop);
@@ -268,15 +266,23 @@ int sonde_loop_turn(struct sonde_loop *loop)
 	return ran;
 }
 
+int sonde_loop_turn(struct sonde_loop *loop)
+{
+	if (loop->source)
+		loop->source->due = true;
+	return turn(loop);
+}
+
+/* The source is not looked at before the sleep, for that does it. */
 int sonde_loop_wait(struct sonde_loop *loop, uint64_t timeout_ns)
 {
-	int ran = sonde_loop_turn(loop);
+	int ran = turn(loop);
 
 	if (ran == 0) {
 		/* A wake that came before the wait ends it as well. */
 		if (!atomic_load(&loop->woken))
 			wait_for_events(loop, timeout_ns);
-		ran = sonde_loop_turn(loop);
+		ran = turn(loop);
 	}
 	if (ran >= 0)
 		atomic_store(&loop->woken, false);

@@ -73,6 +73,8 @@ struct loop_flush {
 /* What makes work beside the engine, timers and posts: descriptors that are waited for (fd.h). */
 struct loop_source {
 	int (*reap)(struct loop_source *source); /* returns how many                          */
+	/* Host: as engine_ops' wait, for one that waits for descriptors itself; or NULL. */
+	bool (*sleep)(struct loop_source *source, uint64_t timeout_ns, bool *ret_woken);
 	void (*close)(struct loop_source *source);
 	int fd;            /* host: readable when reap has work; -1: none yet                 */
 	bool due;          /* it may have work: the host saw fd, or nobody looked for a while */
