@@ -12,35 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/loop.h"
-#include "space/merge.h"
-#include "space/stretch.h"
+#include "space/feed.h"
 
 #define OP_MAX (UINT32_C(1) << 20) /* one file operation moves at most this much */
-#define N_PARTS 4096u
-#define N_BOUNCES 16u
-
-struct bounce {
-	struct bounce *next;
-	char bytes[MERGE_SPAN_MAX];
-};
-
-struct feed {
-	struct connector_space *cs;
-	struct loop_flush resume; /* there is something to send, and may be room for it    */
-	bool stuck;               /* something waits for an operation of ours to come back */
-	uint32_t n_in_flight;     /* operations                                            */
-	struct part *free;        /* of those that were used before: parts[0 .. n_used) */
-	size_t n_used;
-	struct part *alone;                /* to be sent on their own, before anything else */
-	struct part *window[MERGE_WINDOW]; /* [at, n) are not sent yet */
-	size_t at, n;
-	bool joins;             /* some in the window may be neighbours */
-	struct bounce *bounces; /* [N_BOUNCES]; the free ones are linked */
-	struct bounce *free_bounces;
-	struct merge_room room;
-	struct part parts[N_PARTS];
-};
 
 /* ---- parts ---------------------------------------------------------------------------------------- */
 
@@ -160,8 +134,8 @@ static void collect(struct feed *feed)
 		backlog_take(cs);
 		finish_if_over(io);
 	}
-	feed->joins = feed->cs->space.loop->merge_gap != UINT32_MAX &&
-		      merge_order(feed->window, feed->n, &feed->room);
+	uint32_t gap = cs->space.loop->merge_gap;
+	feed->joins = gap != UINT32_MAX && merge_order(feed->window, feed->n, &feed->room, gap);
 }
 
 /* ---- operations ------------------------------------------------------------------------------------- */
@@ -174,14 +148,6 @@ static void resend(struct feed *feed, struct file_op *op)
 
 	op->next = NULL;
 	loop->engine_ops->submit(loop->engine, op);
-}
-
-static void op_free(struct feed *feed, struct file_op *op)
-{
-	loop_put_op(feed->cs->space.loop, op);
-	feed->n_in_flight--;
-	if (feed->stuck)
-		loop_add_flush(feed->cs->space.loop, &feed->resume);
 }
 
 /* Of one part, to or from its owner's buffer. Short, or a bad page: what lies behind is another move. */
@@ -200,7 +166,7 @@ static void single_done(struct file_op *op)
 		resend(feed, op);
 		return;
 	}
-	op_free(feed, op);
+	feed_put_op(feed, op);
 	part_settle(feed, part, len, err);
 }
 
@@ -217,7 +183,7 @@ static void merged_done(struct file_op *op)
 	scatter(feed, op, bounce);
 	bounce->next = feed->free_bounces;
 	feed->free_bounces = bounce;
-	op_free(feed, op);
+	feed_put_op(feed, op);
 }
 
 /* A part that the move did not reach, or that it failed, is moved again on its own. */
@@ -287,24 +253,16 @@ static bool drop_stopped(struct feed *feed, struct part *part)
 	return stop != 0;
 }
 
-static struct file_op *take_op(struct feed *feed)
-{
-	struct file_op *op = loop_get_op(feed->cs->space.loop);
-
-	if (op)
-		feed->n_in_flight++;
-	return op;
-}
-
 static bool send_alone(struct feed *feed, struct file_op ***tail)
 {
 	while (feed->alone) {
 		struct part *part = feed->alone;
-		struct file_op *op = take_op(feed);
+		struct file_op *op = feed_take_op(feed);
 		if (!op)
 			return false;
 		feed->alone = part->next;
 		fill_op(feed, op, part);
+		feed_count(feed, op);
 		**tail = op;
 		*tail = &op->next;
 	}
@@ -314,8 +272,7 @@ static bool send_alone(struct feed *feed, struct file_op ***tail)
 /* false: no operation, or no buffer, is free. */
 static bool send_window(struct feed *feed, struct file_op ***tail)
 {
-	struct sonde_space *space = &feed->cs->space;
-	uint32_t gap = space->loop->merge_gap;
+	uint32_t gap = feed->cs->space.loop->merge_gap;
 
 	while (feed->at < feed->n) {
 		struct part **parts = feed->window + feed->at;
@@ -328,14 +285,13 @@ static bool send_window(struct feed *feed, struct file_op ***tail)
 			merged = merge_front(parts, feed->n - feed->at, gap);
 		if (merged.n > 1 && !feed->free_bounces)
 			return false;
-		struct file_op *op = take_op(feed);
+		struct file_op *op = feed_take_op(feed);
 		if (!op)
 			return false;
 		fill_op(feed, op, parts[0]);
 		if (merged.n > 1)
 			load_bounce(feed, op, parts, merged);
-		space->stats.moves++;
-		space->stats.moved += op->len;
+		feed_count(feed, op);
 		feed->at += merged.n;
 		**tail = op;
 		*tail = &op->next;
@@ -371,13 +327,24 @@ void by_engine_submit(struct sonde_space *space, struct sonde_io *list)
 {
 	struct connector_space *cs = of_space(space);
 
+	if (!cs->feed->stuck)
+		list = feed_send_singles(cs->feed, list);
 	while (list) {
 		struct sonde_io *io = list;
 		list = io_core(io)->next;
 		backlog_add(cs, io);
 	}
-	if (!cs->feed->stuck)
+	if (cs->backlog && !cs->feed->stuck)
 		feed_send(cs->feed);
+}
+
+void feed_go_on(struct feed *feed, struct sonde_io *io)
+{
+	struct sonde_loop *loop = feed->cs->space.loop;
+
+	backlog_add(feed->cs, io);
+	feed->stuck = true;
+	loop_add_flush(loop, &feed->resume);
 }
 
 /* Descriptors that the engine knows by a slot of its own table cost less an operation. */

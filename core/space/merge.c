@@ -85,36 +85,29 @@ static size_t gather_alike(struct part **parts, size_t n)
 	return alike;
 }
 
-/* Was this page, or one beside it, seen before? Files of one batch are few, so they share the table. */
-static bool meets(struct merge_room *room, size_t n_seen, uint64_t page)
+void merge_probe_begin(struct merge_probe *probe, struct merge_room *room, size_t n, uint32_t gap)
 {
-	bool met = false;
-
-	for (uint64_t near = page - 1; near != page + 2; near++)
-		met |= room->seen[near & (n_seen - 1)] == (uint16_t)(near / n_seen | 1);
-	room->seen[page & (n_seen - 1)] = (uint16_t)(page / n_seen | 1); /* 0: nothing there */
-	return met;
+	*probe = (struct merge_probe){
+		.room = room,
+		.n_seen = n <= MERGE_WINDOW / 8 ? MERGE_WINDOW : 2 * MERGE_WINDOW,
+		.gap = gap,
+	};
+	memset(room->seen, 0, probe->n_seen * sizeof(room->seen[0]));
 }
 
-/*
- * A guess, right nearly always: a page that shares its slot with a later one is forgotten (a few moves too
- * many are made), two far pages may look alike (a sort is made for nothing).
- */
-static bool has_neighbours(struct part *const *parts, size_t n, struct merge_room *room)
+/* A sort costs a twentieth of an operation a part, so a few moves saved pay for it. */
+static bool has_neighbours(struct part *const *parts, size_t n, struct merge_room *room,
+			   uint32_t gap)
 {
-	size_t n_seen = n <= MERGE_WINDOW / 8 ? MERGE_WINDOW : 2 * MERGE_WINDOW;
+	struct merge_probe probe;
 
-	memset(room->seen, 0, n_seen * sizeof(room->seen[0]));
-	for (size_t i = 0; i < n; i++) {
-		uint64_t first = parts[i]->off / SONDE_PAGE_SIZE;
-		uint64_t last = (parts[i]->off + parts[i]->len - 1) / SONDE_PAGE_SIZE;
-		if (meets(room, n_seen, first) || (last != first && meets(room, n_seen, last)))
-			return true;
-	}
-	return false;
+	merge_probe_begin(&probe, room, n, gap);
+	for (size_t i = 0; i < n; i++)
+		merge_probe_add(&probe, parts[i]->off, parts[i]->len);
+	return probe.hits > n / 16;
 }
 
-bool merge_order(struct part **parts, size_t n, struct merge_room *room)
+bool merge_order(struct part **parts, size_t n, struct merge_room *room, uint32_t gap)
 {
 	if (n < 2)
 		return false;
@@ -124,7 +117,7 @@ bool merge_order(struct part **parts, size_t n, struct merge_room *room)
 		insertion_sort(parts, n);
 		return true;
 	}
-	if (!has_neighbours(parts, n, room))
+	if (!has_neighbours(parts, n, room, gap))
 		return false;
 	for (size_t alike; n; parts += alike, n -= alike) {
 		alike = gather_alike(parts, n);

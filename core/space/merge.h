@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <sonde/types.h>
+
 struct sonde_io;
 
 /* A stretch of one piece on its way through the engine. */
@@ -51,10 +53,54 @@ struct merge_room {
 };
 
 /*
+ * A guess at how many of a batch lie close to others, right nearly always: a page that shares its place with a
+ * later one is forgotten, and two far ones may look alike.
+ */
+struct merge_probe {
+	struct merge_room *room;
+	size_t n_seen; /* of room->seen, a power of two */
+	uint32_t gap;
+	size_t hits; /* of those added, how many had one before them close by */
+};
+
+/* n <= MERGE_WINDOW: how many will be added. */
+void merge_probe_begin(struct merge_probe *probe, struct merge_room *room, size_t n, uint32_t gap);
+
+static inline bool merge_probe_saw(const struct merge_probe *probe, uint64_t page)
+{
+	return probe->room->seen[page & (probe->n_seen - 1)] ==
+	       (uint16_t)(page / probe->n_seen | 1); /* 0: nothing there */
+}
+
+static inline void merge_probe_see(struct merge_probe *probe, uint64_t page)
+{
+	probe->room->seen[page & (probe->n_seen - 1)] = (uint16_t)(page / probe->n_seen | 1);
+}
+
+/* Close: in one page, or beyond its edge and no farther than the gap. */
+static inline void merge_probe_add(struct merge_probe *probe, uint64_t off, uint32_t len)
+{
+	uint64_t end = off + len - 1;
+	uint64_t first = off / SONDE_PAGE_SIZE, last = end / SONDE_PAGE_SIZE;
+	bool hit = merge_probe_saw(probe, first);
+
+	if (off % SONDE_PAGE_SIZE <= probe->gap)
+		hit |= merge_probe_saw(probe, first - 1);
+	if (SONDE_PAGE_SIZE - 1 - end % SONDE_PAGE_SIZE <= probe->gap)
+		hit |= merge_probe_saw(probe, last + 1);
+	if (last != first) {
+		hit |= merge_probe_saw(probe, last);
+		merge_probe_see(probe, last);
+	}
+	merge_probe_see(probe, first);
+	probe->hits += hit;
+}
+
+/*
  * Bring neighbours together: by file, reads before writes, by offset. false: there are none, and the order
  * is as it was: random access pays no sort. n <= MERGE_WINDOW.
  */
-bool merge_order(struct part **parts, size_t n, struct merge_room *room);
+bool merge_order(struct part **parts, size_t n, struct merge_room *room, uint32_t gap);
 
 /*
  * How many parts from the front (n > 0) make one operation. gap: how many bytes that nobody asked for may

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a space keeps for sending through the loop's engine, shared by by_engine.c (any batch) and
+ * by_engine_single.c (batches of many small requests that have nothing in common).
+ */
+#ifndef SONDE_SPACE_FEED_H
+#define SONDE_SPACE_FEED_H
+
+#include "io/loop.h"
+#include "space/merge.h"
+#include "space/stretch.h"
+
+#define N_PARTS 4096u
+#define N_BOUNCES 16u
+
+struct bounce {
+	struct bounce *next;
+	char bytes[MERGE_SPAN_MAX];
+};
+
+struct feed {
+	struct connector_space *cs;
+	struct loop_flush resume; /* there is something to send, and may be room for it    */
+	bool stuck;               /* something waits for an operation of ours to come back */
+	uint32_t n_in_flight;     /* operations                                            */
+	struct part *free;        /* of those that were used before: parts[0 .. n_used) */
+	size_t n_used;
+	struct part *alone;                /* to be sent on their own, before anything else */
+	struct part *window[MERGE_WINDOW]; /* [at, n) are not sent yet */
+	size_t at, n;
+	bool joins;             /* some in the window may be neighbours */
+	struct bounce *bounces; /* [N_BOUNCES]; the free ones are linked */
+	struct bounce *free_bounces;
+	struct merge_room room;
+	struct part parts[N_PARTS];
+};
+
+static inline struct file_op *feed_take_op(struct feed *feed)
+{
+	struct file_op *op = loop_get_op(feed->cs->space.loop);
+
+	if (op)
+		feed->n_in_flight++;
+	return op;
+}
+
+static inline void feed_put_op(struct feed *feed, struct file_op *op)
+{
+	loop_put_op(feed->cs->space.loop, op);
+	feed->n_in_flight--;
+	if (feed->stuck)
+		loop_add_flush(feed->cs->space.loop, &feed->resume);
+}
+
+/* An operation about to be sent, for the statistics. */
+static inline void feed_count(struct feed *feed, const struct file_op *op)
+{
+	feed->cs->space.stats.moves++;
+	feed->cs->space.stats.moved += op->len;
+}
+
+/* by_engine.c: this request goes on from its cursor, like any other. */
+void feed_go_on(struct feed *feed, struct sonde_io *io);
+
+/*
+ * by_engine_single.c: send each request of the list as one operation, straight to its buffer, where all are
+ * reads of one piece, far from each other. Returns what is left of the list: all, or those for which there was no
+ * operation.
+ */
+struct sonde_io *feed_send_singles(struct feed *feed, struct sonde_io *list);
+
+#endif
