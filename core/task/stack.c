@@ -36,18 +36,25 @@ bool stack_overflown(const struct stack *stack)
 
 /* ---- how deep a stack was used ------------------------------------------------------------- */
 
+/* noinline: the tools are silent while it runs, and no longer. */
+TOOLS_READ_ANYTHING static __attribute__((noinline)) const char *first_written(const char *from,
+									       const char *end)
+{
+	while (from < end && !*(const volatile uint64_t *)(const void *)from)
+		from += sizeof(uint64_t);
+	return from;
+}
+
 /*
  * Mapped memory is zero until it is written, so the lowest word that is not tells how far down its
  * tasks came; at least most bytes, or this says most. Pages that were never written are not looked at.
  */
-TOOLS_READ_ANYTHING static size_t used(const struct stack *stack, size_t most)
+static size_t used(const struct stack *stack, size_t most)
 {
 	const char *end = stack->bottom + STACK_SIZE - most;
-	const char *from = stack_touched(stack->bottom, STACK_SIZE);
 
 	tools_silence(true);
-	while (from < end && !*(const volatile uint64_t *)(const void *)from)
-		from += sizeof(uint64_t);
+	const char *from = first_written(stack_touched(stack->bottom, STACK_SIZE), end);
 	tools_silence(false);
 	return from < end ? (size_t)(stack->bottom + STACK_SIZE - from) : most;
 }

@@ -2,6 +2,7 @@
 /* Memory for stacks: mappings, which only take up what is touched, and pages nobody may touch. */
 #include "task/stack.h"
 
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -39,13 +40,26 @@ bool stack_unmap(void *at, size_t len)
 	return munmap(at, len) == 0;
 }
 
+/* Of this kernel, found out with the first guard; whoever asks at the same time finds the same. */
+enum { UNKNOWN, WORK, FAIL };
+static atomic_int markers;
+
 /*
  * A marker in the page table costs no mapping of its own. An emulator may say yes and do nothing, so
  * the kernel is made to write there.
  */
 static bool guard_by_marker(void *page, size_t len)
 {
-	return madvise(page, len, MADV_GUARD_INSTALL) == 0 && mincore(page, len, page) != 0;
+	int known = atomic_load_explicit(&markers, memory_order_relaxed);
+
+	if (known == FAIL)
+		return false;
+	bool done = madvise(page, len, MADV_GUARD_INSTALL) == 0;
+	if (known == UNKNOWN) {
+		done = done && mincore(page, len, page) != 0;
+		atomic_store_explicit(&markers, done ? WORK : FAIL, memory_order_relaxed);
+	}
+	return done;
 }
 
 bool stack_guard(void *page, size_t n)
