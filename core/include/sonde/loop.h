@@ -49,7 +49,11 @@ struct sonde_loop_options {
  */
 int sonde_loop_create(const struct sonde_loop_options *options, struct sonde_loop **ret,
 		      struct sonde_error *err);
-void sonde_loop_destroy(struct sonde_loop *loop); /* NULL is allowed */
+/*
+ * NULL is allowed. No request is in flight, and every task has ended: one that has not never runs again,
+ * and what it holds is lost.
+ */
+void sonde_loop_destroy(struct sonde_loop *loop);
 
 /*
  * The engine that moves file bytes ("io_uring"). ret_why, where not NULL, is set to why it
