@@ -35,8 +35,8 @@ static int yielder(struct sonde_task *task, void *arg)
 {
 	const struct work *work = arg;
 
-	/* Two of these, and each yield is two switches: out of one, into the other. */
-	for (uint64_t i = 0; i < work->n_ops / 4; i++)
+	/* Two of these, and each yield is one switch: out of one and into the other. */
+	for (uint64_t i = 0; i < work->n_ops / 2; i++)
 		sonde_task_yield(task);
 	return 0;
 }
