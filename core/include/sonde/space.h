@@ -47,7 +47,10 @@ struct sonde_xfer {
  */
 int sonde_space_read(struct sonde_space *space, struct sonde_xfer *xfers, size_t n);
 
-/* Write n pieces; as sonde_space_read, and per piece also SONDE_E_READ_ONLY. */
+/*
+ * Write n pieces; as sonde_space_read, and per piece also SONDE_E_READ_ONLY. Where pieces overlap, in one
+ * batch or in several that are in flight together, which of them stays is not defined.
+ */
 int sonde_space_write(struct sonde_space *space, struct sonde_xfer *xfers, size_t n);
 
 /* What became of a whole batch. Offsets count over its pieces in order, as if they were one. */
