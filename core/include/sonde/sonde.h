@@ -4,6 +4,8 @@
 
 #include <sonde/batch.h>
 #include <sonde/channel.h>
+#include <sonde/cursor.h>
+#include <sonde/cursor_file.h>
 #include <sonde/error.h>
 #include <sonde/fd.h>
 #include <sonde/fields.h>
