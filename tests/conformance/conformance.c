@@ -1,105 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Every case (case.c) on every subject (subject.c), every engine and every door. A new connector
- * is a line in subjects[], a new engine or door a line below.
+ * is a line in subjects[], a new door one in doors[] (door.c), a new engine one below.
  *
  * Prints each failure with its case, subject, engine, door, got and want; at the end a count.
  * With a word on the command line only subjects whose name holds it are run.
  */
 #include <sonde/error.h>
-#include <sonde/task.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "case.h"
 #include "confine.h"
+#include "door.h"
 #include "subject.h"
 
 static unsigned n_passed, n_failed, n_skipped;
-
-/* ---- doors ---------------------------------------------------------------------------------- */
-
-static int32_t by_blocking(struct subject *subject, struct run *run)
-{
-	return run->op == SONDE_IO_READ ? sonde_space_read(subject->space, run->xfers, run->n)
-					: sonde_space_write(subject->space, run->xfers, run->n);
-}
-
-struct counted {
-	struct sonde_io io;
-	struct run *run;
-	int done;
-};
-
-static void count_done(struct sonde_io *io)
-{
-	((struct counted *)(void *)io)->done++;
-}
-
-static int32_t submit(struct subject *subject, struct run *run, sonde_fragment_fn *fragment)
-{
-	struct counted counted = { .io = { .xfers = run->xfers,
-					   .n = run->n,
-					   .op = run->op,
-					   .done = count_done,
-					   .fragment = fragment,
-					   .user = run } };
-	int r = sonde_io_submit(subject->space, &counted.io);
-
-	if (r < 0)
-		return r;
-	if (counted.done)
-		return -1000; /* called back inside submit */
-	while (!counted.done && r >= 0)
-		r = sonde_loop_wait(sonde_target_loop(subject->opened), UINT64_C(10000000000));
-	return counted.done == 1 ? counted.io.result : -1000 - counted.done;
-}
-
-static int32_t by_completion(struct subject *subject, struct run *run)
-{
-	return submit(subject, run, NULL);
-}
-
-static int32_t by_fragments(struct subject *subject, struct run *run)
-{
-	return submit(subject, run, run_fragment);
-}
-
-struct in_task {
-	struct subject *subject;
-	struct run *run;
-};
-
-static int task_main(struct sonde_task *task, void *arg)
-{
-	struct in_task *in = arg;
-
-	if (in->run->op == SONDE_IO_READ)
-		return sonde_task_read(task, in->subject->space, in->run->xfers, in->run->n);
-	return sonde_task_write(task, in->subject->space, in->run->xfers, in->run->n);
-}
-
-static int32_t by_task(struct subject *subject, struct run *run)
-{
-	struct in_task in = { subject, run };
-	struct sonde_task *task;
-	int r = sonde_task_spawn(sonde_target_loop(subject->opened), task_main, &in, &task);
-
-	return r < 0 ? r : sonde_task_join(NULL, task);
-}
-
-static const struct {
-	const char *name;
-	int32_t (*run)(struct subject *subject, struct run *run);
-	int fragments;
-} doors[] = {
-	{ "blocking", by_blocking, 0 },
-	{ "completion", by_completion, 0 },
-	{ "fragments", by_fragments, 1 },
-	{ "task", by_task, 0 },
-};
-#define N_DOORS (sizeof(doors) / sizeof(doors[0]))
 
 static const char *const engines[] = { "sync", "direct", "io_uring", "threads", "epoll", "auto" };
 #define N_ENGINES (sizeof(engines) / sizeof(engines[0]))
@@ -131,7 +48,7 @@ static void run_case(const struct test_case *c, struct subject *subject, const c
 
 static void skip(const struct subject *subject, const char *engine, const char *why)
 {
-	n_skipped += n_cases * N_DOORS;
+	n_skipped += n_cases * n_doors;
 	printf("skipped: %s, engine %s: %s\n", subject->name, engine, why);
 }
 
@@ -143,7 +60,7 @@ static void run_subject(struct subject *subject, struct sonde_loop *loop, const 
 		n_failed++;
 		printf("FAIL open: %s, engine %s: got %s\n", subject->name, engine, err.text);
 	} else {
-		for (size_t door = 0; door < N_DOORS; door++) {
+		for (size_t door = 0; door < n_doors; door++) {
 			for (unsigned i = 0; i < n_cases; i++)
 				run_case(&cases[i], subject, engine, door);
 		}
