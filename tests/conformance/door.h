@@ -9,7 +9,8 @@ struct door {
 	const char *name;
 	/* Ask for all of run's pieces and wait; as sonde_space_read. */
 	int32_t (*run)(struct subject *subject, struct run *run);
-	int fragments; /* not 0: run hears of each fragment */
+	int fragments; /* not 0: run hears of each fragment                        */
+	int few;       /* not 0: costs a trip a piece, so cases of thousands are left out */
 };
 
 extern const struct door doors[];
