@@ -68,6 +68,7 @@ static void run_callback(struct loop_ready *ready)
 	if (io->op == SONDE_FD_CLOSE)
 		close_now(io);
 	io->state = SONDE_IO_IDLE;
+	loop_watch_fire_all(&core->watches, SONDE_OK);
 	io->done(io);
 }
 

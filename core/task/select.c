@@ -6,6 +6,7 @@
 #include <sonde/error.h>
 #include <sonde/select.h>
 
+#include "io/fd_core.h"
 #include "io/request.h"
 #include "task/channel.h"
 
@@ -55,6 +56,8 @@ static bool entry_ok(const struct selecting *s, const struct sonde_select *entry
 		return task_ok(s, entry->task);
 	case SONDE_SELECT_IO:
 		return entry->io != NULL;
+	case SONDE_SELECT_FD:
+		return entry->fd_io != NULL;
 	case SONDE_SELECT_RECV:
 	case SONDE_SELECT_SEND:
 		return channel_ok(s, entry);
@@ -97,6 +100,8 @@ static int take(struct sonde_select *entry, uint64_t now)
 		return entry->task->ended;
 	case SONDE_SELECT_IO:
 		return entry->io->state == SONDE_IO_IDLE;
+	case SONDE_SELECT_FD:
+		return entry->fd_io->state == SONDE_IO_IDLE;
 	case SONDE_SELECT_TIME:
 		return now >= entry->at_ns;
 	case SONDE_SELECT_RECV:
@@ -146,6 +151,9 @@ static void join(struct sonde_select *entry)
 	case SONDE_SELECT_IO:
 		io_watch(entry->io, &core(entry)->waiter.watch);
 		break;
+	case SONDE_SELECT_FD:
+		loop_watch_add(&fd_core(entry->fd_io)->watches, &core(entry)->waiter.watch);
+		break;
 	}
 }
 
@@ -161,6 +169,9 @@ static void leave(struct sonde_select *entry)
 		break;
 	case SONDE_SELECT_IO:
 		loop_watch_remove(&io_core(entry->io)->watches, &core(entry)->waiter.watch);
+		break;
+	case SONDE_SELECT_FD:
+		loop_watch_remove(&fd_core(entry->fd_io)->watches, &core(entry)->waiter.watch);
 		break;
 	}
 }

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sonde/error.h>
+#include <sonde/select.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -319,6 +320,137 @@ static void errors_keep_their_errno(void **state)
 	assert_int_equal(io.os_code, ENOTSOCK);
 }
 
+/* ---- tasks ------------------------------------------------------------------------------- */
+
+static int read_in_task(struct sonde_task *task, void *arg)
+{
+	struct world *world = arg;
+	char byte;
+
+	return sonde_fd_read(task, world->loop, world->pipe[0], &byte, 1);
+}
+
+static void a_task_that_reads_can_be_cancelled(void **state)
+{
+	struct world *world = *state;
+	struct sonde_task *task;
+	char byte = 0;
+
+	for (int turns = 0; turns < 2; turns++) { /* before it ran, and while it waits */
+		assert_int_equal(sonde_task_spawn(world->loop, read_in_task, world, &task), 0);
+		if (turns)
+			sonde_loop_turn(world->loop);
+		assert_int_equal(sonde_task_cancel(task), 1);
+		assert_int_equal(sonde_task_join(NULL, task), SONDE_E_CANCELLED);
+	}
+	/* What came first is handed out. */
+	assert_int_equal(sonde_task_spawn(world->loop, read_in_task, world, &task), 0);
+	sonde_loop_turn(world->loop);
+	assert_int_equal(write(world->pipe[1], "x", 1), 1);
+	sonde_fd_poll(NULL, world->loop, world->pipe[1], SONDE_FD_WRITABLE);
+	sonde_task_cancel(task);
+	int r = sonde_task_join(NULL, task);
+	if (r == SONDE_E_CANCELLED)
+		r = (int)read(world->pipe[0], &byte, 1);
+	assert_int_equal(r, 1);
+}
+
+static int read_with_timeout(struct sonde_task *task, void *arg)
+{
+	return sonde_task_timeout(task, sonde_now_ns() + 1000000, read_in_task, arg);
+}
+
+static void a_timeout_ends_a_read(void **state)
+{
+	struct world *world = *state;
+	struct sonde_task *task;
+
+	assert_int_equal(sonde_task_spawn(world->loop, read_with_timeout, world, &task), 0);
+	assert_int_equal(sonde_task_join(NULL, task), SONDE_E_TIMED_OUT);
+}
+
+static void only_who_runs_can_wait(void **state)
+{
+	struct world *world = *state;
+	struct sonde_task *one, *other;
+
+	assert_int_equal(sonde_task_spawn(world->loop, read_in_task, world, &one), 0);
+	sonde_loop_turn(world->loop);
+	char byte;
+	assert_int_equal(sonde_fd_read(one, world->loop, world->pipe[0], &byte, 1),
+			 SONDE_E_BAD_ARG);
+	assert_int_equal(sonde_task_spawn(world->loop, read_in_task, world, &other), 0);
+	assert_int_equal(write(world->pipe[1], "ab", 2), 2);
+	assert_int_equal(sonde_task_join(NULL, one), 1);
+	assert_int_equal(sonde_task_join(NULL, other), 1);
+}
+
+static void read_in_callback(struct sonde_timer *timer)
+{
+	struct world *world = timer->user;
+	char byte;
+
+	assert_int_equal(sonde_fd_read(NULL, world->loop, world->pipe[0], &byte, 1), SONDE_E_BUSY);
+	world->n_done++;
+}
+
+static void a_callback_cannot_wait(void **state)
+{
+	struct world *world = *state;
+	struct sonde_timer timer = { .fire = read_in_callback, .user = world };
+
+	assert_int_equal(write(world->pipe[1], "x", 1), 1);
+	assert_int_equal(sonde_timer_start(world->loop, &timer), 0);
+	sonde_loop_turn(world->loop);
+	assert_int_equal(world->n_done, 1);
+}
+
+static void a_descriptor_can_be_the_first_of_several(void **state)
+{
+	struct world *world = *state;
+	char bytes[2];
+	struct sonde_fd_io io = request(world, world->pipe[0], SONDE_FD_READ, bytes, 2);
+	struct sonde_select wait[] = {
+		{ .kind = SONDE_SELECT_TIME, .at_ns = sonde_now_ns() + 1000000 },
+		{ .kind = SONDE_SELECT_FD, .fd_io = &io },
+	};
+
+	assert_int_equal(sonde_fd_submit(world->loop, &io), 0);
+	assert_int_equal(sonde_loop_select(world->loop, wait, 2), 0);
+	assert_int_equal(world->n_done, 0);
+	assert_int_equal(write(world->pipe[1], "x", 1), 1);
+	wait[0].at_ns = UINT64_MAX;
+	assert_int_equal(sonde_loop_select(world->loop, wait, 2), 1);
+	assert_int_equal(world->n_done, 1);
+	assert_int_equal(io.result, 1);
+	assert_int_equal(sonde_loop_select(world->loop, wait, 2), 1); /* and stays it */
+	wait[1].fd_io = NULL;
+	assert_int_equal(sonde_loop_select(world->loop, wait, 2), SONDE_E_BAD_ARG);
+}
+
+/* ---- closing ----------------------------------------------------------------------------- */
+
+static void nothing_is_begun_on_what_is_closing(void **state)
+{
+	struct world *world = *state;
+	char byte;
+	int fd = dup(world->pipe[0]);
+	struct sonde_fd_io waits = request(world, fd, SONDE_FD_READ, &byte, 1), late = waits;
+	struct sonde_fd_io closes = request(world, fd, SONDE_FD_CLOSE, NULL, 0), again = closes;
+
+	assert_int_equal(sonde_fd_submit(world->loop, &waits), 0);
+	assert_int_equal(sonde_fd_submit(world->loop, &closes), 0);
+	assert_int_equal(sonde_fd_submit(world->loop, &late), SONDE_E_BUSY);
+	assert_int_equal(sonde_fd_submit(world->loop, &again), SONDE_E_BUSY);
+	assert_int_equal(sonde_fd_cancel(&closes), 0);
+	assert_int_equal(sonde_loop_run(world->loop), 0);
+	assert_int_equal(waits.events, 1); /* the order of the ends */
+	assert_int_equal(closes.events, 2);
+	assert_int_equal(waits.result, SONDE_E_CANCELLED);
+	assert_int_equal(closes.result, 0);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -337,6 +469,12 @@ int main(void)
 		TEST(flags_of_the_description_are_left_alone),
 		TEST(a_regular_file_is_served_at_its_position),
 		TEST(errors_keep_their_errno),
+		TEST(a_task_that_reads_can_be_cancelled),
+		TEST(a_timeout_ends_a_read),
+		TEST(only_who_runs_can_wait),
+		TEST(a_callback_cannot_wait),
+		TEST(a_descriptor_can_be_the_first_of_several),
+		TEST(nothing_is_begun_on_what_is_closing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #define SONDE_SELECT_H
 
 #include <sonde/channel.h>
+#include <sonde/fd.h>
 #include <sonde/io.h>
 #include <sonde/task.h>
 
@@ -29,6 +30,7 @@ enum sonde_select_kind {
 	SONDE_SELECT_RECV,     /* an item came from channel and is in item now              */
 	SONDE_SELECT_SEND,     /* item has gone into channel                                */
 	SONDE_SELECT_TIME,     /* it is at_ns or later                                      */
+	SONDE_SELECT_FD,       /* fd_io is over and its callback has run, or it never was sent */
 };
 
 /* One thing to wait for; a caller's struct, set anew or used again. */
@@ -39,7 +41,8 @@ struct sonde_select {
 		struct sonde_task *task; /* not detached, not the one that waits      */
 		struct sonde_io *io;     /* submitted through io.h, of the same loop  */
 		struct sonde_channel *channel;
-		uint64_t at_ns; /* sonde_now_ns() time                                */
+		uint64_t at_ns;            /* sonde_now_ns() time                                */
+		struct sonde_fd_io *fd_io; /* submitted through fd.h, of the same loop */
 	};
 	void *item;       /* in:  RECV: to be written; SEND: only read                  */
 	uint64_t core[6]; /* the library's                                              */
