@@ -7,27 +7,18 @@
 
 #include "base/mem.h"
 
-static int xfer_ok(const struct sonde_xfer *x)
-{
-	return x->buf && x->len - 1u < 0x7fffffffu; /* len 0 wraps and fails too */
-}
-
-int io_prepare(struct sonde_io *io)
+int io_prepare_any(struct sonde_io *io)
 {
 	if (io->state != SONDE_IO_IDLE || io->op > SONDE_IO_WRITE || io->n > 0x7fffffffu)
 		return SONDE_E_BAD_ARG;
 	if (io->n && !io->xfers)
 		return SONDE_E_BAD_ARG;
 	for (uint32_t i = 0; i < io->n; i++) {
-		if (!xfer_ok(&io->xfers[i]))
+		if (!io_xfer_ok(&io->xfers[i]))
 			return SONDE_E_BAD_ARG;
 	}
-	for (uint32_t i = 0; i < io->n; i++) {
-		struct sonde_xfer *x = &io->xfers[i];
-		x->done = 0;
-		x->err = 0;
-		x->err_off = x->len;
-	}
+	for (uint32_t i = 0; i < io->n; i++)
+		io_xfer_reset(&io->xfers[i]);
 	io->result = 0;
 	return SONDE_OK;
 }

@@ -59,11 +59,36 @@ static inline int32_t io_stop_code(struct sonde_io *io)
 	return flags & IO_TIMED_OUT ? SONDE_E_TIMED_OUT : SONDE_E_CANCELLED;
 }
 
+/* Behind io_prepare: any number of pieces. */
+int io_prepare_any(struct sonde_io *io);
+
+static inline bool io_xfer_ok(const struct sonde_xfer *x)
+{
+	return x->buf && x->len - 1u < 0x7fffffffu; /* len 0 wraps and fails too */
+}
+
+static inline void io_xfer_reset(struct sonde_xfer *x)
+{
+	x->done = 0;
+	x->err = 0;
+	x->err_off = x->len;
+}
+
 /*
  * Check and reset the out fields of every piece.
  * Returns 0; SONDE_E_BAD_ARG with nothing touched.
  */
-int io_prepare(struct sonde_io *io);
+static inline int io_prepare(struct sonde_io *io)
+{
+	struct sonde_xfer *x = io->xfers;
+
+	if (io->n != 1 || !x || io->state != SONDE_IO_IDLE || io->op > SONDE_IO_WRITE ||
+	    !io_xfer_ok(x))
+		return io_prepare_any(io);
+	io_xfer_reset(x);
+	io->result = 0;
+	return SONDE_OK;
+}
 
 /* A request that has passed io_prepare starts its way. */
 static inline void io_begin(struct sonde_io *io, void (*complete)(struct sonde_io *io))

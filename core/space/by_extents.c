@@ -55,18 +55,30 @@ struct ahead {
 
 #define AHEAD 16u /* pieces of a group */
 
+#define AHEAD_LINES                                                                                \
+	4u /* ... and cache lines of each: what follows in a longer one the processor guesses */
+#define LINE 64u
+
+static inline void ahead_fetch(const struct extent *e, const struct sonde_xfer *x)
+{
+	uint64_t in_extent = x->addr - e->addr;
+	uint32_t lines = (x->len - 1) / LINE + 1;
+
+	if (in_extent > e->last - e->addr)
+		return;
+	lines = lines < AHEAD_LINES ? lines : AHEAD_LINES;
+	for (uint32_t i = 0; i < lines; i++)
+		__builtin_prefetch(e->ptr + in_extent + i * LINE);
+}
+
 static void ahead_fill(struct ahead *ahead, const struct extent *e)
 {
 	const struct sonde_io *io = ahead->io;
 	uint32_t piece = ahead->piece;
 
 	for (uint32_t i = 0; io && i < AHEAD; i++) {
-		if (piece < io->n) {
-			uint64_t in_extent = io->xfers[piece].addr - e->addr;
-			if (in_extent <= e->last - e->addr)
-				__builtin_prefetch(e->ptr + in_extent);
-			piece++;
-		}
+		if (piece < io->n)
+			ahead_fetch(e, &io->xfers[piece++]);
 		if (piece >= io->n) {
 			io = io_core((struct sonde_io *)(uintptr_t)io)->next;
 			piece = 0;
@@ -126,19 +138,27 @@ static void move_unguarded(struct connector_space *cs, struct sonde_io *io, stru
 	ahead_leave(ahead, io);
 }
 
+/* The extent of the piece before, where the next one most likely lies; NULL: it is not mapped. */
+static inline const struct extent *extent_at_hand(const struct connector_space *cs)
+{
+	const struct extent *e = &cs->extents.at[cs->hint];
+
+	return cs->hint < cs->extents.n && e->ptr ? e : NULL;
+}
+
 /*
- * Most requests of a large batch are reads of one piece that nobody watches, in the extent of the one before.
+ * Most requests of a large batch are reads of one piece that nobody watches, in one extent.
  * false: this is another kind, and nothing was done.
  */
-static inline bool move_single(struct connector_space *cs, struct sonde_io *io, struct ahead *ahead)
+static inline bool move_single(struct connector_space *cs, const struct extent *e,
+			       struct sonde_io *io, struct ahead *ahead)
 {
 	struct sonde_xfer *x = io->xfers;
 
-	if (io->n != 1 || io->op != SONDE_IO_READ || io->fragment || cs->hint >= cs->extents.n)
+	if (!e || io->n != 1 || io->op != SONDE_IO_READ || io->fragment)
 		return false;
-	const struct extent *e = &cs->extents.at[cs->hint];
 	uint64_t in_extent = x->addr - e->addr, span = e->last - e->addr;
-	if (!e->ptr || in_extent > span || x->len - 1 > span - in_extent)
+	if (in_extent > span || x->len - 1 > span - in_extent)
 		return false;
 	if (ahead->left-- == 0)
 		ahead_fill(ahead, e);
@@ -163,16 +183,16 @@ static void move_by_page(struct connector_space *cs, struct sonde_io *io, struct
 
 /* ---- a batch ------------------------------------------------------------------------------------ */
 
-#define GUARDED_MAX                                                                                \
-	64u /* requests under one guard: those at its begin are still in the cache at its end */
+/* Requests under one guard: those at its begin are still in the cache at its end. */
+#define GUARDED_MAX 64u
 
 /* The first misses of a batch start together. */
 static struct ahead ahead_begin(struct connector_space *cs, const struct sonde_io *list)
 {
 	struct ahead ahead = { .io = list };
-	const struct extent *e = cs->hint < cs->extents.n ? &cs->extents.at[cs->hint] : NULL;
+	const struct extent *e = extent_at_hand(cs);
 
-	if (!e || !e->ptr || (!io_core((struct sonde_io *)(uintptr_t)list)->next && list->n == 1))
+	if (!e || (!io_core((struct sonde_io *)(uintptr_t)list)->next && list->n == 1))
 		return (struct ahead){ .left = UINT32_MAX };
 	ahead_fill(&ahead, e);
 	ahead_fill(&ahead, e);
@@ -187,10 +207,14 @@ static bool move_some(struct connector_space *cs, struct sonde_io *volatile *at,
 	volatile bool faulted = true;
 
 	if (!GUARD_ENTER(&guard)) {
-		for (uint32_t i = 0; *at && i < GUARDED_MAX && !(*at)->fragment; i++) {
-			if (!move_single(cs, *at, ahead))
-				move_unguarded(cs, *at, ahead);
-			*at = io_core(*at)->next;
+		const struct extent *e = extent_at_hand(cs);
+		struct sonde_io *io = *at;
+		for (uint32_t i = 0; io && i < GUARDED_MAX && !io->fragment; i++) {
+			if (!move_single(cs, e, io, ahead)) {
+				move_unguarded(cs, io, ahead);
+				e = extent_at_hand(cs);
+			}
+			*at = io = io_core(io)->next;
 		}
 		faulted = false;
 	}
@@ -232,7 +256,7 @@ void by_extents_inline(struct sonde_space *space, struct sonde_io *list)
 	while (list) {
 		struct sonde_io *io = list;
 		list = io_core(io)->next;
-		if (!move_single(cs, io, &ahead))
+		if (!move_single(cs, extent_at_hand(cs), io, &ahead))
 			move_unguarded(cs, io, &ahead);
 		io_finish(io);
 	}
