@@ -45,6 +45,8 @@ struct detour *detour_begin(struct detour_pool *pool, struct sonde_io *upper)
 	d->op = upper->op;
 	d->n = 0;
 	d->sent = 0;
+	d->stop = 0;
+	d->count = 0;
 	d->over = NULL;
 	d->prev = NULL;
 	d->next = pool->active;
@@ -153,10 +155,9 @@ void detour_send(struct detour *d)
 	pool->host->issue(pool->below, &d->lower);
 }
 
-void detour_end(struct detour *d)
+void detour_drop(struct detour *d)
 {
 	struct detour_pool *pool = d->pool;
-	struct sonde_io *upper = d->upper;
 
 	leave_active(d);
 	if (pool->n_spare < SPARES_MAX) {
@@ -166,18 +167,30 @@ void detour_end(struct detour *d)
 	} else {
 		detour_free(d);
 	}
-	pool->host->io_done(upper);
+}
+
+void detour_end(struct detour *d)
+{
+	const struct sonde_host *host = d->pool->host;
+	struct sonde_io *upper = d->upper;
+
+	detour_drop(d);
+	host->io_done(upper);
 }
 
 struct detour *detour_cancel(struct detour_pool *pool, const struct sonde_io *io, int32_t why)
 {
-	struct detour *d = pool->active;
+	struct detour *found = NULL;
 
-	while (d && d->upper != io)
-		d = d->next;
-	if (d && d->sent)
-		pool->host->cancel(&d->lower, why);
-	return d;
+	for (struct detour *d = pool->active; d; d = d->next) {
+		if (d->upper != io)
+			continue;
+		found = d;
+		d->stop = why;
+		if (d->sent)
+			pool->host->cancel(&d->lower, why);
+	}
+	return found;
 }
 
 void detour_refuse(const struct sonde_host *host, struct sonde_io *io, int32_t err)

@@ -36,7 +36,9 @@ struct detour {
 	 * All parts are final: NULL, or what to do instead of detour_end, which it calls then or later.
 	 */
 	void (*over)(struct detour *d);
-	void *user; /* over's */
+	int32_t stop;   /* its end was asked for: why */
+	uint32_t count; /* the layer's, 0 at first    */
+	void *user;     /* the layer's                */
 };
 
 struct detour_pool {
@@ -68,8 +70,10 @@ void detour_send(struct detour *d);
 
 /* io_done for the request above, and the detour is free again. */
 void detour_end(struct detour *d);
+/* Free again, and nothing is said of the request above: it is another one's to end. */
+void detour_drop(struct detour *d);
 
-/* The layer's cancel slot: ask for the end of what is below. Returns the detour of io, NULL: none is. */
+/* The layer's cancel slot: ask for the end of what is below. Returns a detour of io, NULL: there is none. */
 struct detour *detour_cancel(struct detour_pool *pool, const struct sonde_io *io, int32_t why);
 
 /* io failed as a whole: tell all its bytes as err, and its end. */
