@@ -55,6 +55,13 @@ class DumpTest(Scale, Case):
         print(f"\n    {min(float(m[1]) for m in said)} ms, {peak} MiB ... ", end="")
         self.assertLess(peak, 64)
 
+    def test_the_tasks_of_all_processes_leave_their_stacks_nearly_empty(self):
+        result = run("maps", self.few.dump, "--all", "--stats")
+        said = re.search(r"stats: tasks: \d+ stacks of 64K, the fullest was used to ([\d.]+)K",
+                         result.err)
+        self.assertIsNotNone(said, str(result))
+        self.assertLess(float(said[1]), 32)
+
 
 class SharedMemoryTest(Scale, Case):
     def view(self, world):

@@ -327,12 +327,12 @@ static bool run_once(uint32_t way, int k)
 	return step > k;
 }
 
-static void everywhere(enum how one, uint32_t way)
+static void everywhere(enum how one, uint32_t engine, uint32_t way)
 {
 	int k = 0;
 
 	how = one;
-	loop = loop_new(SONDE_ENGINE_SYNC, 0);
+	loop = loop_new(engine, 0);
 	run_once(way, -1); /* undisturbed */
 	assert_int_equal(n_handled, N_JOBS);
 	while (run_once(way, k))
@@ -343,12 +343,19 @@ static void everywhere(enum how one, uint32_t way)
 
 static void it_ends_wherever_it_was(void **state)
 {
-	static const uint32_t ways[] = { SONDE_WAY_EXTENTS, SONDE_WAY_TRANSFER, SONDE_WAY_SUBMIT };
+	static const struct {
+		uint32_t engine, way;
+	} worlds[] = {
+		{ SONDE_ENGINE_SYNC, SONDE_WAY_EXTENTS },
+		{ SONDE_ENGINE_SYNC, SONDE_WAY_TRANSFER },
+		{ SONDE_ENGINE_SYNC, SONDE_WAY_SUBMIT },
+		{ SONDE_ENGINE_THREADS, SONDE_WAY_TRANSFER },
+	};
 
 	(void)state;
 	for (int one = 0; one < N_HOWS; one++) {
-		for (size_t i = 0; i < 3; i++)
-			everywhere(one, ways[i]);
+		for (size_t i = 0; i < sizeof(worlds) / sizeof(worlds[0]); i++)
+			everywhere(one, worlds[i].engine, worlds[i].way);
 	}
 }
 

@@ -79,7 +79,7 @@ int sonde_task_check(struct sonde_task *task);
  * Run fn(self, arg) here and now, with a deadline on all that it waits for: from at_ns on
  * (sonde_now_ns time) every call that could suspend ends with SONDE_E_TIMED_OUT, at any depth, those
  * of space.h and batch.h too, as if cancelled. Timeouts nest; the earliest counts. None
- * is left when fn returns.
+ * is left when fn returns. Tasks that fn spawns are not under it; a join of them is.
  *
  * Returns   what fn returned; SONDE_E_BAD_ARG when self is not the task that runs.
  */
