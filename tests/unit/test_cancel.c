@@ -141,6 +141,7 @@ static int cancels_itself(struct sonde_task *self, void *arg)
 	assert_int_equal(sonde_task_check(self), SONDE_E_CANCELLED);
 	all_answer(self, around, SONDE_E_CANCELLED);
 	assert_int_equal(sonde_task_spawn_child(self, sleeps, NULL, &around->other), 0);
+	assert_int_equal(sonde_task_check(around->other), SONDE_E_CANCELLED);
 	assert_int_equal(sonde_task_join(self, around->other), SONDE_E_CANCELLED);
 	return 7;
 }

@@ -392,28 +392,73 @@ static void asking_takes_no_memory(void **state)
 	}
 }
 
-/* The deepest one's stack goes back to the system, but not the memory of it. */
+static int dives_and_sleeps(struct sonde_task *self, void *arg)
+{
+	assert_true(use(30, self, false) > 0);
+	return sleeps(self, arg);
+}
+
+/* The deepest one ends last, so its stack goes back to the system, but not the memory of it. */
 static void it_outlives_the_stack(void **state)
 {
-	struct dive deep = { 30, false };
 	int ended = 0;
 	enum { N = 1500 };
 	static struct sonde_task *tasks[N];
-	struct sonde_task *diver;
+
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		sonde_task_fn *fn = i == N - 1 ? dives_and_sleeps : sleeps;
+		assert_int_equal(sonde_task_spawn(loop, fn, &ended, &tasks[i]), 0);
+	}
+	sonde_loop_turn(loop);
+	uint64_t used = stats().stack_used, stacks = stats().stacks;
+	for (int i = 0; i < N; i++) {
+		sonde_task_cancel(tasks[i]);
+		sonde_task_join(NULL, tasks[i]);
+	}
+	assert_true(stats().stacks < stacks);
+	assert_int_equal(stats().stack_used, used);
+}
+
+/* One in forty lives on, so hardly any mapping can go; the memory of the others does. */
+static void idle_stacks_give_back_their_memory(void **state)
+{
+	int ended = 0;
+	enum { N = MANY < 10000 ? MANY : 10000 };
+	static struct sonde_task *tasks[N];
+	size_t before = resident();
 
 	(void)state;
 	for (int i = 0; i < N; i++)
 		assert_int_equal(sonde_task_spawn(loop, sleeps, &ended, &tasks[i]), 0);
-	sonde_task_spawn(loop, dives, &deep, &diver);
 	sonde_loop_turn(loop);
-	uint64_t used = stats().stack_used, stacks = stats().stacks;
-	for (int i = 0; i < N; i++)
+	size_t peak = resident();
+	for (int i = 0; i < N; i++) {
+		if (i % 40 == 0)
+			continue;
 		sonde_task_cancel(tasks[i]);
-	sonde_task_join(NULL, diver);
-	for (int i = 0; i < N; i++)
 		sonde_task_join(NULL, tasks[i]);
-	assert_true(stats().stacks < stacks);
-	assert_int_equal(stats().stack_used, used);
+	}
+	size_t after = resident();
+#if !defined(TASK_ASAN) && !defined(TASK_TSAN)
+	assert_true(stats().stacks > N / 2);
+	assert_true(after - before < (peak - before) / 3);
+#endif
+	(void)before, (void)peak, (void)after;
+	for (int i = 0; i < N; i += 40) {
+		sonde_task_cancel(tasks[i]);
+		sonde_task_join(NULL, tasks[i]);
+	}
+	assert_int_equal(ended, N);
+	/* What is left is used again before anything new is mapped. */
+	uint64_t stacks = stats().stacks < N ? stats().stacks : N;
+	map_limit = 0;
+	for (uint64_t i = 0; i < stacks; i++)
+		assert_int_equal(sonde_task_spawn(loop, sleeps, &ended, &tasks[i]), 0);
+	for (uint64_t i = 0; i < stacks; i++) {
+		sonde_task_cancel(tasks[i]);
+		sonde_task_join(NULL, tasks[i]);
+	}
 }
 
 int main(void)
@@ -431,6 +476,7 @@ int main(void)
 		TEST(it_is_known_while_they_run),
 		TEST(asking_takes_no_memory),
 		TEST(it_outlives_the_stack),
+		TEST(idle_stacks_give_back_their_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
