@@ -40,7 +40,10 @@ static void unlink_op(struct fd_op ***tail, struct fd_op *op)
 		*tail = op->prev;
 }
 
-/* Which of the two lists of what was not sent it is in, nobody needs to know: only who is last does. */
+/*
+ * Which of the two lists of what was not sent it is in, nobody needs to know: only who is last
+ * does.
+ */
 static void unlink_unsent(struct uring_fd *fds, struct fd_op *op)
 {
 	unlink_op(fds->fresh_tail == &op->next ? &fds->fresh_tail : &fds->unsent_tail, op);
@@ -60,7 +63,7 @@ static void flush(struct loop_flush *node)
 	fds->fresh_tail = &fds->fresh;
 }
 
-/* ---- down ---------------------------------------------------------------------------------------- */
+/* ---- down ------------------------------------------------------------------------------------ */
 
 static const uint8_t opcodes[FD_STEPS] = {
 	[FD_READ] = IORING_OP_READ,     [FD_WRITE] = IORING_OP_WRITE,
@@ -147,9 +150,11 @@ bool uring_fd_stop(struct uring_fd *fds, struct fd_op *op)
 	return false;
 }
 
-/* ---- up -------------------------------------------------------------------------------------------- */
+/* ---- up -------------------------------------------------------------------------------------- */
 
-/* Multishot accept came with linux 5.19; before, EINVAL. But so says a socket that does not listen. */
+/*
+ * Multishot accept came with linux 5.19; before, EINVAL. But so says a socket that does not listen.
+ */
 static bool again_one_by_one(struct uring_fd *fds, struct fd_op *op, int32_t result)
 {
 	if (op->step != FD_ACCEPT_MANY)
@@ -189,7 +194,7 @@ int uring_fd_completed(struct uring_fd *fds, uint64_t user_data, int32_t result,
 	return 1;
 }
 
-/* ---- what there is ------------------------------------------------------------------------------------ */
+/* ---- what there is --------------------------------------------------------------------------- */
 
 void uring_fd_open(struct uring_fd *fds, struct sonde_loop *loop, struct io_uring *ring,
 		   const struct io_uring_probe *probe)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests on descriptors without offsets: checking, order, cancelling, the end of each. How one gets
- * on while it is the first of its lane is fd_steps.c.
+ * Requests on descriptors without offsets: checking, order, cancelling, the end of each. How one
+ * gets on while it is the first of its lane is fd_steps.c.
  *
  *   IDLE ──submit──▶ QUEUED ──first of its lane──▶ IN_FLIGHT ──▶ DONE ──callback──▶ IDLE
  *                       └──────────── cancelled ────────────────▶ │

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests on descriptors without offsets: what a loop keeps for all of them (fd_core.h: for each). fd.c moves them, fd_table.c knows who waits in which order, fd_try.h attempts,
- * an engine's ring or the poller waits.
+ * Requests on descriptors without offsets: what a loop keeps for all of them (fd_core.h: for each).
+ * fd.c moves them, fd_table.c knows who waits in which order, fd_try.h attempts, an engine's ring
+ * or the poller waits.
  */
 #ifndef SONDE_IO_FD_H
 #define SONDE_IO_FD_H

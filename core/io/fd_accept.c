@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Accepting one connection after another: by one operation of the ring that stays, or by attempts each time
- * the listener is ready. While no connection can be had (no descriptor is left) it pauses instead of spinning.
+ * Accepting one connection after another: by one operation of the ring that stays, or by attempts
+ * each time the listener is ready. While no connection can be had (no descriptor is left) it pauses
+ * instead of spinning.
  */
 #include "io/fd_steps.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The inside of one request on a descriptor: what the library keeps in sonde_fd_io.core while it is in flight. */
+/*
+ * The inside of one request on a descriptor: what the library keeps in sonde_fd_io.core while it is
+ * in flight.
+ */
 #ifndef SONDE_IO_FD_CORE_H
 #define SONDE_IO_FD_CORE_H
 

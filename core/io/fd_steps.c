@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a request gets on while it is the first of its lane. With a ring each step goes there whole, and
- * comes back with its result. Without one a step is attempted at once, and only where it would have
- * to wait is the poller armed. What a ring cannot do is attempted, too, and polled for by the ring.
+ * How a request gets on while it is the first of its lane. With a ring each step goes there whole,
+ * and comes back with its result. Without one a step is attempted at once, and only where it would
+ * have to wait is the poller armed. What a ring cannot do is attempted, too, and polled for by the
+ * ring.
  */
 #include "io/fd_steps.h"
 
@@ -76,7 +77,7 @@ short fd_poll_events(const struct sonde_fd_io *io)
 		       (io->events & SONDE_FD_WRITABLE ? POLLOUT : 0));
 }
 
-/* ---- waiting ----------------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 void fd_give(struct sonde_fd_io *io, enum fd_step step)
 {
@@ -110,7 +111,7 @@ bool fd_recall(struct sonde_fd_io *io)
 	return !(core->flags & FD_INSIDE);
 }
 
-/* ---- steps ------------------------------------------------------------------------------------- */
+/* ---- steps ----------------------------------------------------------------------------------- */
 
 enum fd_step fd_ring_step(struct sonde_fd_io *io)
 {
@@ -196,9 +197,11 @@ static bool attempt(struct sonde_fd_io *io)
 	return false;
 }
 
-/* ---- from the ring ----------------------------------------------------------------------------------- */
+/* ---- from the ring --------------------------------------------------------------------------- */
 
-/* What an answer says of the descriptor. True: it was "not that way", and the step has another one. */
+/*
+ * What an answer says of the descriptor. True: it was "not that way", and the step has another one.
+ */
 static bool learn(struct sonde_fd_io *io, const struct fd_op *op)
 {
 	struct fd_core *core = fd_core(io);

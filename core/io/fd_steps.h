@@ -21,7 +21,9 @@ struct sonde_fd_io *fd_end(struct sonde_fd_io *io);
 /* CANCELLED or TIMED_OUT. */
 int32_t fd_stop_code(struct sonde_fd_io *io);
 
-/* ---- fd_steps.c: true, wherever a bool is returned: that was the end, result is set, fd_end_all is due ---- */
+/* ---- fd_steps.c ---- */
+
+/* True, wherever a bool is returned: that was the end, result is set, fd_end_all is due. */
 
 /* The first of a lane begins. */
 bool fd_begin(struct sonde_fd_io *io);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One attempt at a step that never waits, whether the descriptor is a blocking one or not. What kind a
- * descriptor is costs a system call to learn, so the last answer for each number is kept as a hint: a
- * wrong one costs that call again, nothing else.
+ * One attempt at a step that never waits, whether the descriptor is a blocking one or not. What
+ * kind a descriptor is costs a system call to learn, so the last answer for each number is kept as
+ * a hint: a wrong one costs that call again, nothing else.
  */
 #ifndef SONDE_IO_FD_TRY_H
 #define SONDE_IO_FD_TRY_H
@@ -27,7 +27,9 @@ static inline uint8_t *fd_hint(struct fd_hints *hints, int fd)
 	return &hints->kind[(uint32_t)fd % FD_HINTS];
 }
 
-/* READ, WRITE, RECV, SEND, ACCEPT or POLL: its result, -EAGAIN where it would wait, another -errno. */
+/*
+ * READ, WRITE, RECV, SEND, ACCEPT or POLL: its result, -EAGAIN where it would wait, another -errno.
+ */
 int32_t fd_try(struct fd_hints *hints, const struct fd_op *op);
 
 /* READ or WRITE of what epoll does not take (regular files): it may wait, but never for long. */

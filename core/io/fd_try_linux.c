@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Attempts on Linux. Sockets have flags for it. Pipes, and most of what is read without an offset, take RWF_NOWAIT (pipes since
- * linux 6.4); the rest is asked with poll(2) first. SIGPIPE is refused by flag (RWF_NOSIGNAL, linux 6.18), else held back
- * while the call lasts.
+ * Attempts on Linux. Sockets have flags for it. Pipes, and most of what is read without an offset,
+ * take RWF_NOWAIT (pipes since linux 6.4); the rest is asked with poll(2) first. SIGPIPE is refused
+ * by flag (RWF_NOSIGNAL, linux 6.18), else held back while the call lasts.
  */
 #include "io/fd_try.h"
 
@@ -45,7 +45,7 @@ static int poll_now(int fd, short events)
 	return p.revents & POLLNVAL ? -EBADF : p.revents;
 }
 
-/* ---- not sockets ------------------------------------------------------------------------------ */
+/* ---- not sockets ----------------------------------------------------------------------------- */
 
 static bool is_unknown(int32_t r)
 {
@@ -138,7 +138,7 @@ int32_t fd_plain(const struct fd_op *op)
 	return r;
 }
 
-/* ---- sockets ------------------------------------------------------------------------------------ */
+/* ---- sockets --------------------------------------------------------------------------------- */
 
 /* -ENOTSOCK: it is none; the hint says so from now on. */
 static int32_t try_socket(struct fd_hints *hints, const struct fd_op *op, bool write)
@@ -151,7 +151,10 @@ static int32_t try_socket(struct fd_hints *hints, const struct fd_op *op, bool w
 	return r;
 }
 
-/* What a new kernel takes for every kind of descriptor; -EOPNOTSUPP: not this one, or not for this kind. */
+/*
+ * What a new kernel takes for every kind of descriptor; -EOPNOTSUPP: not this one, or not for this
+ * kind.
+ */
 static int32_t try_any(struct fd_hints *hints, const struct fd_op *op, bool write)
 {
 	if (!write)

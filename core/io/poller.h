@@ -25,8 +25,9 @@ int poller_open(struct poller *poller, int wake_fd);
 void poller_close(struct poller *poller);
 
 /*
- * Tell of fd once, when one of events (of poll(2)) is there, or an error or hang-up; in place of what was armed for it before.
- * Returns 0; -EPERM: it is of a kind that is always ready; -EBADF, another -errno.
+ * Tell of fd once, when one of events (of poll(2)) is there, or an error or hang-up; in place of
+ * what was armed for it before. Returns 0; -EPERM: it is of a kind that is always ready; -EBADF,
+ * another -errno.
  */
 int poller_arm(struct poller *poller, int fd, uint32_t events);
 
@@ -35,8 +36,8 @@ int poller_reap(struct poller *poller, void (*ready)(void *user, int fd, uint32_
 		void *user);
 
 /*
- * Wait until poller_reap has something or wake_fd is readable (*ret_woken), at most timeout_ns (UINT64_MAX: no limit). false: it
- * cannot; poll fd.
+ * Wait until poller_reap has something or wake_fd is readable (*ret_woken), at most timeout_ns
+ * (UINT64_MAX: no limit). false: it cannot; poll fd.
  */
 bool poller_sleep(struct poller *poller, uint64_t timeout_ns, bool *ret_woken);
 

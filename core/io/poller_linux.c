@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The poller by epoll. One-shot, so that nothing is told twice or to nobody; a descriptor stays in the set
- * until it is closed, so waiting again is one call.
+ * The poller by epoll. One-shot, so that nothing is told twice or to nobody; a descriptor stays in
+ * the set until it is closed, so waiting again is one call.
  */
 #include "io/poller.h"
 
@@ -34,7 +34,9 @@ void poller_close(struct poller *poller)
 	poller->fd = -1;
 }
 
-/* Whether it is in the set is the kernel's to know: a number may have been closed and opened again. */
+/*
+ * Whether it is in the set is the kernel's to know: a number may have been closed and opened again.
+ */
 int poller_arm(struct poller *poller, int fd, uint32_t events)
 {
 	struct epoll_event event = { .events = events | EPOLLONESHOT, .data.u64 = (uint32_t)fd };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connections by the task and blocking doors: an accept request that stays armed, a queue of what came before
- * anybody asked, a list of who asked before anything came. One of both is empty.
+ * Connections by the task and blocking doors: an accept request that stays armed, a queue of what
+ * came before anybody asked, a list of who asked before anything came. One of both is empty.
  */
 #include <sonde/error.h>
 #include <sonde/fd.h>
@@ -125,7 +125,7 @@ static void came(struct sonde_fd_io *io, int fd)
 		keep(acceptor, fd);
 }
 
-/* ---- the request ------------------------------------------------------------------------------ */
+/* ---- the request ----------------------------------------------------------------------------- */
 
 static int arm(struct sonde_acceptor *acceptor)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Does one thing with descriptors, between two marks on standard error, for run.py to count the system calls
- * of: calls ENGINE WHAT N. Exits with 77 where the engine is refused.
+ * Does one thing with descriptors, between two marks on standard error, for run.py to count the
+ * system calls of: calls ENGINE WHAT N. Exits with 77 where the engine is refused.
  */
 #include <sonde/sonde.h>
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the descriptors' table runs on: two ends of something without offsets, a loop with some engine, and
- * a door. Cases state one request and what the other side does meanwhile; the door runs it.
+ * What the descriptors' table runs on: two ends of something without offsets, a loop with some
+ * engine, and a door. Cases state one request and what the other side does meanwhile; the door runs
+ * it.
  */
 #ifndef TESTS_CONFORMANCE_DESCRIPTOR_H
 #define TESTS_CONFORMANCE_DESCRIPTOR_H

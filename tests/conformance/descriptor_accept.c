@@ -232,7 +232,7 @@ static void accept_without_descriptors(struct bench *b)
 	close(peers[1]);
 }
 
-/* ---- connecting ------------------------------------------------------------------------------- */
+/* ---- connecting ------------------------------------------------------------------------------ */
 
 static void connect_and_tell(struct bench *b)
 {

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* The kinds of descriptors. Loopback only; the sockets with names are abstract ones or of port 0. */
+/*
+ * The kinds of descriptors. Loopback only; the sockets with names are abstract ones or of port 0.
+ */
 #include "descriptor.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define BACKLOG 256
@@ -28,6 +32,23 @@ static int make_eventfd(int ends[2])
 {
 	ends[0] = ends[1] = eventfd(0, EFD_CLOEXEC);
 	return ends[0] < 0 ? -1 : 0;
+}
+
+/* A terminal in raw mode, and who types. */
+static int make_terminal(int ends[2])
+{
+	struct termios raw;
+	char name[64];
+
+	ends[1] = posix_openpt(O_RDWR | O_NOCTTY);
+	if (ends[1] < 0 || grantpt(ends[1]) || unlockpt(ends[1]) ||
+	    ptsname_r(ends[1], name, sizeof(name)))
+		return -1;
+	ends[0] = open(name, O_RDWR | O_NOCTTY);
+	if (ends[0] < 0 || tcgetattr(ends[0], &raw))
+		return -1;
+	cfmakeraw(&raw);
+	return tcsetattr(ends[0], TCSANOW, &raw);
 }
 
 static int listen_at(int family, const void *addr, socklen_t len)
@@ -97,6 +118,7 @@ const struct kind kinds[] = {
 	{ "socketpair", STREAM | ENDS | BOTH_WAYS, make_socketpair, NULL, NULL },
 	{ "tcp", STREAM | ENDS | BOTH_WAYS | RESETS | LISTENS, make_tcp, listen_tcp, connect_to },
 	{ "unix", STREAM | ENDS | BOTH_WAYS | LISTENS, make_unix, listen_unix, connect_to },
+	{ "terminal", 0, make_terminal, NULL, NULL },
 	{ "eventfd", BOTH_WAYS | ONE, make_eventfd, NULL, NULL },
 };
 const unsigned n_kinds = sizeof(kinds) / sizeof(kinds[0]);

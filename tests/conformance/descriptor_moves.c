@@ -375,6 +375,8 @@ static void two_more_readers(struct sonde_task *task, struct bench *b)
 	}
 	for (uint64_t i = 1; i <= 3; i++) {
 		settle(task);
+		while (n_done + (b->io.state == SONDE_IO_IDLE) < (int)i - 1)
+			sonde_task_yield(task); /* a terminal hands on when it likes */
 		WANT(b, "done so far", n_done + (b->io.state == SONDE_IO_IDLE), i - 1);
 		put(b, &i, WORD);
 	}
@@ -511,7 +513,7 @@ static void poll_beside_a_read(struct bench *b)
 	WANT(b, "callbacks", n_done, 1);
 }
 
-/* ---- closing ----------------------------------------------------------------------------------- */
+/* ---- closing --------------------------------------------------------------------------------- */
 
 static void close_it(struct sonde_task *task, struct bench *b)
 {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every case of descriptors (descriptor_moves.c, descriptor_accept.c) on every kind of them, blocking and not, every
- * engine and every door. Some engines stand here twice: as an older kernel, which lacks a part, would have them.
+ * Every case of descriptors (descriptor_moves.c, descriptor_accept.c) on every kind of them,
+ * blocking and not, every engine and every door. Some engines stand here twice: as an older kernel,
+ * which lacks a part, would have them.
  *
- * Prints each failure with its case, kind, engine, door, got and want; at the end a count. With a word on the
- * command line only engines whose name holds it are run.
+ * Prints each failure with its case, kind, engine, door, got and want; at the end a count. With a
+ * word on the command line only engines whose name holds it are run.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -120,7 +121,7 @@ void ask(struct bench *bench, uint32_t op, int fd, void *buf, uint32_t len)
 	bench->io = (struct sonde_fd_io){ .fd = fd, .op = op, .buf = buf, .len = len };
 }
 
-/* ---- one case --------------------------------------------------------------------------------- */
+/* ---- one case -------------------------------------------------------------------------------- */
 
 static void set_nonblocking(int fd, bool nonblocking)
 {
@@ -191,7 +192,7 @@ static void run_list(struct sonde_loop *loop, const struct kind *kind,
 	}
 }
 
-/* ---- many at once, and a foreign loop --------------------------------------------------------- */
+/* ---- many at once, and a foreign loop -------------------------------------------------------- */
 
 static void verdict(const char *name, const char *engine, const char *text)
 {
@@ -208,7 +209,10 @@ static void count_int(struct sonde_fd_io *io)
 	*(int *)io->user += 1;
 }
 
-/* Ten thousand reads wait, each for a descriptor of its own; half of them get a word, half are called off. */
+/*
+ * Ten thousand reads wait, each for a descriptor of its own; half of them get a word, half are
+ * called off.
+ */
 static const char *many(struct sonde_loop *loop, int n, int *fds, struct sonde_fd_io *ios,
 			uint64_t *words)
 {
@@ -346,7 +350,7 @@ static void run_foreign(struct sonde_loop *loop, const struct kind *kind, const 
 		close(ends[1]);
 }
 
-/* ---- engines ------------------------------------------------------------------------------------ */
+/* ---- engines --------------------------------------------------------------------------------- */
 
 static struct sonde_loop *open_engine(const struct engine_case *e)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Acceptors: connections in order, a bound on what is accepted ahead, and ends that leave nothing open. */
+/*
+ * Acceptors: connections in order, a bound on what is accepted ahead, and ends that leave nothing
+ * open.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

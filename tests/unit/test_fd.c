@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests on descriptors: what is checked, the order of lanes, the kinds a kernel may not know. What every
- * engine and door must do alike is the descriptors' table in tests/conformance.
+ * Requests on descriptors: what is checked, the order of lanes, the kinds a kernel may not know.
+ * What every engine and door must do alike is the descriptors' table in tests/conformance.
  */
 #include <setjmp.h>
 #include <stdarg.h>

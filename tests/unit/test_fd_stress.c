@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptors at random: many streams, reads of all kinds, writes, polls, cancels, deadlines and closes in any order.
- * Whatever the order: each callback comes once, and the bytes that were read and those still in the
- * stream are those that were written, none lost and none twice. SONDE_TEST_SEED=N repeats a run.
+ * Descriptors at random: many streams, reads of all kinds, writes, polls, cancels, deadlines and
+ * closes in any order. Whatever the order: each callback comes once, and the bytes that were read
+ * and those still in the stream are those that were written, none lost and none twice.
+ * SONDE_TEST_SEED=N repeats a run.
  */
 #include <setjmp.h>
 #include <stdarg.h>

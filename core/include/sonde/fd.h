@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Descriptors without offsets: pipes, sockets, terminals, eventfds, timerfds. The same three doors
- * as spaces have: a request with a callback, a call that parks its task, a call that pumps the loop.
+ * as spaces have: a request with a callback, a call that parks its task, a call that pumps the
+ * loop.
  *
- * Blocking and non-blocking descriptors both do, and neither is changed: no request makes the loop wait in a
- * system call. Requests of one direction on one descriptor run one after another in the order
- * they were submitted, so what two of them write is never mixed; reading, writing and polling go on at the same time.
+ * Blocking and non-blocking descriptors both do, and neither is changed: no request makes the loop
+ * wait in a system call. Requests of one direction on one descriptor run one after another in the
+ * order they were submitted, so what two of them write is never mixed; reading, writing and polling
+ * go on at the same time.
  */
 #ifndef SONDE_FD_H
 #define SONDE_FD_H
@@ -46,15 +48,17 @@ struct sonde_fd_io;
 /* Both run on the loop's thread. In done the request is idle again and may be reused or freed. */
 typedef void sonde_fd_done_fn(struct sonde_fd_io *io);
 /*
- * fd >= 0: a connection, the callee's from now on. fd < 0: an error (EXHAUSTED, NO_MEMORY, NO_ACCESS; io->os_code) for which
- * the request pauses a twentieth of a second and goes on: told once, until a connection comes again.
+ * fd >= 0: a connection, the callee's from now on. fd < 0: an error (EXHAUSTED, NO_MEMORY,
+ * NO_ACCESS; io->os_code) for which the request pauses a twentieth of a second and goes on: told
+ * once, until a connection comes again.
  */
 typedef void sonde_fd_accepted_fn(struct sonde_fd_io *io, int fd);
 
 /*
  * A request. It lives in its caller until done has been called; zero it, set the in fields, submit.
- * The descriptor stays open as long: whoever closes it meanwhile (other than by SONDE_FD_CLOSE) may leave the request
- * waiting until it is cancelled, or see it done on what gets the same number next.
+ * The descriptor stays open as long: whoever closes it meanwhile (other than by SONDE_FD_CLOSE) may
+ * leave the request waiting until it is cancelled, or see it done on what gets the same number
+ * next. All requests of a loop have ended before it is destroyed.
  */
 struct sonde_fd_io {
 	int32_t fd;                     /* in:  the descriptor                                */
@@ -77,31 +81,34 @@ struct sonde_fd_io {
 /*
  * Submit a request.
  *
- * Returns   0: done runs exactly once; it never runs after SONDE_E_BAD_ARG (an in field is out of its range, the request is
- *           not idle), SONDE_E_BUSY (a SONDE_FD_CLOSE of this descriptor waits) and SONDE_E_NO_MEMORY (first request of a loop).
- * Errors    in result: GONE (EPIPE, ECONNRESET: never a SIGPIPE), TRUNCATED, CANCELLED, TIMED_OUT, BAD_ARG (closed, or of the wrong
- *           kind: EBADF, ENOTSOCK, EINVAL), NOT_FOUND (ECONNREFUSED and unreachable), EXHAUSTED (EMFILE, ENFILE), others as
- *           sonde_error_os gives them.
- * Context   never blocks, never calls back; allocates with a loop's first request only. The loop's thread. A regular file is
- *           served at its file position, and may make the loop wait for the disk.
+ * Returns   0: done runs exactly once; it never runs after SONDE_E_BAD_ARG (an in field is out of its
+ *           range, the request is not idle), SONDE_E_BUSY (a SONDE_FD_CLOSE of this descriptor waits)
+ *           and SONDE_E_NO_MEMORY (first request of a loop).
+ * Errors    in result: GONE (EPIPE, ECONNRESET; never a SIGPIPE), TRUNCATED, CANCELLED, TIMED_OUT,
+ *           BAD_ARG (closed or of the wrong kind: EBADF, ENOTSOCK, EINVAL), NOT_FOUND (ECONNREFUSED,
+ *           unreachable), EXHAUSTED (EMFILE, ENFILE), others as sonde_error_os gives them.
+ * Context   never blocks, never calls back; allocates with a loop's first request only. The loop's
+ *           thread. A regular file is served at its position, and may make the loop wait for the disk.
  */
 int sonde_fd_submit(struct sonde_loop *loop, struct sonde_fd_io *io);
 
 /*
- * Ask for the end of a request. done still comes, with CANCELLED or with the result that won: bytes that were moved, a
- * connection that was accepted. ACCEPT with accepted may be told of connections until done. A CLOSE goes on.
+ * Ask for the end of a request. done still comes, with CANCELLED or with the result that won: bytes
+ * that were moved, a connection that was accepted. ACCEPT with accepted may be told of connections
+ * until done. A CLOSE goes on.
  *
  * Returns   1 asked, 0 nothing to cancel.
  */
 int sonde_fd_cancel(struct sonde_fd_io *io);
 
 /*
- * Submit and wait: parks self, or the running task where self is NULL; in plain code pumps the loop. done and user are
- * overwritten. Returns io->result, or what sonde_fd_submit refused with; SONDE_E_BUSY from a completion callback.
+ * Submit and wait: parks self, or the running task where self is NULL; in plain code pumps the
+ * loop. done and user are overwritten. Returns io->result, or what sonde_fd_submit refused with;
+ * SONDE_E_BUSY from a completion callback.
  */
 int sonde_fd_run(struct sonde_task *self, struct sonde_loop *loop, struct sonde_fd_io *io);
 
-/* The same for each operation, without a deadline. Returns as the operation says, len at most 2^31-1. */
+/* The same for each operation, without a deadline. Returns as it says; len at most 2^31-1. */
 int sonde_fd_read(struct sonde_task *self, struct sonde_loop *loop, int fd, void *buf, size_t len);
 int sonde_fd_write(struct sonde_task *self, struct sonde_loop *loop, int fd, const void *buf,
 		   size_t len);
@@ -116,8 +123,9 @@ int sonde_fd_poll(struct sonde_task *self, struct sonde_loop *loop, int fd, uint
 int sonde_fd_close(struct sonde_task *self, struct sonde_loop *loop, int fd);
 
 /*
- * Connections of a listener for code that asks for one after another, while a single request stays armed.
- * Some may be accepted ahead, a few dozen usually and never more than the listener's backlog at once.
+ * Connections of a listener for code that asks for one after another, while a single request stays
+ * armed. Some may be accepted ahead, a few dozen usually and never more than the listener's backlog
+ * at once.
  */
 struct sonde_acceptor; /* handle */
 
@@ -130,9 +138,9 @@ int sonde_acceptor_open(struct sonde_loop *loop, int fd, struct sonde_acceptor *
 /*
  * The next connection, in the order they came; any number of tasks may ask.
  *
- * Returns   a descriptor, close-on-exec, the caller's; EXHAUSTED, NO_MEMORY, NO_ACCESS: for now, ask again; SONDE_E_BUSY in a
- *           callback when none is there; another error of ACCEPT: no more come.
- * Context   parks self, or the running task where self is NULL; in plain code pumps the loop. May allocate.
+ * Returns   a descriptor, close-on-exec, the caller's; EXHAUSTED, NO_MEMORY, NO_ACCESS: for now, ask
+ *           again; SONDE_E_BUSY in a callback when none is there; another error of ACCEPT: no more come.
+ * Context   parks self, or the running task where self is NULL; plain code pumps the loop. May allocate.
  */
 int sonde_acceptor_next(struct sonde_task *self, struct sonde_acceptor *acceptor);
 
