@@ -74,7 +74,7 @@ static inline const struct remap_stretch *find(const struct remap *remap, uint64
 	uint64_t step = (addr - at->addr) >> remap->guide_shift;
 
 	*ret_gap = addr < at->addr && remap->n_stretches ? at->addr - addr : 0;
-	if (addr < at->addr || step >= remap->n_steps)
+	if (addr < at->addr || addr > remap->last || !remap->n_stretches)
 		return NULL;
 	uint32_t i = remap->guide[step];
 	if (at[i].last < addr)
@@ -91,6 +91,7 @@ static int make_guide(struct remap *remap)
 	uint32_t n = remap->n_stretches, i = 0;
 	uint64_t span = n ? remap->stretches[n - 1].last - remap->stretches[0].addr : 0;
 
+	remap->last = n ? remap->stretches[n - 1].last : 0;
 	while (span >> remap->guide_shift >= 4 * (uint64_t)n + 4)
 		remap->guide_shift++;
 	remap->n_steps = n ? (span >> remap->guide_shift) + 1 : 0;

@@ -304,6 +304,25 @@ static void stretches_that_make_no_sense_are_refused(void **state)
 	close_world(&w);
 }
 
+/* The guide's last step goes on behind it, and so does the memory below. */
+static void behind_the_last_stretch_is_a_hole(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, SONDE_WAY_EXTENTS);
+	struct sonde_stretch s[] = { { 0, 0x1000, w.b.space, 0 },
+				     { 0x4000, 0x10, w.b.space, 0x4000 } };
+	assert_int_equal(sonde_space_remap(w.loop, s, 2, &w.space), 0);
+	for (uint64_t addr = 0x4010; addr < 0x8000; addr += 0x3f0) {
+		uint8_t byte = 0xee;
+		assert_int_equal(sonde_space_get(w.space, addr, &byte, 1), SONDE_E_NOT_MAPPED);
+		assert_int_equal(byte, 0);
+		assert_null(sonde_space_borrow(w.space, addr, 1));
+	}
+	close_world(&w);
+}
+
 static void a_space_of_nothing_is_one_hole(void **state)
 {
 	struct world w;
@@ -701,6 +720,7 @@ int main(void)
 		cmocka_unit_test(watchers_hear_of_every_byte_once),
 		cmocka_unit_test(writes_go_where_reads_come_from),
 		cmocka_unit_test(stretches_that_make_no_sense_are_refused),
+		cmocka_unit_test(behind_the_last_stretch_is_a_hole),
 		cmocka_unit_test(a_space_of_nothing_is_one_hole),
 		cmocka_unit_test(all_of_the_address_space_can_be_mapped),
 		cmocka_unit_test(many_stretches_are_found_each),
