@@ -138,11 +138,10 @@ void io_distrust(struct sonde_io *io, uint32_t piece)
 /* Nobody knows which bytes were dropped, so none of them is trusted. Who was asked to stop may drop some. */
 static void drop_piece(struct sonde_io *io, struct sonde_xfer *x)
 {
-	int32_t stop = io_stop_code(io);
-
 	io_core(io)->flags |= IO_DROPPED;
 	x->done = 0;
-	sonde_xfer_account(x, io->op, 0, x->len, stop ? stop : SONDE_E_IO);
+	x->err = 0; /* what it failed with as far as it was told counts no more than the rest */
+	sonde_xfer_account(x, io->op, 0, x->len, io_drop_code(io));
 }
 
 static int32_t count_full(struct sonde_io *io)

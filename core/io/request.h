@@ -138,15 +138,24 @@ void io_account(struct sonde_io *io, uint32_t piece, uint32_t off, uint32_t len,
  */
 void io_distrust(struct sonde_io *io, uint32_t piece);
 
+/* The code of a piece that is dropped. */
+static inline int32_t io_drop_code(struct sonde_io *io)
+{
+	int32_t stop = io_stop_code(io);
+
+	return stop ? stop : SONDE_E_IO;
+}
+
 /*
  * For whoever hands on what fragments of a request below told: after its end, was this piece of it
- * dropped? Then what was handed on is to be distrusted. May be true of others that brought nothing.
+ * dropped? Then what was handed on is to be distrusted. May be true of others that ended alike.
  */
 static inline bool io_was_dropped(struct sonde_io *io, uint32_t piece)
 {
 	const struct sonde_xfer *x = &io->xfers[piece];
 
-	return io_core(io)->flags & IO_DROPPED && x->err && x->err_off == 0 && x->done == 0;
+	return io_core(io)->flags & IO_DROPPED && x->err == io_drop_code(io) && x->err_off == 0 &&
+	       x->done == 0;
 }
 
 /*

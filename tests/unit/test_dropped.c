@@ -283,6 +283,60 @@ static void what_is_dropped_below_page_tables_is_dropped_above_them(void **state
 	sonde_loop_destroy(loop);
 }
 
+/* Drops what lies at 0, has nothing from 0x2000 to the tables. */
+static size_t submit_with_hole(struct fake *fake, struct sonde_io *const *ios, size_t n)
+{
+	for (size_t k = 0; k < n; k++) {
+		for (uint32_t i = 0; i < ios[k]->n; i++) {
+			struct sonde_xfer *x = &ios[k]->xfers[i];
+			bool hole = x->addr >= 0x2000 && x->addr < 0x8000;
+			if (x->addr == 0)
+				continue;
+			if (!hole)
+				memcpy(x->buf, fake->bytes + x->addr, x->len);
+			sonde_progress(&space_host, ios[k], i, 0, x->len,
+				       hole ? SONDE_E_NOT_MAPPED : 0);
+		}
+		space_host.io_done(ios[k]);
+	}
+	return n;
+}
+
+/* In one trip with a piece that is dropped: a hole hides nothing of what lies behind it. */
+static void what_is_dropped_costs_another_request_no_byte(void **state)
+{
+	enum { VA = 0x400000, RAM = 1 << 16 };
+	struct sonde_loop *loop = loop_new(SONDE_ENGINE_SYNC, 0);
+	struct fake fake = { 0 };
+	struct page_tables tables;
+	struct sonde_space *space = NULL;
+	uint8_t dropped[8], bytes[16];
+	struct sonde_xfer x[2] = { { .addr = VA, .buf = dropped, .len = 8 },
+				   { .addr = VA + 0x2000 - 8, .buf = bytes, .len = 16 } };
+	struct asked asked = { 0 };
+	struct sonde_io ios[2] = { { .xfers = &x[0], .n = 1, .done = ignore, .user = &asked },
+				   { .xfers = &x[1], .n = 1, .done = ignore, .user = &asked } };
+
+	(void)state;
+	fake_open(&fake, loop, RAM, SONDE_WAY_SUBMIT);
+	fake.submit = submit_with_hole;
+	tables_build(&tables, fake.bytes, RAM, 0x8000, 4, "");
+	*tables_entry(&tables, VA, 0) = 0 | 3;
+	*tables_entry(&tables, VA + 0x1000, 0) = 0x3000 | 3;
+	*tables_entry(&tables, VA + 0x2000, 0) = 0x1000 | 3;
+	assert_int_equal(paging_space(fake.space, paging_x86_64(4), tables.root, 0, &space), 0);
+	assert_int_equal(sonde_io_submit(space, &ios[0]), 0);
+	assert_int_equal(sonde_io_submit(space, &ios[1]), 0);
+	assert_int_equal(sonde_loop_run(loop), 0);
+	assert_int_equal(x[0].err, SONDE_E_IO);
+	assert_int_equal(x[1].err, SONDE_E_NOT_MAPPED);
+	assert_int_equal(x[1].done, 8);
+	assert_memory_equal(bytes + 8, fake.bytes + 0x1000, 8);
+	sonde_space_close(space);
+	fake_close(&fake);
+	sonde_loop_destroy(loop);
+}
+
 /* Over resident memory remap changes addresses in place; here it sends pieces of its own. */
 static void what_is_dropped_below_a_map_is_dropped_above_it(void **state)
 {
@@ -486,6 +540,7 @@ int main(void)
 		cmocka_unit_test(
 			a_piece_that_a_connector_drops_is_an_error_never_success_over_stale_bytes),
 		cmocka_unit_test(what_is_dropped_below_page_tables_is_dropped_above_them),
+		cmocka_unit_test(what_is_dropped_costs_another_request_no_byte),
 		cmocka_unit_test(what_is_dropped_below_a_map_is_dropped_above_it),
 		cmocka_unit_test(layers_drop_no_better),
 		cmocka_unit_test(stretches_in_any_order_are_believed),
