@@ -138,6 +138,14 @@ static void finish_if_over(struct sonde_io *io)
 		io_finish(io);
 }
 
+/* Those that share a trip may have been asked to end for different reasons. */
+static int32_t error_above(struct sonde_io *io, int32_t err)
+{
+	int32_t stop = io_stop_code(io);
+
+	return stop && (err == SONDE_E_CANCELLED || err == SONDE_E_TIMED_OUT) ? stop : err;
+}
+
 /* A piece below is final, and with it a part of one above. */
 static inline void account(const struct origin *from, const struct sonde_xfer *low)
 {
@@ -145,7 +153,7 @@ static inline void account(const struct origin *from, const struct sonde_xfer *l
 
 	x->done += low->done;
 	if (low->err && (x->err == 0 || from->off + low->err_off < x->err_off)) {
-		x->err = low->err;
+		x->err = error_above(from->io, low->err);
 		x->err_off = from->off + low->err_off;
 	}
 }
@@ -155,7 +163,8 @@ static void moved(struct sonde_io *lower, const struct sonde_fragment *f)
 	const struct remap_op *op = (const struct remap_op *)(void *)lower;
 	const struct origin *from = &op->origins[f->piece];
 
-	io_account(from->io, from->piece, from->off + f->off, f->len, f->err);
+	io_account(from->io, from->piece, from->off + f->off, f->len,
+		   error_above(from->io, f->err));
 }
 
 static void send(struct remap *remap);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "fake.h"
 #include "io/loop.h"
+#include "space/space.h"
 
 /* ---- memory, counted and refused at will: in the place of base/mem_libc.c ------------------- */
 
@@ -590,6 +591,39 @@ static void who_shares_a_trip_is_not_cancelled_with_it(void **state)
 	close_world(&w);
 }
 
+static void hear(struct sonde_io *io, const struct sonde_fragment *f)
+{
+	assert_int_equal(f->err, io->xfers->err);
+}
+
+static void who_shares_a_trip_ends_with_a_code_of_its_own(void **state)
+{
+	struct world w;
+	uint8_t bytes[2];
+	struct sonde_xfer x[2] = { { 0x5000, &bytes[0], 1, 0, 0, 0 },
+				   { 0x5010, &bytes[1], 1, 0, 0, 0 } };
+	struct sonde_io ios[2] = { { .xfers = &x[0], .n = 1, .done = done },
+				   { .xfers = &x[1], .n = 1, .done = done } };
+
+	(void)state;
+	for (int watched = 0; watched < 2; watched++) {
+		open_cancelling(&w);
+		for (int i = 0; i < 2; i++) {
+			ios[i].fragment = watched ? hear : NULL;
+			assert_int_equal(sonde_io_submit(w.space, &ios[i]), 0);
+		}
+		while (!w.n_held)
+			sonde_loop_turn(w.loop);
+		assert_int_equal(space_stop(&ios[0], SONDE_E_TIMED_OUT), 1);
+		assert_int_equal(sonde_io_cancel(&ios[1]), 1);
+		sonde_loop_run(w.loop);
+		assert_int_equal(w.n_cancelled, 1);
+		assert_int_equal(x[0].err, SONDE_E_TIMED_OUT);
+		assert_int_equal(x[1].err, SONDE_E_CANCELLED);
+		close_world(&w);
+	}
+}
+
 static void what_waits_for_room_ends_at_once(void **state)
 {
 	enum { N = 30000 };
@@ -730,6 +764,7 @@ int main(void)
 		cmocka_unit_test(without_memory_there_is_no_space_but_never_a_wrong_one),
 		cmocka_unit_test(an_end_asked_for_reaches_the_connector),
 		cmocka_unit_test(who_shares_a_trip_is_not_cancelled_with_it),
+		cmocka_unit_test(who_shares_a_trip_ends_with_a_code_of_its_own),
 		cmocka_unit_test(what_waits_for_room_ends_at_once),
 		cmocka_unit_test(regions_are_those_below_as_far_as_they_are_mapped),
 		cmocka_unit_test(memory_is_lent_where_it_lies_in_one_stretch),
