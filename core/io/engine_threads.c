@@ -247,13 +247,15 @@ static bool move_now(struct engine *engine, struct file_op *op)
 	return r == (ssize_t)op->len;
 }
 
-/* The end of a turn: one share for the loop, workers for the rest. */
+/* The end of a turn: one share for the loop, or nearly two; workers for the rest. */
 static bool threads_kick(struct engine *engine)
 {
 	struct op_list slow;
 
 	pthread_mutex_lock(&engine->lock);
-	struct file_op *mine = list_take(&engine->fresh, SHARE);
+	/* A rest that is too small for a worker would wait for a turn that may never come. */
+	struct file_op *mine =
+		list_take(&engine->fresh, engine->fresh.n < 2 * SHARE ? engine->fresh.n : SHARE);
 	if (engine->fresh.n)
 		call_workers(engine);
 	pthread_mutex_unlock(&engine->lock);
