@@ -28,6 +28,7 @@ struct slot {
 	uint32_t entry; /* walk: index of its entry in entries            */
 	int32_t err;
 	bool resolved;
+	bool hidden; /* walk: its entry lies behind one that failed in the same piece */
 };
 
 enum vm_phase { VM_FILL, VM_WALK, VM_MOVE };
@@ -40,6 +41,7 @@ struct vm_op {
 	uint32_t level;
 	bool issuing, lower_done;
 	bool walking;             /* FILL: some slot was not in the TLB       */
+	bool again;               /* WALK: this trip is for the hidden ones   */
 	struct sonde_io *list;    /* all requests of the batch                */
 	struct sonde_io *fill_io; /* FILL: where cutting goes on              */
 	uint32_t fill_piece, fill_off;
@@ -232,12 +234,12 @@ static void sort_slots(struct vm_op *op)
 
 /* ---- WALK: one level for all slots ------------------------------------------------------------------ */
 
-static bool is_walking(const struct slot *slot)
+static bool is_walking(const struct vm_op *op, const struct slot *slot)
 {
-	return !slot->resolved && !slot->err;
+	return !slot->resolved && !slot->err && slot->hidden == op->again;
 }
 
-/* Neighbours share an entry or have neighbouring ones, which makes one piece of many. */
+/* Neighbours share an entry or have neighbouring ones, which makes one piece of many, the first time. */
 static uint32_t gather_entries(struct vm_op *op)
 {
 	const struct paging *paging = op->vs->paging;
@@ -246,10 +248,10 @@ static uint32_t gather_entries(struct vm_op *op)
 
 	for (uint32_t i = 0; i < op->n_slots; i++) {
 		struct slot *slot = &op->slots[i];
-		if (!is_walking(slot))
+		if (!is_walking(op, slot))
 			continue;
 		uint64_t at = paging_entry_pa(paging, op->level, slot->pa, slot->va);
-		if (n && at == last + 8 && (at & (SONDE_PAGE_SIZE - 1))) {
+		if (n && at == last + 8 && (at & (SONDE_PAGE_SIZE - 1)) && !op->again) {
 			op->xfers[n - 1].len += 8;
 			n_entries++;
 		} else if (!n || at != last) {
@@ -278,34 +280,52 @@ static void resolve(struct vm_op *op, struct slot *slot, uint64_t raw)
 	slot->pa = e.pa | (slot->va & ((UINT64_C(1) << vs->paging->shift[op->level]) - 1));
 }
 
-/* Where a table itself could not be read, its slots fail with what the space below said. */
-static int32_t entry_error(const struct vm_op *op, uint32_t entry, uint32_t *piece)
+/*
+ * Where a table itself could not be read, its slots fail with what the space below said. *ret_hidden: it
+ * may have been readable all the same, behind what failed.
+ */
+static int32_t entry_error(const struct vm_op *op, uint32_t entry, uint32_t *piece,
+			   bool *ret_hidden)
 {
 	const uint64_t *at = &op->entries[entry];
 
 	while ((const char *)at >= (const char *)op->xfers[*piece].buf + op->xfers[*piece].len)
 		(*piece)++;
-	uint32_t off = (uint32_t)((const char *)at - (const char *)op->xfers[*piece].buf);
-	return op->xfers[*piece].err && off + 8 > op->xfers[*piece].err_off ? op->xfers[*piece].err
-									    : 0;
+	const struct sonde_xfer *x = &op->xfers[*piece];
+	uint32_t off = (uint32_t)((const char *)at - (const char *)x->buf);
+	*ret_hidden = x->err && off > x->err_off && x->done >= x->err_off + 8;
+	return x->err && off + 8 > x->err_off ? x->err : 0;
+}
+
+static void step_slot(struct vm_op *op, struct slot *slot, uint32_t *piece)
+{
+	bool hidden;
+	int32_t err = entry_error(op, slot->entry, piece, &hidden);
+
+	slot->hidden = hidden;
+	if (hidden)
+		return;
+	if (!err)
+		err = io_stop_code(slot->io); /* asked for between two trips */
+	slot->err = err;
+	if (!err)
+		resolve(op, slot, op->entries[slot->entry]);
+	if (op->level == 0 && !slot->resolved && !slot->err)
+		slot->err = SONDE_E_NOT_MAPPED;
 }
 
 static void step_level(struct vm_op *op)
 {
 	uint32_t piece = 0;
+	bool again = false;
 
 	for (uint32_t i = 0; i < op->n_slots; i++) {
-		struct slot *slot = &op->slots[i];
-		if (!is_walking(slot))
+		if (!is_walking(op, &op->slots[i]))
 			continue;
-		slot->err = entry_error(op, slot->entry, &piece);
-		if (!slot->err)
-			slot->err = io_stop_code(slot->io); /* asked for between two trips */
-		if (!slot->err)
-			resolve(op, slot, op->entries[slot->entry]);
-		if (op->level == 0 && is_walking(slot))
-			slot->err = SONDE_E_NOT_MAPPED;
+		step_slot(op, &op->slots[i], &piece);
+		again |= op->slots[i].hidden;
 	}
+	op->again = again;
 }
 
 /* ---- MOVE: the bytes ------------------------------------------------------------------------------------ */
@@ -399,6 +419,7 @@ static bool start_walk(struct vm_op *op)
 		return false;
 	sort_slots(op);
 	op->level = op->vs->paging->n_levels;
+	op->again = false;
 	op->phase = VM_WALK;
 	return true;
 }
@@ -432,7 +453,9 @@ static void vm_run(struct vm_op *op)
 			if (op->level < op->vs->paging->n_levels)
 				step_level(op);
 			uint32_t n = 0;
-			if (op->level > 0) {
+			if (op->again) {
+				n = gather_entries(op);
+			} else if (op->level > 0) {
 				op->level--;
 				n = gather_entries(op);
 			}

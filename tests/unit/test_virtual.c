@@ -271,6 +271,37 @@ static void tables_that_point_at_themselves_end(void **state)
 	world_close(&w);
 }
 
+/* Entries that lie together are read in one piece: one that is missing hides none behind it. */
+static void a_missing_entry_costs_its_own_page(void **state)
+{
+	enum { VA = 0x600000, PAGES = 6 };
+	static uint8_t bytes[PAGES * 0x1000];
+	struct fake_range bad = { 0, 4, SONDE_E_NOT_SAVED };
+	struct world w;
+
+	(void)state;
+	for (uint32_t way = SONDE_WAY_TRANSFER; way <= SONDE_WAY_SUBMIT; way <<= 1) {
+		world_open(&w, way, 4, "");
+		for (uint64_t i = 0; i < PAGES; i++)
+			*tables_entry(&w.tables, VA + i * 0x1000, 0) = (i * 0x2000 + 0x1000) | 3;
+		bad.addr = (uint64_t)((uint8_t *)tables_entry(&w.tables, VA + 0x2000, 0) -
+				      w.fake.bytes);
+		w.fake.bad = &bad;
+		w.fake.n_bad = 1;
+		struct sonde_xfer x = { .addr = VA, .buf = bytes, .len = sizeof(bytes) };
+		assert_int_equal(sonde_space_read(w.space, &x, 1), 0);
+		assert_int_equal(x.err, SONDE_E_NOT_SAVED);
+		assert_int_equal(x.err_off, 0x2000);
+		assert_int_equal(x.done, (PAGES - 1) * 0x1000);
+		for (uint64_t i = 0; i < PAGES; i++) {
+			uint64_t got, want = i == 2 ? 0 : i * 0x2000 + 0x1000;
+			memcpy(&got, bytes + i * 0x1000, 8);
+			assert_int_equal(got, want);
+		}
+		world_close(&w);
+	}
+}
+
 static void a_root_outside_memory_maps_nothing(void **state)
 {
 	static const uint64_t roots[] = { MEM, UINT64_MAX & ~UINT64_C(0xfff), UINT64_MAX, MEM - 8 };
@@ -494,6 +525,7 @@ int main(void)
 		cmocka_unit_test(a_batch_costs_a_trip_a_level_and_one),
 		cmocka_unit_test(old_translations_are_forgotten),
 		cmocka_unit_test(tables_that_point_at_themselves_end),
+		cmocka_unit_test(a_missing_entry_costs_its_own_page),
 		cmocka_unit_test(a_root_outside_memory_maps_nothing),
 		cmocka_unit_test(runs_come_in_order_with_rights),
 		cmocka_unit_test(random_batches_agree_with_the_naive_way),
