@@ -79,6 +79,8 @@ static void come_home(struct loop_post *post)
 	struct engine *engine = (struct engine *)((char *)post - offsetof(struct engine, home));
 	struct file_op *newest = atomic_exchange(&engine->finished, NULL), *oldest = NULL;
 
+	/* Some have ended since this was posted, and what they told comes before their end. */
+	loop_run_fragments(engine->loop);
 	while (newest) {
 		struct file_op *next = newest->next;
 		newest->next = oldest;

@@ -50,6 +50,12 @@ void loop_sleep(struct sonde_loop *loop, uint64_t timeout_ns);
 void loop_disarm(struct sonde_loop *loop);
 void loop_arm(struct sonde_loop *loop);
 
+/*
+ * Linux: account for all fragments told so far, which loop_run_posts does before it runs anything. For who learns
+ * in what was posted of more that has ended meanwhile. Returns how many.
+ */
+int loop_run_fragments(struct sonde_loop *loop);
+
 /* Linux: the eventfd that ends a sleep. */
 int loop_wake_fd(const struct sonde_loop *loop);
 

@@ -142,8 +142,10 @@ void loop_post_fragment(struct sonde_loop *loop, const struct loop_fragment *fra
 /* ---- at home ------------------------------------------------------------------------------- */
 
 /* Two buffers change places, so that no lock is held while watchers are told. */
-static int account_fragments(struct loop_host *host)
+int loop_run_fragments(struct sonde_loop *loop)
 {
+	struct loop_host *host = loop->host;
+
 	if (!atomic_load_explicit(&host->has_fragments, memory_order_relaxed))
 		return 0;
 	pthread_mutex_lock(&host->fragments_lock);
@@ -181,7 +183,7 @@ int loop_run_posts(struct sonde_loop *loop)
 {
 	struct loop_post *post = take_posts(loop->host);
 	/* A request's fragments were told before it was posted, so they are all here. */
-	int ran = account_fragments(loop->host);
+	int ran = loop_run_fragments(loop);
 
 	while (post) {
 		struct loop_post *next = post->next;
