@@ -103,10 +103,7 @@ static void add_stack(struct stack_pool *pool, struct stack_slab *slab, char *gu
 	stack->slab = slab;
 	stack->bottom = guard + stack_page();
 	stack->guarded = stack_guard(guard, pool->n_stacks++);
-	if (!stack->guarded) {
-		pool->n_unguarded++;
-		plant_canaries(stack);
-	}
+	pool->n_unguarded += !stack->guarded;
 	stack->next = slab->cold;
 	slab->cold = stack;
 	slab->n_cold++;
@@ -162,6 +159,8 @@ static struct stack *get_cold(struct stack_pool *pool)
 		unlink_slab(pool, slab);
 		link_slab(pool, slab, false);
 	}
+	if (!stack->guarded)
+		plant_canaries(stack);
 	tools_stack_created(&stack->tools, stack->bottom, STACK_SIZE);
 	return stack;
 }
@@ -184,7 +183,10 @@ static void put_cold(struct stack_pool *pool, struct stack *stack)
 
 	pool->most_used = used(stack, pool->most_used);
 	tools_stack_destroyed(&stack->tools, stack->bottom, STACK_SIZE);
-	stack_trim(stack->bottom, STACK_SIZE);
+	if (stack->guarded)
+		stack_trim(stack->bottom, STACK_SIZE);
+	else
+		stack_trim(stack->bottom - stack_page(), stack_page() + STACK_SIZE);
 	stack->next = slab->cold;
 	slab->cold = stack;
 	if (slab->n_cold++ == 0) {
