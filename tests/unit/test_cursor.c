@@ -299,6 +299,34 @@ static void a_cursor_is_what_a_reader_of_single_bytes_sees(void **state)
 	}
 }
 
+/* What was read before the end was asked for counts; after it the cursor stands still. */
+static int read_on(struct sonde_task *self, void *arg)
+{
+	struct sonde_cursor c = { .space = ((struct fake *)arg)->space,
+				  .size = 8192,
+				  .flags = SONDE_CURSOR_ZEROS };
+	uint8_t buf[200];
+
+	assert_int_equal(sonde_cursor_read(&c, buf, 200), 200);
+	sonde_task_cancel(self);
+	assert_int_equal(sonde_cursor_read(&c, buf, 200), SONDE_E_CANCELLED);
+	assert_int_equal(sonde_cursor_write(&c, buf, 200), SONDE_E_CANCELLED);
+	assert_int_equal(sonde_cursor_read_all(&c, buf, 200), SONDE_E_CANCELLED);
+	assert_int_equal(c.pos, 200);
+	return 0;
+}
+
+static void a_task_whose_end_was_asked_for_does_not_move_it(void **state)
+{
+	struct fake fake = { .bad = holes, .n_bad = 1 };
+	struct sonde_task *task;
+
+	fake_open(&fake, *state, 8192, SONDE_WAY_SUBMIT);
+	assert_int_equal(sonde_task_spawn(*state, read_on, &fake, &task), 0);
+	assert_int_equal(sonde_task_join(NULL, task), 0);
+	fake_close(&fake);
+}
+
 /* ---- a FILE ------------------------------------------------------------------------------------------------ */
 
 static void the_c_library_reads_and_writes_a_space(void **state)
@@ -434,6 +462,7 @@ int main(void)
 		TEST(seeking_keeps_to_the_positions_there_are),
 		TEST(nothing_goes_on_at_zero),
 		TEST(a_cursor_is_what_a_reader_of_single_bytes_sees),
+		TEST(a_task_whose_end_was_asked_for_does_not_move_it),
 		TEST(the_c_library_reads_and_writes_a_space),
 		TEST(a_hole_is_an_error_of_the_stream),
 		TEST(tasks_are_parked_in_their_streams),

@@ -5,6 +5,7 @@
  */
 #include <sonde/fields.h>
 #include <sonde/io.h>
+#include <sonde/task.h>
 #include <stdbool.h>
 
 #include "base/mem.h"
@@ -202,6 +203,40 @@ static void what_lies_behind_the_last_address_is_not_at_zero(void **state)
 		memset(&point, 0x77, sizeof(point));
 		assert_int_equal(sonde_struct_read(fake.space, &points, 0 - back, &point, &missing),
 				 SONDE_E_NOT_MAPPED);
+	}
+	fake_close(&fake);
+}
+
+struct cancelled {
+	struct fake *fake;
+	struct point point[20];
+	struct sonde_struct s[20];
+};
+
+static int read_after_cancel(struct sonde_task *self, void *arg)
+{
+	struct cancelled *job = arg;
+
+	sonde_task_cancel(self);
+	return sonde_structs_read(job->fake->space, &points, job->s, 20);
+}
+
+static void a_task_whose_end_was_asked_for_reads_none(void **state)
+{
+	struct fake fake = { 0 };
+	struct cancelled job = { .fake = &fake };
+	struct sonde_task *task;
+
+	fake_open(&fake, *state, 4096, SONDE_WAY_TRANSFER);
+	memset(job.point, 0x77, sizeof(job.point));
+	sonde_structs_array(job.s, 20, 0, 64, job.point, sizeof(job.point[0]));
+	assert_int_equal(sonde_task_spawn(*state, read_after_cancel, &job, &task), 0);
+	assert_int_equal(sonde_task_join(NULL, task), SONDE_E_CANCELLED);
+	assert_int_equal(fake.calls, 0);
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(job.s[i].err, SONDE_E_CANCELLED);
+		assert_int_equal(job.s[i].missing, 31);
+		assert_int_equal(job.point[i].x, 0);
 	}
 	fake_close(&fake);
 }
@@ -452,6 +487,7 @@ int main(void)
 		TEST(less_memory_makes_more_trips),
 		cmocka_unit_test(an_array_ends_with_the_address_space),
 		TEST(what_lies_behind_the_last_address_is_not_at_zero),
+		TEST(a_task_whose_end_was_asked_for_reads_none),
 		TEST(a_table_out_of_its_bounds_reads_nothing),
 		TEST(structures_are_what_a_reader_of_single_bytes_sees),
 		TEST(no_table_writes_outside_its_structure),
