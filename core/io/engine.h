@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An engine moves bytes between files and buffers. It knows nothing of spaces: it is
- * given file operations and hands each back, once, on the loop's thread.
+ * given file operations and hands each back, once, on the loop's thread. One with a ring takes
+ * steps on descriptors without offsets as well; those of all others are waited for by fd_wait.c.
  *
  * To add one: a file engine_NAME.c with an engine_ops, one line in engine_open (engine.c),
  * and one in the conformance table's list.

@@ -20,27 +20,21 @@ extern "C" {
 #endif
 
 enum sonde_fd_op {
-	SONDE_FD_READ = 0,  /* 1..len bytes, as many as are there. Result: bytes; 0: the end     */
-	SONDE_FD_WRITE = 1, /* 1..len bytes, as many as there is room for. Result: bytes         */
-	SONDE_FD_READ_ALL =
-		2, /* len bytes. Result: len; TRUNCATED where the stream ends before    */
-	SONDE_FD_WRITE_ALL =
-		3,           /* len bytes. Result: len                                            */
-	SONDE_FD_ACCEPT = 4, /* connections of a listening socket: see accepted                   */
-	SONDE_FD_CONNECT =
-		5,          /* the end of a connect(2) that was EINPROGRESS. Result: 0           */
-	SONDE_FD_POLL = 6,  /* until one of events is there. Result: SONDE_FD_READABLE | ...     */
-	SONDE_FD_CLOSE = 7, /* cancel all other requests on it, wait for their ends, close it    */
+	SONDE_FD_READ = 0,      /* 1..len bytes, as many as are there. Result: bytes; 0: the end */
+	SONDE_FD_WRITE = 1,     /* 1..len bytes, as many as there is room for. Result: bytes     */
+	SONDE_FD_READ_ALL = 2,  /* len bytes. Result: len; TRUNCATED: the stream ended before    */
+	SONDE_FD_WRITE_ALL = 3, /* len bytes. Result: len                                        */
+	SONDE_FD_ACCEPT = 4,    /* connections of a listening socket: see accepted               */
+	SONDE_FD_CONNECT = 5,   /* the end of a connect(2) that was EINPROGRESS. Result: 0       */
+	SONDE_FD_POLL = 6,      /* until one of events is there. Result: enum sonde_fd_event     */
+	SONDE_FD_CLOSE = 7,     /* cancel all others on it, wait for their ends, close it        */
 };
 
 enum sonde_fd_event {
-	SONDE_FD_READABLE =
-		1u << 0, /* a read would not wait; also at the end                       */
-	SONDE_FD_WRITABLE =
-		1u << 1, /* a write would not wait                                       */
-	SONDE_FD_HANGUP =
-		1u << 2,          /* out only: the other side is gone                             */
-	SONDE_FD_ERROR = 1u << 3, /* out only: the next read or write says which                  */
+	SONDE_FD_READABLE = 1u << 0, /* a read would not wait; also at the end      */
+	SONDE_FD_WRITABLE = 1u << 1, /* a write would not wait                      */
+	SONDE_FD_HANGUP = 1u << 2,   /* out only: the other side is gone            */
+	SONDE_FD_ERROR = 1u << 3,    /* out only: the next read or write says which */
 };
 
 struct sonde_fd_io;
@@ -81,14 +75,16 @@ struct sonde_fd_io {
 /*
  * Submit a request.
  *
- * Returns   0: done runs exactly once; it never runs after SONDE_E_BAD_ARG (an in field is out of its
- *           range, the request is not idle), SONDE_E_BUSY (a SONDE_FD_CLOSE of this descriptor waits)
- *           and SONDE_E_NO_MEMORY (first request of a loop).
+ * Returns   0: done runs exactly once; it never runs after SONDE_E_BAD_ARG (an in field is out of
+ *           its range, the request is not idle), SONDE_E_BUSY (a SONDE_FD_CLOSE of this descriptor
+ *           waits) and SONDE_E_NO_MEMORY (first request of a loop).
  * Errors    in result: GONE (EPIPE, ECONNRESET; never a SIGPIPE), TRUNCATED, CANCELLED, TIMED_OUT,
- *           BAD_ARG (closed or of the wrong kind: EBADF, ENOTSOCK, EINVAL), NOT_FOUND (ECONNREFUSED,
- *           unreachable), EXHAUSTED (EMFILE, ENFILE), others as sonde_error_os gives them.
+ *           BAD_ARG (closed or of the wrong kind: EBADF, ENOTSOCK, EINVAL), NOT_FOUND
+ *           (ECONNREFUSED, unreachable), EXHAUSTED (EMFILE, ENFILE), others as sonde_error_os
+ *           gives them.
  * Context   never blocks, never calls back; allocates with a loop's first request only. The loop's
- *           thread. A regular file is served at its position, and may make the loop wait for the disk.
+ *           thread. A regular file is served at its position, and may make the loop wait for the
+ *           disk.
  */
 int sonde_fd_submit(struct sonde_loop *loop, struct sonde_fd_io *io);
 
@@ -138,9 +134,11 @@ int sonde_acceptor_open(struct sonde_loop *loop, int fd, struct sonde_acceptor *
 /*
  * The next connection, in the order they came; any number of tasks may ask.
  *
- * Returns   a descriptor, close-on-exec, the caller's; EXHAUSTED, NO_MEMORY, NO_ACCESS: for now, ask
- *           again; SONDE_E_BUSY in a callback when none is there; another error of ACCEPT: no more come.
- * Context   parks self, or the running task where self is NULL; plain code pumps the loop. May allocate.
+ * Returns   a descriptor, close-on-exec, the caller's; EXHAUSTED, NO_MEMORY, NO_ACCESS: for now,
+ *           ask again; SONDE_E_BUSY in a callback when none is there; another error of ACCEPT: no
+ *           more come.
+ * Context   parks self, or the running task where self is NULL; in plain code pumps the loop. May
+ *           allocate.
  */
 int sonde_acceptor_next(struct sonde_task *self, struct sonde_acceptor *acceptor);
 
