@@ -172,7 +172,7 @@ static void watch(struct sonde_io *io, const struct sonde_fragment *f)
 
 static void ignore(struct sonde_io *io)
 {
-	assert_ptr_not_equal(io->user, NULL);
+	assert_non_null(io->user);
 }
 
 static void by_completion(struct sonde_loop *loop, struct sonde_space *space, uint32_t op,

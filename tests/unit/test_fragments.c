@@ -50,7 +50,7 @@ static void cut(const struct fake *fake, struct sonde_io *io, uint32_t piece)
 			err = fake_at(fake, addr, len, &len);
 		uint32_t most = 1 + throw(source.longest);
 		len = len < most ? len : most;
-		assert_in_range(source.n_bits, 0, MOST_BITS - 1);
+		assert_true(source.n_bits < MOST_BITS);
 		source.bits[source.n_bits++] = (struct bit){ io, piece, off, len, err };
 	}
 }
@@ -111,7 +111,7 @@ static void tell_some(struct fake *fake, uint32_t n)
 static size_t take(struct fake *fake, struct sonde_io *const *ios, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		assert_in_range(source.n_ios, 0, MOST_IOS - 1);
+		assert_true(source.n_ios < MOST_IOS);
 		source.ios[source.n_ios++] = ios[i];
 		source.n_pieces += ios[i]->n;
 		for (uint32_t piece = 0; piece < ios[i]->n; piece++)
