@@ -374,6 +374,7 @@ static struct sonde_loop *open_engine(const struct engine_case *e)
 	fds->steps = e->lost & 1u << FD_POLL ? 0 : fds->steps & ~e->lost;
 	fds->hints.no_nowait = e->no_nowait;
 	fds->hints.no_nosignal = e->no_nosignal;
+	fds->poller.no_sleep = e->no_nowait; /* a limit in ns came later than RWF_NOWAIT */
 	return loop;
 }
 
