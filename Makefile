@@ -45,7 +45,7 @@ check-tsan:
 	[ -f $(BUILD)-tsan/build.ninja ] || meson setup $(BUILD)-tsan \
 		-Db_sanitize=thread -Db_lundef=false -Dbuildtype=debugoptimized
 	ninja -C $(BUILD)-tsan
-	TSAN_OPTIONS=halt_on_error=1 $(MESON_TEST) -C $(BUILD)-tsan --suite unit --suite conformance
+	TSAN_OPTIONS=halt_on_error=1 $(MESON_TEST) -C $(BUILD)-tsan --suite unit --suite conformance --suite property
 
 # FUZZ_SECONDS of each target, from the corpus in the tree.
 FUZZ_SECONDS ?= 15
