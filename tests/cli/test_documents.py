@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Help, man pages, completions and docs/json.md speak of the same commands, options and fields."""
+import json
 import os
 import re
 import shutil
@@ -30,7 +31,7 @@ class ManPages(Case):
         if not shutil.which("mandoc"):
             self.skipTest("mandoc is not installed")
         pages = [os.path.join(SOURCE, "docs", "man", name)
-                 for name in ["sonde.1"] + [f"sonde-{command}.1" for command in COMMANDS]]
+                 for name in ["sonde.1", "sonde-layers.7"] + [f"sonde-{command}.1" for command in COMMANDS]]
         done = subprocess.run(["mandoc", "-Tlint", "-Wwarning", *pages], capture_output=True, text=True,
                               check=False)
         self.assertEqual((done.returncode, done.stdout), (0, ""))
@@ -42,6 +43,17 @@ class ManPages(Case):
             self.assertIn(f".Xr sonde-{command} 1", page)
         for _, name in options_of(None):
             self.assertRegex(page, rf"(?m)^\.It .*Fl Fl {name}\b")
+
+    def test_the_page_of_layers_has_each_with_all_its_arguments(self):
+        page = read_source("docs", "man", "sonde-layers.7")
+        rows = json.loads(run("plugins", "--json").out)
+        layers = {row["name"]: row["args_help"] or "" for row in rows if row["kind"] == "layer"}
+        sections = dict(re.findall(r"(?m)^\.Ss ([a-z-]+)\n((?:(?!\.S[sh] ).*\n)*)", page))
+        self.assertEqual(sorted(sections), sorted(layers))
+        for name, text in layers.items():
+            wanted = re.findall(r"(?m)^([a-z_]+)=", text)
+            self.assertEqual(sorted(re.findall(r"(?m)^\.It Cm ([a-z_]+)=", sections[name])),
+                             sorted(wanted), name)
 
     def test_each_page_has_its_options_and_no_others(self):
         for command in COMMANDS:
@@ -148,6 +160,13 @@ class Bash(Case):
         self.assertEqual(self.complete("sonde ps fla"), ["flat:"])
         self.assertEqual(self.complete("sonde ps flat:dum", split=["sonde", "ps", "flat", ":", "dum"]),
                          ["dump.elf"])
+
+    def test_behind_a_bar_layers_are_offered(self):
+        layers = run("plugins", "--csv", "--no-header", "--fields", "kind,name").out.splitlines()
+        layers = sorted(line.split(",")[1] for line in layers if line.startswith("layer,"))
+        self.assertIn("cache", layers)
+        self.assertEqual(self.complete("sonde ps flat:x|"), ["flat:x|" + name for name in layers])
+        self.assertEqual(self.complete("sonde ps qemu:a|delay,ms=1|tr"), ["qemu:a|delay,ms=1|trace"])
 
     def test_processes_are_offered_by_number(self):
         number = str(os.getpid())

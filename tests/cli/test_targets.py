@@ -11,6 +11,33 @@ import sys
 from harness import FOLDER, IMAGE, SONDE, Case, make_file, run, run_as_another_user
 
 
+class Layers(Case):
+    def test_a_recorded_run_is_replayed_word_for_word(self):
+        path = FOLDER + "/run.rec"
+        for words in (("maps", "--phys"), ("read", "0x1000", "64", "--phys"), ("read", "16000", "1k", "--phys")):
+            live = run(words[0], f"{IMAGE}|record,file={path}", *words[1:], "--json")
+            self.assertEqual(live.code in (0, 3) and live.out != "[]\n", True, str(live))
+            for target in ("replay:" + path, path):
+                again = run(words[0], target, *words[1:], "--json")
+                self.assertEqual((again.code, again.out), (live.code, live.out))
+            os.unlink(path)
+
+    def test_what_is_written_into_an_overlay_leaves_the_file_alone(self):
+        path, kept = make_file("below.img", b"\xaa" * 8192), FOLDER + "/kept.ovl"
+        os.chmod(path, 0o400)
+        target = f"flat:{path}|overlay,save={kept}"
+        self.expect(run("write", target, 0x10, "--hex", "0102", "--phys", "--write"), 0)
+        self.expect(run("read", target, 0xf, 4, "--hex", "--phys"), 0, "aa0102aa\n")
+        self.expect_error(run("write", f"flat:{path}|overlay", 0, "--hex", "01", "--phys"), 2, "--write")
+        with open(path, "rb") as file:
+            self.assertEqual(file.read(), b"\xaa" * 8192)
+
+    def test_a_layer_that_cannot_be_opened_says_why(self):
+        self.expect_error(run("maps", IMAGE + "|cache,mb=0"), 4, "cache: mb=0: 1 to 1048576")
+        self.expect_error(run("maps", IMAGE + "|cash"), 4, "no layer 'cash': there are cache, ")
+        self.expect_error(run("maps", IMAGE + "|fault,open=EMFILE"), 4, "Too many open files")
+
+
 class NotATarget(Case):
     def test_no_such_file(self):
         self.expect_error(run("ps", FOLDER + "/none.elf"), 4, "none.elf", "No such file or directory")

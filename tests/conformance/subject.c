@@ -64,15 +64,14 @@ static int open_ram(struct subject *subject, struct sonde_loop *loop, struct son
 	return open_target(subject, loop, subject->target, err);
 }
 
-/* Its file is of no interest here. */
-static int open_traced(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
+/* The last layer writes to a file, which is of no interest here. */
+static int open_to_file(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
 {
 	char name[160];
 
-	snprintf(subject->path, sizeof(subject->path), "/tmp/sonde-conformance-trace-%d",
+	snprintf(subject->path, sizeof(subject->path), "/tmp/sonde-conformance-layer-%d",
 		 (int)getpid());
-	snprintf(name, sizeof(name), "%s|trace,detail=piece,file=%s", subject->target,
-		 subject->path);
+	snprintf(name, sizeof(name), "%s,file=%s", subject->target, subject->path);
 	return open_target(subject, loop, name, err);
 }
 
@@ -314,8 +313,12 @@ struct subject subjects[] = {
 	{ "overlay, read only", "ram.so", "overlay.so", open_ram, RAM "|overlay", 1, 0 },
 	{ "overlay over a file", "flat.so", "overlay.so", open_flat_layered, "|overlay", 0, 1 },
 	{ "virtual over overlay", "ram.so", "overlay.so", open_virtual, "ram:1m|overlay", 0, 0 },
-	{ "trace of ram", "ram.so", "trace.so", open_traced, RAM, 0, 0 },
-	{ "trace of ram, submit", "ram.so", "trace.so", open_traced, RAM ",mode=submit", 0, 0 },
+	{ "trace of ram", "ram.so", "trace.so", open_to_file, RAM "|trace,detail=piece", 0, 0 },
+	{ "trace of ram, submit", "ram.so", "trace.so", open_to_file,
+	  RAM ",mode=submit|trace,detail=batch", 0, 0 },
+	{ "record of ram", "ram.so", "record.so", open_to_file, RAM "|record", 0, 0 },
+	{ "record of ram, submit", "ram.so", "record.so", open_to_file, RAM ",mode=submit|record",
+	  0, 0 },
 	{ "throttle of ram", "ram.so", "throttle.so", open_ram, RAM "|throttle,bytes=1g,batches=1m",
 	  0, 0 },
 	{ "throttle of ram, submit", "ram.so", "throttle.so", open_ram,

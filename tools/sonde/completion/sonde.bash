@@ -59,10 +59,29 @@ _sonde_guests() {
 	done
 }
 
+# Names of the installed plugins of a kind.
+_sonde_plugins() {
+	"${COMP_WORDS[0]}" plugins --csv --no-header --fields kind,name 2>/dev/null | tr -d '\r' | sed -n "s/^$1,//p"
+}
+
+# Behind a bar stands a layer. The bar is quoted, so an opening quote may stand in front of it all.
+_sonde_layer() {
+	local before=${1%|*} word
+	before=${before#[\'\"]}
+	for word in $(_sonde_plugins layer); do
+		[[ $word == "${1##*|}"* ]] && COMPREPLY+=("$before|$word")
+	done
+	compopt -o nospace 2>/dev/null
+}
+
 # A colon splits words: what bash has as the current word is only what stands behind it.
 _sonde_target() {
 	local cur=$1 whole=$2 word
 	case $whole in
+	*\|*)
+		_sonde_layer "$cur"
+		return
+		;;
 	qemu:*) mapfile -t COMPREPLY < <(compgen -W "$(_sonde_guests)" -- "${whole#qemu:}") ;;
 	process:*)
 		mapfile -t COMPREPLY < <(compgen -W "$(cd /proc && echo [0-9]*)" -- "${whole#process:}")
@@ -70,8 +89,7 @@ _sonde_target() {
 	*:*) mapfile -t COMPREPLY < <(compgen -f -- "${whole#*:}") ;;
 	*)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-		for word in $("${COMP_WORDS[0]}" plugins --csv --no-header --fields kind,name 2>/dev/null |
-			tr -d '\r' | sed -n 's/^connector,//p'); do
+		for word in $(_sonde_plugins connector); do
 			[[ $word == "$cur"* ]] && COMPREPLY+=("$word:")
 		done
 		[[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *: ]] && compopt -o nospace 2>/dev/null
