@@ -13,9 +13,12 @@
 
 void space_count(struct sonde_space *space, const struct sonde_io *io)
 {
-	space->stats.pieces += io->n;
+	uint64_t bytes = 0;
+
 	for (uint32_t i = 0; i < io->n; i++)
-		space->stats.bytes += io->xfers[i].len;
+		bytes += io->xfers[i].len;
+	space->stats.pieces += io->n;
+	space->stats.bytes += bytes;
 }
 
 /* What leaves now. A request that was cancelled while it waited ends here instead. */
@@ -30,7 +33,8 @@ static struct sonde_io *take_queue(struct sonde_space *space)
 		if (io_core(at)->flags & IO_ASKED_CANCEL) {
 			io_finish_unsent(at);
 		} else {
-			io_set_state(at, SONDE_IO_IN_FLIGHT);
+			at->state =
+				SONDE_IO_IN_FLIGHT; /* nothing in a queue is anything but QUEUED */
 			space_count(space, at);
 			*tail = at;
 			tail = &io_core(at)->next;
@@ -75,7 +79,8 @@ void space_queue(struct sonde_space *space, struct sonde_io *io)
 	*space->queue_tail = io;
 	space->queue_tail = &core->next;
 	space->loop->n_inflight++;
-	loop_add_flush(space->loop, &space->flush);
+	if (!space->flush.queued)
+		loop_add_flush(space->loop, &space->flush);
 }
 
 /* The short way: there is nothing to wait for. Those in the queue are not waited for either. */
