@@ -192,6 +192,11 @@ static void completed(struct engine *engine, struct file_op *op, int32_t moved)
 {
 	uint32_t done = (uint32_t)op->result;
 
+	if (moved == (int32_t)op->len) { /* nearly always */
+		op->result = moved;
+		op->done(op);
+		return;
+	}
 	/* EAGAIN: this descriptor does not wait for us. Asking again could go on for ever; the reference knows. */
 	if (moved == -EAGAIN)
 		moved = file_move(op->fd, op->write, op->off + done, (char *)op->buf + done,

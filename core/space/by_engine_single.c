@@ -30,20 +30,15 @@ static bool are_singles(struct feed *feed, const struct extent *e, struct sonde_
 	uint64_t off;
 	size_t n = 0;
 
-	for (struct sonde_io *io = list; io; io = io_core(io)->next, n++) {
-		if (n == MERGE_WINDOW || !is_single(feed->cs, io, e, &off))
-			return false;
-	}
-	if (n == 1 || gap == UINT32_MAX)
-		return true;
-	if (n <= FEW)
-		return false;
-	merge_probe_begin(&probe, &feed->room, n, gap);
+	if (!io_core(list)->next)
+		return is_single(feed->cs, list, e, &off);
+	merge_probe_begin(&probe, &feed->room, MERGE_WINDOW, gap);
 	for (struct sonde_io *io = list; io; io = io_core(io)->next) {
-		is_single(feed->cs, io, e, &off);
+		if (n++ == MERGE_WINDOW || !is_single(feed->cs, io, e, &off))
+			return false;
 		merge_probe_add(&probe, off, io->xfers->len);
 	}
-	return probe.hits < n / 4;
+	return gap == UINT32_MAX || (n > FEW && probe.hits < n / 4);
 }
 
 /* Short, or a bad page: what lies behind goes the long way. */
@@ -75,33 +70,53 @@ static void single_done(struct file_op *op)
 	go_on(feed, io, len, err);
 }
 
-struct sonde_io *feed_send_singles(struct feed *feed, struct sonde_io *list)
+static void fill_op(struct feed *feed, struct file_op *op, const struct extent *e,
+		    struct sonde_io *io)
 {
-	struct connector_space *cs = feed->cs;
-	struct sonde_loop *loop = cs->space.loop;
-	struct file_op *ops = NULL, **tail = &ops, *op;
-	const struct extent *e = cs->hint < cs->extents.n ? &cs->extents.at[cs->hint] : NULL;
+	const struct sonde_xfer *x = io->xfers;
 
-	if (!e || e->kind != SONDE_EXTENT_FILE || !are_singles(feed, e, list))
-		return list;
-	for (; list && (op = feed_take_op(feed)); list = io_core(list)->next) {
-		const struct sonde_xfer *x = list->xfers;
-		op->done = single_done;
-		op->owner = feed;
-		op->off = e->off + (x->addr - e->addr);
-		op->buf = x->buf;
-		op->len = x->len;
-		op->write = 0;
-		op->fd = e->fd;
-		op->slot = e->slot;
-		op->cargo = list;
-		op->work = NULL;
-		feed_count(feed, op);
+	op->done = single_done;
+	op->owner = feed;
+	op->off = e->off + (x->addr - e->addr);
+	op->buf = x->buf;
+	op->len = x->len;
+	op->write = 0;
+	op->fd = e->fd;
+	op->slot = e->slot;
+	op->cargo = io;
+	op->work = NULL;
+	feed_count(feed, op);
+}
+
+/* A few at a time, so that the engine finds them in the nearest cache. Returns what found no operation. */
+static struct sonde_io *send_some(struct feed *feed, const struct extent *e, struct sonde_io *list)
+{
+	struct sonde_loop *loop = feed->cs->space.loop;
+	struct file_op *ops = NULL, **tail = &ops, *op;
+
+	for (uint32_t n = 0; n < FEW && list && (op = feed_take_op(feed)); n++) {
+		fill_op(feed, op, e, list);
 		*tail = op;
 		tail = &op->next;
+		list = io_core(list)->next;
 	}
 	*tail = NULL;
 	if (ops)
 		loop->engine_ops->submit(loop->engine, ops);
+	return list;
+}
+
+struct sonde_io *feed_send_singles(struct feed *feed, struct sonde_io *list)
+{
+	struct connector_space *cs = feed->cs;
+	const struct extent *e = cs->hint < cs->extents.n ? &cs->extents.at[cs->hint] : NULL;
+	struct sonde_io *before;
+
+	if (!e || e->kind != SONDE_EXTENT_FILE || !are_singles(feed, e, list))
+		return list;
+	do {
+		before = list;
+		list = send_some(feed, e, list);
+	} while (list && list != before);
 	return list;
 }
