@@ -203,36 +203,15 @@ static void read_request(struct looking *l, struct sonde_io *io)
 
 /* ---- writing ---------------------------------------------------------------------------------------- */
 
-/* What a piece covers does not count any more. A sweep over all pages is cheaper than one over a large piece. */
-static void drop_piece(struct cache *cache, const struct sonde_xfer *x)
-{
-	uint64_t last = x->len - 1 <= UINT64_MAX - x->addr ? x->addr + (x->len - 1) : UINT64_MAX;
-	uint64_t from = x->addr / CACHE_PAGE, to = last / CACHE_PAGE;
-
-	if (to - from >= cache->frames.n) {
-		frames_trim(&cache->frames);
-		return;
-	}
-	for (uint64_t number = from; number <= to; number++) {
-		struct frame *frame = frames_find(&cache->frames, number);
-		if (frame && frame->place != FRAME_COMING)
-			frames_drop(&cache->frames, frame);
-	}
-}
-
-/* What is on its way is not kept, for it may be of before or of after. */
-static void forget_written(struct cache *cache, const struct sonde_io *io)
-{
-	cache->write_seq++;
-	for (uint32_t i = 0; i < io->n; i++)
-		drop_piece(cache, &io->xfers[i]);
-}
-
+/*
+ * The byte that is written may stand at other addresses as well, where below is made of pieces or is the
+ * memory of a process: so a write is an invalidation, when it is sent and when it is back.
+ */
 static void write_over(struct detour *d)
 {
 	struct cache *cache = (struct cache *)((char *)d->pool - offsetof(struct cache, writes));
 
-	forget_written(cache, d->upper);
+	cache->epoch++;
 	detour_end(d);
 }
 
@@ -244,7 +223,7 @@ static void write_through(struct cache *cache, struct sonde_io *io)
 		detour_refuse(cache->host, io, SONDE_E_NO_MEMORY);
 		return;
 	}
-	forget_written(cache, io);
+	cache->epoch++;
 	d->over = write_over;
 	for (uint32_t i = 0; i < io->n; i++)
 		detour_part(d, i, 0, io->xfers[i].len);

@@ -25,7 +25,7 @@ struct fetch {
 	struct sonde_xfer *xfers; /* [n], room for cap: a page each */
 	struct frame **frames;    /* [n] */
 	uint32_t n, cap;
-	uint64_t sent_ns, epoch, write_seq;
+	uint64_t sent_ns, epoch;
 	int stopped; /* nobody may join: its end was asked for */
 };
 
@@ -39,10 +39,9 @@ struct cache {
 	struct fetch *active, *spare;
 	struct waiter *spare_waiters;
 	uint32_t n_spare, n_spare_waiters;
-	uint64_t ms_ns;     /* how long a page is good; 0: until it is invalidated */
-	int given_ms;       /* ... because the user said so                       */
-	uint64_t epoch;     /* goes on with each invalidation                     */
-	uint64_t write_seq; /* goes on with the beginning and the end of each write */
+	uint64_t ms_ns; /* how long a page is good; 0: until it is invalidated */
+	int given_ms;   /* ... because the user said so                       */
+	uint64_t epoch; /* goes on with each invalidation, and with each write */
 	uint64_t n_hits, n_misses, n_joined, n_stale, n_passed, n_aside;
 };
 

@@ -37,7 +37,6 @@ static struct fetch *take_fetch(struct cache *cache, uint64_t now)
 	fetch->stopped = 0;
 	fetch->sent_ns = now;
 	fetch->epoch = cache->epoch;
-	fetch->write_seq = cache->write_seq;
 	fetch->prev = NULL;
 	fetch->next = cache->active;
 	if (cache->active)
@@ -92,7 +91,6 @@ int fetch_add(struct cache *cache, struct fetch **fetch, struct frame *frame, ui
 int fetch_joinable(const struct cache *cache, const struct fetch *fetch, uint64_t now)
 {
 	return !fetch->stopped && fetch->epoch == cache->epoch &&
-	       fetch->write_seq == cache->write_seq &&
 	       (!cache->ms_ns || now - fetch->sent_ns < cache->ms_ns);
 }
 
@@ -221,21 +219,30 @@ static int is_lasting(int32_t err)
 	}
 }
 
-/* From the account of the whole page, which is what the core vouches for. */
+/*
+ * From the account of the whole page, which is what the core vouches for: where it was not told as it
+ * must be, the page is dropped, whatever was told of it.
+ */
 static void judge(struct frame *frame, const struct sonde_xfer *x)
 {
 	if (x->err == 0)
 		frame->err = 0;
-	else if (x->done || frame->err == 0)
-		frame->err = x->done ? FRAME_PARTLY : x->err;
+	else if (x->done)
+		frame->err = FRAME_PARTLY;
+	else if (frame->err != FRAME_PARTLY)
+		frame->err = x->err;
 }
 
+/*
+ * Who wants bytes of a page that failed, or is there in parts, is not to suffer for the rest of it: what he
+ * asked for is asked for by itself.
+ */
 static void serve(struct cache *cache, struct frame *frame)
 {
 	while (frame->waits) {
 		struct waiter *w = frame->waits;
 		frame->waits = w->next;
-		if (frame->err == FRAME_PARTLY)
+		if (frame->err == FRAME_PARTLY || !is_lasting(frame->err))
 			answer_reread(cache, w);
 		else
 			answer_part(cache, w->answer->upper, w, frame);
@@ -248,8 +255,7 @@ static void serve(struct cache *cache, struct frame *frame)
 /* Is what it brings what there is now, as far as we know? */
 static int is_current(const struct fetch *fetch)
 {
-	return !fetch->stopped && fetch->epoch == fetch->cache->epoch &&
-	       fetch->write_seq == fetch->cache->write_seq;
+	return !fetch->stopped && fetch->epoch == fetch->cache->epoch;
 }
 
 /* Answer who waits, then keep the page if it may be kept. */
