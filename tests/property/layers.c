@@ -17,6 +17,9 @@ const struct layer_kind layer_kinds[] = {
 	{ "delay,ms=3", EFFECT_NONE },
 	{ "overlay,mb=1", EFFECT_OVERLAY },
 	{ "overlay,mb=1,holes=yes", EFFECT_HOLES },
+	{ "throttle,batches=2000,burst_ms=0", EFFECT_NONE },
+	{ "fault,short=1g,every=2", EFFECT_NONE },
+	{ "fault,error=IO,after=1t", EFFECT_NONE },
 };
 enum { N_KINDS = sizeof(layer_kinds) / sizeof(layer_kinds[0]) };
 const unsigned n_layer_kinds = N_KINDS;
