@@ -456,6 +456,45 @@ static void it_goes_on_where_it_was(void **state)
 	free(there);
 }
 
+/* The sums find it: what stands before is there, what stands behind is not. */
+static void any_bit_that_turned_is_found(void **state)
+{
+	struct fake fake = { 0 };
+	struct layer_plugin layer;
+	struct sonde_error err;
+	struct stat st;
+	char text[128];
+
+	(void)state;
+	unlink(path_of("save"));
+	with_file(text, sizeof(text), "");
+	fake_open(&fake, loop_new(SONDE_ENGINE_SYNC, 0), 64, SONDE_WAY_EXTENTS);
+	layer_plugin_open(&layer, fake.space, text, 1);
+	for (uint64_t i = 0; i < 4; i++)
+		assert_int_equal(sonde_space_put(layer.space, i, "x", 1), 0);
+	layer_plugin_close(&layer);
+	assert_int_equal(stat(path_of("save"), &st), 0);
+	int fd = open(path_of("save"), O_RDWR);
+	for (off_t at = 0; at < st.st_size; at++) {
+		uint8_t was, is, bytes[5];
+		assert_int_equal(pread(fd, &was, 1, at), 1);
+		is = was ^ 4;
+		assert_int_equal(pwrite(fd, &is, 1, at), 1);
+		if (layer_plugin_try(&layer, fake.space, text, 0, &err) == 0) {
+			assert_int_equal(sonde_space_get(layer.space, 0, bytes, 5), 0);
+			for (int i = 0; i < 4; i++)
+				assert_true(bytes[i] == 'x' ||
+					    (bytes[i] == 0 && bytes[i + 1] == 0));
+			layer_plugin_close(&layer);
+		}
+		assert_int_equal(pwrite(fd, &was, 1, at), 1);
+	}
+	close(fd);
+	unlink(path_of("save"));
+	fake_close(&fake);
+	sonde_loop_destroy(fake.loop);
+}
+
 static void files_that_are_none_are_refused(void **state)
 {
 	struct fake fake = { 0 };
@@ -562,6 +601,7 @@ int main(void)
 		cmocka_unit_test(a_mixed_batch_is_one_trip),
 		cmocka_unit_test(regions_show_what_was_made_in_holes),
 		cmocka_unit_test(it_goes_on_where_it_was),
+		cmocka_unit_test(any_bit_that_turned_is_found),
 		cmocka_unit_test(files_that_are_none_are_refused),
 		cmocka_unit_test(a_write_that_cannot_be_kept_is_an_error),
 		cmocka_unit_test(the_file_below_is_never_opened_for_writing),
