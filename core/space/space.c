@@ -262,9 +262,10 @@ static int transfer(struct sonde_space *space, struct sonde_xfer *xfers, size_t 
 		return io_refuse(&waiter.io, r);
 	io_begin(&waiter.io, complete_waiter);
 	if (*space->resident) {
+		bool outer = loop->in_call; /* a watcher of fragments may have called */
 		loop->in_call = loop->inside && !loop->current;
 		run_resident(space, &waiter.io);
-		loop->in_call = false;
+		loop->in_call = outer;
 	} else {
 		r = task_may_wait(loop);
 		if (r < 0)
