@@ -225,6 +225,9 @@ static void check_part(struct live *live, uint32_t i)
 			     .first_bad = part->x.len };
 
 	look_at(&v);
+	if (live->unsent && (part->x.done || part->x.err_off || !is_stop_code(live, part->x.err)))
+		wrong(&v, part->x.err_off, "cancelled before it left, error", part->x.err,
+		      SONDE_E_CANCELLED);
 	if (v.lied && !v.any)
 		check_lied(&v);
 	else if (v.sure)

@@ -457,6 +457,7 @@ void live_cancel(struct live *live)
 		return;
 	if (live->io && live->io->state != SONDE_IO_DONE) {
 		live->asked = true;
+		live->unsent |= live->io->state == SONDE_IO_QUEUED;
 		if (sonde_io_cancel(live->io) != 1 || sonde_io_cancel(live->io) != 1)
 			fail_now("request %u: cannot be cancelled", live->index);
 	} else if (live->io) { /* its callback is next */

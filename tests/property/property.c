@@ -27,7 +27,7 @@ enum {
 	EXIT_FAILED = 3,
 	STEP_MS = 1000,   /* between two looks at how far the child is               */
 	HANGS_MS = 60000, /* no case takes so long, under a sanitizer and on a busy machine */
-	SHRINK_MS = 5000, /* ... but one that is run alone and is to hang takes less */
+	SHRINK_MS = 2000, /* ... but one that is run alone and is to hang takes less */
 	SHRINK_TRIES = 4000,
 	AGAIN = 30, /* a case that depends on threads is tried so often */
 };

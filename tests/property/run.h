@@ -38,6 +38,7 @@ struct live {
 	bool asked;   /* to end early: CANCELLED is an answer                   */
 	bool limited; /* it has a deadline: TIMED_OUT is one                    */
 	bool stopped; /* stop_early: has been done                              */
+	bool unsent;  /* it was cancelled before it left                        */
 };
 
 enum { TOLD_RIGHT = 200 };

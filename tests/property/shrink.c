@@ -223,6 +223,8 @@ static void simplify_piece(struct shrinker *s, unsigned i, unsigned k)
 				break;
 		}
 	}
+	if (piece->addr > STORE_FIRST / 2)
+		TRY(s, requests[i].pieces[k].addr, STORE_FIRST / 2);
 	for (unsigned bit = 0; bit < 16; bit++)
 		TRY(s, requests[i].pieces[k].addr, piece->addr & ~(UINT64_C(1) << bit));
 	TRY(s, requests[i].pieces[k].stride, 0);
