@@ -37,8 +37,8 @@ struct verdict {
 	uint32_t err_off;   /* ... and where                                        */
 	uint32_t first_bad; /* told: the lowest byte that was told with an error    */
 	int32_t told_err;   /* ... and which                                        */
-	int32_t err_there;  /* what byte x.err_off should fail with                 */
-	bool sure, lied, cut, any;
+	struct spot there;  /* where byte x.err_off is                              */
+	bool sure, lied, may, any;
 	bool dropped; /* what was told of it before does not count any more */
 };
 
@@ -71,9 +71,10 @@ static void check_read(const struct verdict *v, uint32_t off, const struct spot 
 		/* Behind the lowest error of a piece that was stopped nobody says what has come. */
 		if (got[i] || !may_be_zero)
 			wrong(v, off + i, "value", got[i], want);
-		if (spot->sure == SURE && !v->lied && !v->dropped && told && told[i] == TOLD_RIGHT)
+		if (spot->sure <= MAY_FAIL && !v->lied && !v->dropped && told &&
+		    told[i] == TOLD_RIGHT)
 			wrong(v, off + i, "told as read, value", got[i], want);
-		if (spot->sure == SURE && tells_all(v->live) && !v->lied &&
+		if (spot->sure <= MAY_FAIL && tells_all(v->live) && !v->lied &&
 		    (v->part->x.err == 0 || off + i < v->part->x.err_off))
 			wrong(v, off + i, "in front of the error, value", got[i], want);
 	}
@@ -95,12 +96,11 @@ static void check_told(struct verdict *v, uint32_t off, const struct spot *spot)
 			v->first_bad = off + i;
 			v->told_err = err;
 		}
-		if (v->lied || v->dropped || spot->sure == ANYTHING || err == spot->err)
+		if (v->lied || v->dropped || spot->sure == ANYTHING)
 			continue;
 		if (!told[i])
 			wrong(v, off + i, "never told", 0, 1);
-		if (!is_stop_code(live, err) &&
-		    !(spot->sure == MAYBE_CUT && err == SONDE_E_TRUNCATED))
+		if (!is_stop_code(live, err) && !spot_allows(spot, err))
 			wrong(v, off + i, "told with error", err, spot->err);
 	}
 }
@@ -121,28 +121,29 @@ static void look_at(struct verdict *v)
 {
 	const struct live *live = v->live;
 	const struct sonde_xfer *x = &v->part->x;
+	bool looks_dropped = x->err == SONDE_E_IO && x->done == 0 && x->err_off == 0 &&
+			     plan_lies(live->run->plan);
 	struct spot spot;
 
 	for (uint32_t off = 0; off < x->len; off += spot.len) {
 		oracle_piece(&live->run->world, v->part->node, x->addr, x->len, off,
 			     live->plan->write, &spot);
-		v->lied |= spot.lied;
-		v->cut |= spot.sure == MAYBE_CUT;
+		/* In a trip with a dropped piece, one that failed as a whole looks like it. */
+		v->lied |= spot.lied || (looks_dropped && spot.err == SONDE_E_IO);
+		v->may |= spot.sure != SURE;
 		v->any |= spot.sure == ANYTHING;
 		if (x->err_off - off < spot.len)
-			v->err_there = spot.err                 ? spot.err
-				       : spot.sure == MAYBE_CUT ? SONDE_E_TRUNCATED
-								: 0;
-		if (spot.sure != SURE)
-			v->maybe += spot.len;
-		else if (!spot.err)
-			v->right += spot.len;
-		else if (!v->err) {
+			v->there = spot;
+		if (spot.err && !v->err && spot.sure <= MAY_FAIL) {
 			v->err = spot.err;
 			v->err_off = off;
 		}
+		if (spot.sure == SURE)
+			v->right += spot.err ? 0 : spot.len;
+		else
+			v->maybe += spot.len;
 	}
-	v->sure = !v->lied && !v->cut && !v->any && !may_stop(live);
+	v->sure = !v->lied && !v->may && !may_stop(live);
 	for (uint32_t off = 0; off < x->len; off += spot.len) {
 		oracle_piece(&live->run->world, v->part->node, x->addr, x->len, off,
 			     live->plan->write, &spot);
@@ -159,8 +160,8 @@ static bool takes_apart(const struct plan *plan)
 	for (unsigned i = 0; i < plan->n_nodes; i++) {
 		if (plan->nodes[i].kind == NODE_REMAP)
 			return true;
-		if (plan->nodes[i].kind == NODE_LAYER &&
-		    layer_kinds[plan->nodes[i].variant % n_layer_kinds].effect != EFFECT_NONE)
+		const struct layer_kind *layer = layer_kind_of(&plan->nodes[i]);
+		if (layer && layer->effect != EFFECT_NONE)
 			return true;
 	}
 	return false;
@@ -173,7 +174,7 @@ static void check_lied(const struct verdict *v)
 	if (x->err == 0)
 		wrong(v, 0, "success where the connector lied", 0, SONDE_E_IO);
 	if (v->live->plan->write || !tells_all(v->live) || may_stop(v->live) ||
-	    takes_apart(v->live->run->plan) || v->cut)
+	    takes_apart(v->live->run->plan) || v->may)
 		return;
 	if (x->done || x->err_off || x->err != SONDE_E_IO)
 		wrong(v, x->err_off, "outcome of a piece that was dropped", x->err, SONDE_E_IO);
@@ -206,8 +207,8 @@ static void check_unsure(const struct verdict *v)
 		return;
 	if (x->err == 0 && (x->done != x->len || x->err_off != x->len || v->err))
 		wrong(v, v->err_off, "success", x->done, x->len);
-	if (x->err && !is_stop_code(v->live, x->err) && x->err != v->err_there)
-		wrong(v, x->err_off, "error", x->err, v->err_there);
+	if (x->err && !is_stop_code(v->live, x->err) && !spot_allows(&v->there, x->err))
+		wrong(v, x->err_off, "error", x->err, v->there.err);
 	if (v->err && x->err && x->err_off > v->err_off)
 		wrong(v, v->err_off, "offset of the error", x->err_off, v->err_off);
 	if (x->done > v->right + v->maybe || (x->err && x->done < x->err_off))
@@ -311,18 +312,18 @@ static void note_spot(struct live *live, uint32_t i, uint32_t off, const struct 
 static void note_write(struct live *live, uint32_t i)
 {
 	const struct part *part = &live->parts[i];
-	bool lied = false;
+	bool unsure = may_stop(live);
 	struct spot spot;
 
 	for (uint32_t off = 0; off < part->x.len; off += spot.len) {
 		oracle_piece(&live->run->world, part->node, part->x.addr, part->x.len, off, true,
 			     &spot);
-		lied |= spot.lied;
+		unsure |= spot.lied || spot.sure != SURE || plan_lies(live->run->plan);
 	}
 	for (uint32_t off = 0; off < part->x.len; off += spot.len) {
 		oracle_piece(&live->run->world, part->node, part->x.addr, part->x.len, off, true,
 			     &spot);
-		note_spot(live, i, off, &spot, part->x.err == 0 || (!may_stop(live) && !lied));
+		note_spot(live, i, off, &spot, part->x.err == 0 || !unsure);
 	}
 }
 

@@ -67,7 +67,7 @@ static bool claim_spot(struct live *live, const struct spot *spot)
 	bool write = live->plan->write;
 
 	/* Not over page tables, over itself, or where it would lengthen a file. */
-	if (write && (spot->sure != SURE || spot->err == SONDE_E_TRUNCATED))
+	if (write && (spot->sure > MAY_FAIL || spot->err == SONDE_E_TRUNCATED))
 		return false;
 	if (write && spot->store && store_is_marked(spot->store, spot->off, spot->len, 0xff))
 		return false;
@@ -83,6 +83,19 @@ static bool claim_spot(struct live *live, const struct spot *spot)
 	return true;
 }
 
+/* The caches that a write passes by. */
+static uint32_t caches_missed(const struct plan *plan, uint32_t crossed)
+{
+	uint32_t missed = 0;
+
+	for (unsigned i = 0; i < plan->n_nodes; i++) {
+		const struct layer_kind *layer = layer_kind_of(&plan->nodes[i]);
+		if (layer && layer->effect == EFFECT_KEEPS && !(crossed & 1u << i))
+			missed |= 1u << i;
+	}
+	return missed;
+}
+
 static bool claim_part(struct live *live, const struct part *part)
 {
 	struct spot spot;
@@ -93,6 +106,8 @@ static bool claim_part(struct live *live, const struct part *part)
 			return false;
 		if (!claim_spot(live, &spot))
 			return false;
+		if (live->plan->write)
+			live->run->stale |= caches_missed(live->run->plan, spot.caches);
 	}
 	return true;
 }

@@ -205,8 +205,11 @@ static void make_over(struct maker *m, unsigned i)
 	node->below = (uint8_t)(percent(m, 70) ? i - 1 : below(m, i));
 	if (node->kind == NODE_REMAP)
 		make_remap(m, i);
+	else if (node->kind == NODE_PAGING)
+		node->variant = (uint8_t)below(m, 2);
 	else
-		node->variant = (uint8_t)below(m, node->kind == NODE_PAGING ? 2 : n_layer_kinds);
+		node->variant =
+			(uint8_t)below(m, n_layer_kinds - (percent(m, 70) ? LAYERS_COSTLY : 0));
 }
 
 static void make_tree(struct maker *m)

@@ -4,22 +4,36 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "plug/host.h"
 #include "plug/load.h"
 #include "plug/name.h"
 #include "space/backed.h"
+#include "run.h"
 #include "space/space.h"
 
 const struct layer_kind layer_kinds[] = {
-	{ "delay,ms=0", EFFECT_NONE },
-	{ "delay,ms=1", EFFECT_NONE },
-	{ "delay,ms=3", EFFECT_NONE },
-	{ "overlay,mb=1", EFFECT_OVERLAY },
-	{ "overlay,mb=1,holes=yes", EFFECT_HOLES },
-	{ "throttle,batches=2000,burst_ms=0", EFFECT_NONE },
-	{ "fault,short=1g,every=2", EFFECT_NONE },
-	{ "fault,error=IO,after=1t", EFFECT_NONE },
+	{ "delay,ms=0", EFFECT_NONE, 0, 0, 0 },
+	{ "delay,ms=1", EFFECT_NONE, 0, 0, 0 },
+	{ "delay,ms=3", EFFECT_NONE, 0, 0, 0 },
+	{ "overlay,mb=1", EFFECT_OVERLAY, 0, 0, 0 },
+	{ "overlay,mb=1,holes=yes", EFFECT_HOLES, 0, 0, 0 },
+	{ "cache,mb=1,ms=0", EFFECT_KEEPS, 0, 0, 0 },
+	{ "cache,mb=1,ms=2", EFFECT_KEEPS, 0, 0, 0 },
+	{ "fault,error=NOT_SAVED,at=0x10f00+0x180", EFFECT_FAILS, 0x10f00, 0x180,
+	  SONDE_E_NOT_SAVED },
+	{ "fault,errno=ENODEV,delay_us=1000,at=0x12fff+3", EFFECT_FAILS, 0x12fff, 3, SONDE_E_GONE },
+	{ "fault,short=1g,every=2", EFFECT_NONE, 0, 0, 0 },
+	{ "fault,error=IO,after=1t", EFFECT_NONE, 0, 0, 0 },
+	{ "fault,error=CORRUPT,every=5", EFFECT_MAY, 0, 0, SONDE_E_CORRUPT },
+	{ "fault,error=NO_ACCESS,short=7,random=4", EFFECT_MAY, 0, 0, SONDE_E_NO_ACCESS },
+	{ "fault,drop=yes,at=0x11000+16", EFFECT_DROPS, 0x11000, 16, 0 },
+	{ "throttle,batches=400,burst_ms=1", EFFECT_NONE, 0, 0, 0 },
+	{ "throttle,bytes=1m,burst_ms=1", EFFECT_NONE, 0, 0, 0 },
+	/* The last LAYERS_COSTLY make files. */
+	{ "trace,detail=piece,file=", EFFECT_NONE, 0, 0, 0 },
+	{ "record,file=", EFFECT_NONE, 0, 0, 0 },
 };
 enum { N_KINDS = sizeof(layer_kinds) / sizeof(layer_kinds[0]) };
 const unsigned n_layer_kinds = N_KINDS;
@@ -112,6 +126,21 @@ unsigned layers_timers(void)
 	return n;
 }
 
+bool plan_lies(const struct plan *plan)
+{
+	for (unsigned i = 0; i < plan->n_nodes; i++) {
+		const struct plan_node *node = &plan->nodes[i];
+		const struct layer_kind *layer = layer_kind_of(node);
+		if (layer && layer->effect == EFFECT_DROPS)
+			return true;
+		for (unsigned k = 0; k < node->n_bad && node->kind > NODE_MEMORY; k++) {
+			if (node->bad[k].kind != BAD_ERROR && node->bad[k].kind != BAD_NO_CODE)
+				return true;
+		}
+	}
+	return false;
+}
+
 /* ---- opening -------------------------------------------------------------------------------- */
 
 bool layers_load(const char **ret_why)
@@ -170,22 +199,28 @@ static void kept_free(struct kept *kept)
 	spare = kept;
 }
 
-bool layer_open(struct layer *layer, unsigned kind, struct sonde_space *below)
+void layer_open(struct layer *layer, unsigned kind, struct sonde_space *below)
 {
+	const char *at = layer_kinds[kind].text;
 	struct target_name name;
-	char text[128] = "x:|";
+	struct sonde_error err = { 0 };
+	char text[256], path[64] = "";
 
 	*layer = (struct layer){ 0 };
-	strncat(text, layer_kinds[kind].text, sizeof(text) - 4);
-	if (name_parse(&layer->arena, text, &name, NULL) < 0 ||
-	    args_bind(&layer->arena, &plugins[kind]->desc, &name.parts[1], 1, &layer->args, NULL) <
+	if (at[strlen(at) - 1] == '=')
+		snprintf(path, sizeof(path), "%s/sonde-property-%d",
+			 access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm", (int)getpid());
+	snprintf(text, sizeof(text), "x:|%s%s", at, path);
+	if (name_parse(&layer->arena, text, &name, &err) < 0 ||
+	    args_bind(&layer->arena, &plugins[kind]->desc, &name.parts[1], 1, &layer->args, &err) <
 		    0 ||
 	    space_from_layer(below->loop, &plugins[kind]->layer, &host, &layer->args, below,
-			     &layer->space, NULL) < 0)
-		return false;
-	if (layer_kinds[kind].effect != EFFECT_NONE)
+			     &layer->space, &err) < 0)
+		fail_now("'%s' cannot be opened: %s", text, err.text);
+	if (path[0])
+		unlink(path);
+	if (layer_kinds[kind].effect == EFFECT_OVERLAY || layer_kinds[kind].effect == EFFECT_HOLES)
 		layer->kept = kept_new();
-	return true;
 }
 
 void layer_close(struct layer *layer)

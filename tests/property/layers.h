@@ -15,17 +15,24 @@ struct sonde_loop;
 struct sonde_space;
 
 enum layer_effect {
-	EFFECT_NONE,    /* what is below, with its outcome                  */
-	EFFECT_OVERLAY, /* writes stay in it                                */
-	EFFECT_HOLES,   /* ... and may be where nothing is                  */
+	EFFECT_NONE,    /* what is below, with its outcome                                   */
+	EFFECT_OVERLAY, /* writes stay in it                                                 */
+	EFFECT_HOLES,   /* ... and may be where nothing is                                   */
+	EFFECT_FAILS,   /* [addr, addr + len) fails with err                                 */
+	EFFECT_MAY,     /* any piece may fail with err                                       */
+	EFFECT_DROPS,   /* a piece that has bytes in [addr, addr + len) is not told in full  */
+	EFFECT_KEEPS,   /* pages of below, until they are written through it or invalidated */
 };
 
 struct layer_kind {
-	const char *text; /* as in a target's name */
+	const char *text; /* as in a target's name; behind a "file=" at its end comes a new one */
 	enum layer_effect effect;
+	uint64_t addr, len;
+	int32_t err;
 };
 extern const struct layer_kind layer_kinds[];
 extern const unsigned n_layer_kinds;
+enum { LAYERS_COSTLY = 2 };
 
 enum { KEPT_PAGES = 24 };
 
@@ -43,6 +50,14 @@ struct kept {
 	uint8_t claimed[KEPT_PAGES * PAGE]; /* enum kept_claim */
 };
 
+static inline const struct layer_kind *layer_kind_of(const struct plan_node *node)
+{
+	return node->kind == NODE_LAYER ? &layer_kinds[node->variant % n_layer_kinds] : NULL;
+}
+
+/* Does any connector or layer of the plan break its contract? */
+bool plan_lies(const struct plan *plan);
+
 struct layer {
 	struct arena arena;
 	struct sonde_args args;
@@ -57,7 +72,7 @@ void layers_begin_case(void);
 /* How many timers of theirs run: none when a case is over. */
 unsigned layers_timers(void);
 
-bool layer_open(struct layer *layer, unsigned kind, struct sonde_space *below);
+void layer_open(struct layer *layer, unsigned kind, struct sonde_space *below);
 void layer_close(struct layer *layer);
 
 /* How it is kept at addr, and for how many of the next max bytes; those are *ret_bytes. */

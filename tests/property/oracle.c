@@ -4,6 +4,17 @@
 
 #include <string.h>
 
+static void may_fail(struct spot *spot, int32_t err, enum sureness sure)
+{
+	for (unsigned i = 0; i < 3; i++) {
+		if (spot->may[i] == 0) {
+			spot->may[i] = err;
+			break;
+		}
+	}
+	spot->sure = spot->sure > sure ? spot->sure : sure;
+}
+
 /* ---- bases ---------------------------------------------------------------------------------- */
 
 /* The end of a file, where it is now and where it was when this request began. */
@@ -21,7 +32,8 @@ static void cut_by_end(const struct world *world, struct store *store, bool seco
 	uint64_t left = spot->off < sure    ? sure - spot->off
 			: spot->off < maybe ? maybe - spot->off
 					    : spot->len;
-	spot->sure = spot->off >= sure && spot->off < maybe ? MAYBE_CUT : SURE;
+	if (spot->off >= sure && spot->off < maybe)
+		may_fail(spot, SONDE_E_TRUNCATED, MAYBE_CUT);
 	spot->err = spot->off >= maybe && spot->off >= sure ? SONDE_E_TRUNCATED : 0;
 	spot->len = left < spot->len ? (uint32_t)left : spot->len;
 	if (spot->err)
@@ -82,6 +94,8 @@ static int32_t read_entry(struct walk *walk, uint64_t addr, uint64_t *ret)
 		struct spot spot;
 		walk->meets |= !oracle_piece(walk->world, walk->node, addr, 8, off, false, &spot);
 		walk->unsure |= spot.sure != SURE || spot.lied || spot.err == SONDE_E_TRUNCATED;
+		/* Of several that fail in a trip only the first has its own code for sure. */
+		walk->unsure |= spot.err && addr >= TABLES_END;
 		err = spot.err;
 		for (uint32_t i = 0; i < spot.len; i++)
 			bytes[off + i] = spot.right ? spot.right[i] : 0;
@@ -166,18 +180,16 @@ static bool at_remap(struct world *world, unsigned i, uint64_t addr, bool write,
 static bool at_overlay(struct world *world, unsigned i, uint64_t addr, bool write,
 		       struct spot *spot)
 {
-	unsigned below = world->plan->nodes[i].below;
+	const struct plan_node *node = &world->plan->nodes[i];
 	struct layer *layer = &world->layers[i];
-	bool holes =
-		layer_kinds[world->plan->nodes[i].variant % n_layer_kinds].effect == EFFECT_HOLES;
 	const uint8_t *bytes = NULL;
 	bool fine = true;
 	enum kept_how how = kept_at(layer->kept, addr, spot->len, &spot->len, &bytes);
 
 	/* A write is possible where a read below is; what may not be kept comes from there. */
 	if (write || how != KEPT_SURE)
-		fine = oracle_at(world, below, addr, spot->len, false, spot);
-	if (write && holes) { /* nobody asks */
+		fine = oracle_at(world, node->below, addr, spot->len, false, spot);
+	if (write && layer_kind_of(node)->effect == EFFECT_HOLES) { /* nobody asks */
 		spot->err = 0;
 		spot->lied = false;
 		spot->sure = SURE;
@@ -195,13 +207,57 @@ static bool at_overlay(struct world *world, unsigned i, uint64_t addr, bool writ
 	return fine;
 }
 
+/* Only there, and in no other way. */
+static bool at_fault(struct world *world, unsigned i, uint64_t addr, bool write, struct spot *spot)
+{
+	const struct plan_node *node = &world->plan->nodes[i];
+	const struct layer_kind *kind = layer_kind_of(node);
+	uint64_t left = addr < kind->addr ? kind->addr - addr : kind->addr + kind->len - addr;
+
+	if (addr >= kind->addr && addr - kind->addr >= kind->len)
+		return oracle_at(world, node->below, addr, spot->len, write, spot);
+	uint32_t len = left < spot->len ? (uint32_t)left : spot->len;
+	if (addr < kind->addr)
+		return oracle_at(world, node->below, addr, len, write, spot);
+	*spot = (struct spot){ .len = len, .err = kind->err };
+	if (kind->effect == EFFECT_DROPS)
+		oracle_at(world, node->below, addr, len, write, spot);
+	spot->lied |= kind->effect == EFFECT_DROPS;
+	return true;
+}
+
+static bool at_cache(struct world *world, unsigned i, uint64_t addr, bool write, struct spot *spot)
+{
+	bool fine = oracle_at(world, world->plan->nodes[i].below, addr, spot->len, write, spot);
+
+	/* What was kept before the file was cut may still count. */
+	if (spot->sure == MAYBE_CUT || (spot->err == SONDE_E_TRUNCATED && world_is_cut(world)))
+		spot->sure = ANYTHING;
+	spot->caches |= 1u << i;
+	return fine;
+}
+
 static bool at_layer(struct world *world, unsigned i, uint64_t addr, bool write, struct spot *spot)
 {
 	const struct plan_node *node = &world->plan->nodes[i];
+	const struct layer_kind *kind = layer_kind_of(node);
+	bool fine;
 
-	if (layer_kinds[node->variant % n_layer_kinds].effect != EFFECT_NONE)
+	switch (kind->effect) {
+	case EFFECT_OVERLAY:
+	case EFFECT_HOLES:
 		return at_overlay(world, i, addr, write, spot);
-	return oracle_at(world, node->below, addr, spot->len, write, spot);
+	case EFFECT_FAILS:
+	case EFFECT_DROPS:
+		return at_fault(world, i, addr, write, spot);
+	case EFFECT_KEEPS:
+		return at_cache(world, i, addr, write, spot);
+	default:
+		fine = oracle_at(world, node->below, addr, spot->len, write, spot);
+		if (kind->effect == EFFECT_MAY)
+			may_fail(spot, kind->err, MAY_FAIL);
+		return fine;
+	}
 }
 
 bool oracle_at(struct world *world, unsigned node, uint64_t addr, uint32_t max, bool write,

@@ -138,19 +138,6 @@ static inline bool node_is_base(const struct plan_node *node)
 	return node->kind <= NODE_SUBMIT;
 }
 
-/* Does any connector break its contract? */
-static inline bool plan_lies(const struct plan *plan)
-{
-	for (unsigned i = 0; i < plan->n_nodes; i++) {
-		const struct plan_node *node = &plan->nodes[i];
-		for (unsigned k = 0; k < node->n_bad && node->kind > NODE_MEMORY; k++) {
-			if (node->bad[k].kind != BAD_ERROR && node->bad[k].kind != BAD_NO_CODE)
-				return true;
-		}
-	}
-	return false;
-}
-
 /* generate.c */
 void plan_generate(struct plan *plan, uint64_t seed);
 

@@ -64,7 +64,13 @@ void run_barrier(struct run *run)
 		if (run->alone && run->world.layers[i].kept)
 			kept_settle(run->world.layers[i].kept);
 	}
+	/* What was written past a cache it does not know of. */
+	for (unsigned i = 0; i < run->plan->n_nodes; i++) {
+		if (run->stale & 1u << i)
+			sonde_space_invalidate(run->world.spaces[i]);
+	}
 	run->alone = false;
+	run->stale = 0;
 }
 
 /* ---- steps --------------------------------------------------------------------------------- */
@@ -81,16 +87,6 @@ static void cut(struct run *run, const struct plan_step *step)
 		fail_now("the file of node %u cannot be cut", step->arg);
 }
 
-static bool is_cut(const struct run *run)
-{
-	for (unsigned i = 0; i < run->plan->n_nodes; i++) {
-		const struct base *base = run->world.bases[i];
-		if (base && base->store.now_len != base->store.file_len)
-			return true;
-	}
-	return false;
-}
-
 /* What is lent is what would be read. */
 static void borrow(struct run *run, const struct plan_step *step)
 {
@@ -99,7 +95,7 @@ static void borrow(struct run *run, const struct plan_step *step)
 	struct spot spot;
 
 	if (step->arg >= run->plan->n_requests || !request->n_pieces || !step->value ||
-	    is_cut(run) || run->n_writing)
+	    world_is_cut(&run->world) || run->n_writing)
 		return;
 	const uint8_t *lent =
 		sonde_space_borrow(run->world.spaces[request->node], addr, step->value);
@@ -214,6 +210,14 @@ static bool is_timeless(const struct plan *plan)
 		const struct plan_request *r = &plan->requests[i];
 		if (r->deadline != LIMIT_NONE || r->cancels != NOBODY || r->submits != NOBODY ||
 		    r->stop_early || r->child)
+			return false;
+	}
+	for (unsigned i = 0; i < plan->n_nodes; i++) {
+		const struct layer_kind *layer = layer_kind_of(&plan->nodes[i]);
+		if (layer && layer->effect == EFFECT_MAY)
+			return false;
+		/* How much goes with what is dropped depends on who shared a trip with it. */
+		if (plan_lies(plan) && !node_is_base(&plan->nodes[i]))
 			return false;
 	}
 	for (unsigned i = 0; i < plan->n_steps; i++) {

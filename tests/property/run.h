@@ -51,6 +51,7 @@ struct run {
 	bool closing; /* no callback submits any more                         */
 	bool alone;   /* what flies must not meet anything else: a write to a layer that keeps it */
 	unsigned n_writing;
+	uint32_t stale;  /* bit i: node i, a cache, keeps what has been written since */
 	bool compares;   /* a digest is wanted              */
 	uint64_t digest; /* of the outcomes of all requests */
 };

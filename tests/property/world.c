@@ -174,9 +174,8 @@ static bool open_node(struct world *world, unsigned i)
 	case NODE_REMAP:
 		return open_remap(world, i);
 	case NODE_LAYER:
-		if (!layer_open(&world->layers[i], node->variant % n_layer_kinds,
-				world->spaces[node->below]))
-			return false;
+		layer_open(&world->layers[i], node->variant % n_layer_kinds,
+			   world->spaces[node->below]);
 		world->spaces[i] = world->layers[i].space;
 		return true;
 	default:
@@ -197,6 +196,16 @@ bool world_open(struct world *world, struct pool *pool, const struct plan *plan)
 	if (!fine)
 		world_close(world);
 	return fine;
+}
+
+bool world_is_cut(const struct world *world)
+{
+	for (unsigned i = 0; i < world->plan->n_nodes; i++) {
+		const struct base *base = world->bases[i];
+		if (base && base->store.now_len != base->store.file_len)
+			return true;
+	}
+	return false;
 }
 
 void world_close(struct world *world)

@@ -40,6 +40,9 @@ bool world_open(struct world *world, struct pool *pool, const struct plan *plan)
 /* Close all that lies over the bases. */
 void world_close(struct world *world);
 
+/* Was any file of it cut? */
+bool world_is_cut(const struct world *world);
+
 /* Bytes of files are copied from a map where the file has them all. */
 static inline bool world_maps(const struct world *world)
 {
