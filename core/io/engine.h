@@ -78,7 +78,7 @@ struct engine_ops {
 	bool (*wait)(struct engine *engine, int wake_fd, uint64_t timeout_ns, bool *ret_woken);
 	/*
 	 * Optional: a foreign loop waits from now on: signal wake_fd, an eventfd, whenever reap has work.
-	 * false: it cannot, and fd polls readable then.
+	 * false: it cannot; fd polls readable then, and the loop looks every now and then as well.
 	 */
 	bool (*embed)(struct engine *engine, int wake_fd);
 	/* Optional: enter a descriptor into the engine's own table; its slot 0..63, -1: no room or no table. */

@@ -33,6 +33,7 @@ struct loop_host {
 	int wake_fd;        /* eventfd: something was posted                            */
 	int poll_fd;        /* epoll over wake, engine and timer descriptors; -1 unused */
 	int timer_fd;
+	bool looks; /* embedded, and a ring may complete something without a word */
 };
 
 int host_open(struct sonde_loop *loop, struct sonde_error *err)
@@ -268,25 +269,29 @@ static int watch(int poll_fd, int fd)
 	return epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &event);
 }
 
+/* 0 or -errno; what is half open sonde_loop_fd closes. */
 static int poll_open(struct sonde_loop *loop)
 {
 	const struct engine_ops *ops = loop->engine_ops;
 	struct loop_host *host = loop->host;
 
 	host->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (host->timer_fd < 0)
+		return -errno;
 	host->poll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (host->timer_fd < 0 || host->poll_fd < 0)
-		return SONDE_E_IO;
+	if (host->poll_fd < 0)
+		return -errno;
 	if (watch(host->poll_fd, host->wake_fd) || watch(host->poll_fd, host->timer_fd))
-		return SONDE_E_IO;
+		return -errno;
 	bool signals = ops && ops->embed && ops->embed(loop->engine, host->wake_fd);
-	if (ops && ops->fd && !signals && watch(host->poll_fd, ops->fd(loop->engine)))
-		return SONDE_E_IO;
+	host->looks = ops && ops->fd && !signals;
+	if (host->looks && watch(host->poll_fd, ops->fd(loop->engine)))
+		return -errno;
 	if (signals && loop->ops_in_use)
 		signal_work(host); /* for what has completed already */
 	if (loop->source && loop->source->fd >= 0 && watch(host->poll_fd, loop->source->fd))
-		return SONDE_E_IO;
-	return SONDE_OK;
+		return -errno;
+	return 0;
 }
 
 int loop_wake_fd(const struct sonde_loop *loop)
@@ -301,9 +306,14 @@ int loop_source_opened(struct sonde_loop *loop)
 
 void loop_arm(struct sonde_loop *loop)
 {
-	uint64_t next = timers_next(loop);
+	uint64_t next = timers_next(loop), soon;
 	struct itimerspec when = { 0 };
 
+	/* What was not sent, or completes only when somebody asks (IORING_SETUP_DEFER_TASKRUN), is seen to soon. */
+	if (loop->unsent || (loop->host->looks && loop->ops_in_use)) {
+		soon = sonde_now_ns() + LOOP_RETRY_NS;
+		next = soon < next ? soon : next;
+	}
 	if (next != UINT64_MAX) {
 		when.it_value.tv_sec = (time_t)(next / 1000000000u);
 		when.it_value.tv_nsec = (long)(next % 1000000000u);
@@ -318,12 +328,13 @@ void loop_arm(struct sonde_loop *loop)
 int sonde_loop_fd(struct sonde_loop *loop)
 {
 	struct loop_host *host = loop->host;
+	int r = loop->embedded ? 0 : poll_open(loop);
 
-	if (!loop->embedded && poll_open(loop) < 0) {
+	if (r < 0) {
 		close_fd(host->timer_fd);
 		close_fd(host->poll_fd);
 		host->timer_fd = host->poll_fd = -1;
-		return SONDE_E_IO;
+		return sonde_error_os(NULL, -r, "loop");
 	}
 	loop->embedded = true;
 	loop_arm(loop);

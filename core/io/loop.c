@@ -20,9 +20,8 @@
 #include "io/engine.h"
 #include "io/request.h"
 
-#define DELAY_MAX 64u              /* passes a flush waits for ready work to end     */
-#define SOURCE_PASSES 32u          /* passes without a look at the source            */
-#define RETRY_NS UINT64_C(1000000) /* the kernel was short of something: how soon again */
+#define DELAY_MAX 64u     /* passes a flush waits for ready work to end     */
+#define SOURCE_PASSES 32u /* passes without a look at the source            */
 
 int loop_init(struct sonde_loop *loop, uint32_t depth)
 {
@@ -237,8 +236,8 @@ static void wait_for_events(struct sonde_loop *loop, uint64_t timeout_ns)
 {
 	uint64_t next = timers_next(loop), now;
 
-	if (loop->unsent && timeout_ns > RETRY_NS)
-		timeout_ns = RETRY_NS;
+	if (loop->unsent && timeout_ns > LOOP_RETRY_NS)
+		timeout_ns = LOOP_RETRY_NS;
 	if (next != UINT64_MAX) {
 		now = sonde_now_ns();
 		if (next <= now)

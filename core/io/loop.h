@@ -18,6 +18,7 @@
 
 #include "io/host.h"
 
+#define LOOP_RETRY_NS UINT64_C(1000000) /* the kernel was short of something: how soon again */
 #define LOOP_RAN_MAX 256u /* ready nodes of one pass, when they come from nowhere but each other */
 
 struct engine;

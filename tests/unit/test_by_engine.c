@@ -14,6 +14,9 @@
 #include <sys/resource.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#ifdef SONDE_HAVE_URING
+#include <liburing.h>
+#endif
 
 #include "fake.h"
 #include "io/loop.h"
@@ -72,6 +75,21 @@ ssize_t __wrap_preadv64v2(int fd, const struct iovec *iov, int n, off_t off, int
 {
 	return is_bad(iov->iov_len, off) ? -1 : __real_preadv64v2(fd, iov, n, off, flags);
 }
+
+static unsigned n_busy; /* so often the kernel is short of something: of the ring */
+
+#ifdef SONDE_HAVE_URING
+int __real_io_uring_submit(struct io_uring *ring);
+int __wrap_io_uring_submit(struct io_uring *ring);
+
+int __wrap_io_uring_submit(struct io_uring *ring)
+{
+	if (n_busy == 0)
+		return __real_io_uring_submit(ring);
+	n_busy--;
+	return -EBUSY;
+}
+#endif
 
 /* ---- a file as a space ----------------------------------------------------------------------------- */
 
@@ -443,29 +461,47 @@ static void a_merged_write_that_comes_short_tells_each_piece_how_far_it_came(voi
 
 /* ---- foreign loops ------------------------------------------------------------------------------ */
 
-/* They turn it when its descriptor says so, and never else. */
+/* It is turned when its descriptor says so, and never else. */
+static void read_in_foreign_loop(struct world *w, uint32_t n)
+{
+	struct pollfd fd = { .fd = sonde_loop_fd(w->loop), .events = POLLIN };
+	bool over = false;
+	struct sonde_io io = { .xfers = xfers, .n = n, .done = end, .user = &over };
+
+	for (uint32_t i = 0; i < n; i++)
+		xfers[i] = (struct sonde_xfer){ .addr = i * PAGE, .buf = bytes[i], .len = 1 };
+	assert_int_equal(sonde_io_submit(w->space, &io), 0);
+	while (!over) {
+		assert_int_equal(poll(&fd, 1, 10000), 1);
+		sonde_loop_turn(w->loop);
+	}
+	assert_int_equal(io.result, n);
+	assert_int_equal(bytes[n - 1][0], byte_at((n - 1) * PAGE));
+}
+
 static void a_foreign_loop_hears_of_every_last_move(void **state)
 {
-	enum { MOST = 40 };
 	struct sonde_loop_options options = options_of(SONDE_ENGINE_THREADS, 0, UINT32_MAX);
 	struct world w;
 
 	(void)state;
 	open_world(&w, &options);
-	struct pollfd fd = { .fd = sonde_loop_fd(w.loop), .events = POLLIN };
-	for (uint32_t n = 1; n <= MOST; n++) {
-		struct sonde_xfer x[MOST];
-		bool over = false;
-		struct sonde_io io = { .xfers = x, .n = n, .done = end, .user = &over };
-		for (uint32_t i = 0; i < n; i++)
-			x[i] = (struct sonde_xfer){ .addr = i * 4096, .buf = bytes[i], .len = 1 };
-		assert_int_equal(sonde_io_submit(w.space, &io), 0);
-		while (!over) {
-			assert_int_equal(poll(&fd, 1, 10000), 1);
-			sonde_loop_turn(w.loop);
-		}
-		assert_int_equal(io.result, n);
-		assert_int_equal(bytes[n - 1][0], byte_at((n - 1) * 4096));
+	for (uint32_t n = 1; n <= 40; n++)
+		read_in_foreign_loop(&w, n);
+	close_world(&w);
+}
+
+static void a_foreign_loop_is_told_to_send_again_what_the_kernel_did_not_take(void **state)
+{
+	struct sonde_loop_options options = options_of(SONDE_ENGINE_URING, 0, UINT32_MAX);
+	struct world w;
+
+	(void)state;
+	open_world(&w, &options);
+	for (unsigned i = 1; i < 4; i++) {
+		n_busy = i;
+		read_in_foreign_loop(&w, 10);
+		assert_int_equal(n_busy, 0);
 	}
 	close_world(&w);
 }
@@ -482,6 +518,7 @@ int main(void)
 		cmocka_unit_test(a_merged_move_that_fails_costs_only_the_piece_that_fails_alone),
 		cmocka_unit_test(a_merged_write_that_comes_short_tells_each_piece_how_far_it_came),
 		cmocka_unit_test(a_foreign_loop_hears_of_every_last_move),
+		cmocka_unit_test(a_foreign_loop_is_told_to_send_again_what_the_kernel_did_not_take),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
