@@ -43,22 +43,39 @@ static const unsigned setup_flags[] = {
 	0,
 };
 
-static const char *remedy(int error)
+/* What the kernel says when it makes no ring, and what can be done about it. */
+static int refusal(int error, const char **ret_remedy)
 {
 	switch (error) {
 	case EPERM:
 	case EACCES:
-		return " (refused by a sandbox or by sysctl kernel.io_uring_disabled)";
+		*ret_remedy = " (refused by a sandbox or by sysctl kernel.io_uring_disabled)";
+		return SONDE_E_NO_ACCESS;
 	case ENOSYS:
-		return " (this kernel or sandbox has no io_uring)";
+		*ret_remedy = " (this kernel or sandbox has no io_uring)";
+		return SONDE_E_UNSUPPORTED;
 	case ENOMEM:
-		return " (raise the locked-memory limit: ulimit -l)";
+		*ret_remedy = " (raise the locked-memory limit: ulimit -l)";
+		return SONDE_E_NO_MEMORY;
 	case EMFILE:
 	case ENFILE:
-		return " (out of file descriptors: ulimit -n)";
+		*ret_remedy = " (out of file descriptors: ulimit -n)";
+		return SONDE_E_EXHAUSTED;
 	default:
-		return "";
+		*ret_remedy = "";
+		return SONDE_E_UNSUPPORTED;
 	}
+}
+
+static int refuse(struct sonde_error *err, int error)
+{
+	const char *remedy;
+	int code = refusal(error, &remedy);
+
+	sonde_error_set(err, code, "io_uring refused: %s%s", strerror(error), remedy);
+	if (err)
+		err->os_code = error;
+	return code;
 }
 
 static int setup(struct io_uring *ring, unsigned depth)
@@ -70,17 +87,22 @@ static int setup(struct io_uring *ring, unsigned depth)
 	return r;
 }
 
-/* Plain reads and writes came with linux 5.6, rings with 5.1. */
-static bool has_moves(struct engine *engine, struct sonde_loop *loop)
+/* Plain reads and writes came with linux 5.6 and the way to ask for them, rings with 5.1. */
+static const char *probe_ring(struct engine *engine, struct sonde_loop *loop)
 {
 	struct io_uring_probe *probe = io_uring_get_probe_ring(&engine->ring);
-	bool has = probe && io_uring_opcode_supported(probe, IORING_OP_READ) &&
-		   io_uring_opcode_supported(probe, IORING_OP_WRITE);
+	const char *refused = NULL;
 
-	if (has)
+	if (!probe)
+		refused = "its rings cannot be asked what they can do (needs linux 5.6, and a "
+			  "sandbox that lets io_uring_register through)";
+	else if (!io_uring_opcode_supported(probe, IORING_OP_READ) ||
+		 !io_uring_opcode_supported(probe, IORING_OP_WRITE))
+		refused = "this kernel's rings cannot read and write (needs 5.6)";
+	else
 		uring_fd_open(&engine->fds, loop, &engine->ring, probe);
 	io_uring_free_probe(probe);
-	return has;
+	return refused;
 }
 
 static int uring_open(struct sonde_loop *loop, const struct sonde_loop_options *options,
@@ -93,17 +115,13 @@ static int uring_open(struct sonde_loop *loop, const struct sonde_loop_options *
 	int r = setup(&engine->ring, options->depth);
 	if (r < 0) {
 		free(engine);
-		return sonde_error_set(
-			err, r == -EPERM || r == -EACCES ? SONDE_E_NO_ACCESS : SONDE_E_UNSUPPORTED,
-			"io_uring refused: %s%s", strerror(-r), remedy(-r));
+		return refuse(err, -r);
 	}
-	if (!has_moves(engine, loop)) {
+	const char *refused = probe_ring(engine, loop);
+	if (refused) {
 		io_uring_queue_exit(&engine->ring);
 		free(engine);
-		return sonde_error_set(
-			err, SONDE_E_UNSUPPORTED,
-			"io_uring refused: this kernel's rings cannot read and write "
-			"(needs 5.6)");
+		return sonde_error_set(err, SONDE_E_UNSUPPORTED, "io_uring refused: %s", refused);
 	}
 	engine->backlog_tail = &engine->backlog;
 	uring_tables_open(&engine->tables, &engine->ring);
