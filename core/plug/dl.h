@@ -14,8 +14,11 @@
 
 enum { DL_FILES_MAX = 1024 }; /* of one folder; what lies beyond is not looked at */
 
-/* Bind all symbols now and show none to others. NULL: why says what the system said. */
-void *dl_open(const char *path, char *why, size_t cap);
+/*
+ * Bind all symbols now and show none to others. NULL: why says what the system said, and *ret_code is
+ * SONDE_E_BAD_FORMAT, or _EXHAUSTED or _NO_MEMORY where it had nothing left.
+ */
+void *dl_open(const char *path, int *ret_code, char *why, size_t cap);
 void dl_close(void *handle);
 
 /* Address of an exported object; *ret_size its size in bytes, 0 where the system cannot tell. */

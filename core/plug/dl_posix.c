@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <link.h>
@@ -19,11 +20,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-void *dl_open(const char *path, char *why, size_t cap)
+/* The loader tells in words only. Is it that the process has nothing left to open a file with? */
+static int code_of_failure(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		close(fd);
+		return SONDE_E_BAD_FORMAT;
+	}
+	int code = sonde_error_os(NULL, errno, "%s", path);
+	return code == SONDE_E_EXHAUSTED || code == SONDE_E_NO_MEMORY ? code : SONDE_E_BAD_FORMAT;
+}
+
+void *dl_open(const char *path, int *ret_code, char *why, size_t cap)
 {
 	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (handle)
 		return handle;
+	*ret_code = code_of_failure(path);
 
 	/* glibc puts the path in front; the caller has said it already. */
 	const char *text = dlerror();

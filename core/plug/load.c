@@ -193,9 +193,9 @@ static int plugin_load(const char *path, struct plugin **ret, struct plugin_glim
 		free(plugin);
 		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
 	}
-	plugin->handle = dl_open(path, why, sizeof(why));
-	int r = plugin->handle ? take_descriptor(plugin, glimpse, err)
-			       : refuse(err, SONDE_E_BAD_FORMAT, path, why);
+	int r;
+	plugin->handle = dl_open(path, &r, why, sizeof(why));
+	r = plugin->handle ? take_descriptor(plugin, glimpse, err) : refuse(err, r, path, why);
 	if (r < 0) {
 		plugin_destroy(plugin);
 		return r;

@@ -42,8 +42,8 @@ struct sonde_loop_options {
 /*
  * Make a loop. options may be NULL: all defaults.
  *
- * Returns   0; SONDE_E_NO_MEMORY; SONDE_E_UNSUPPORTED or _NO_ACCESS when the engine asked
- *           for by name is refused by the kernel or a sandbox (err says which setting).
+ * Returns   0; SONDE_E_NO_MEMORY, _EXHAUSTED; SONDE_E_UNSUPPORTED or _NO_ACCESS when the engine
+ *           asked for by name is refused by the kernel or a sandbox (err says which setting).
  *           AUTO never fails for that: it falls back, and sonde_loop_engine says why.
  * Owns      *ret: sonde_loop_destroy, after every target of it is closed.
  */
@@ -92,7 +92,12 @@ int sonde_loop_wait(struct sonde_loop *loop, uint64_t timeout_ns);
 /* Turn until no request, task or timer is left. Returns 0; SONDE_E_BUSY from inside the loop. */
 int sonde_loop_run(struct sonde_loop *loop);
 
-/* A descriptor that polls readable when sonde_loop_turn has work; for foreign event loops. */
+/*
+ * A descriptor that polls readable when sonde_loop_turn has work; for foreign event loops.
+ *
+ * Returns   the descriptor, which is the loop's own; SONDE_E_EXHAUSTED, _NO_MEMORY: there is none, and the
+ *           loop goes on as before.
+ */
 int sonde_loop_fd(struct sonde_loop *loop);
 
 /* Make a waiting loop return. Any thread; async-signal-safe. */
