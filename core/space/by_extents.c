@@ -64,13 +64,13 @@ static inline __attribute__((always_inline)) void ahead_fetch(const struct exten
 							      const struct sonde_xfer *x)
 {
 	uint64_t in_extent = x->addr - e->addr;
-	uint32_t lines = (x->len - 1) / LINE + 1;
+	const char *at = e->ptr + in_extent;
 
 	if (in_extent > e->last - e->addr)
 		return;
-	lines = lines < AHEAD_LINES ? lines : AHEAD_LINES;
-	for (uint32_t i = 0; i < lines; i++)
-		__builtin_prefetch(e->ptr + in_extent + i * LINE);
+	__builtin_prefetch(at);
+	for (uint32_t off = LINE; off < x->len && off < AHEAD_LINES * LINE; off += LINE)
+		__builtin_prefetch(at + off);
 }
 
 static void ahead_fill(struct ahead *ahead, const struct extent *e)
@@ -78,10 +78,11 @@ static void ahead_fill(struct ahead *ahead, const struct extent *e)
 	const struct sonde_io *io = ahead->io;
 	uint32_t piece = ahead->piece;
 
-	for (uint32_t i = 0; io && i < AHEAD; i++) {
-		if (piece < io->n)
-			ahead_fetch(e, &io->xfers[piece++]);
-		if (piece >= io->n) {
+	for (uint32_t room = AHEAD; io && room;) {
+		uint32_t n = io->n - piece < room ? io->n - piece : room;
+		for (const struct sonde_xfer *x = io->xfers + piece; n; n--, x++, piece++, room--)
+			ahead_fetch(e, x);
+		if (piece == io->n) {
 			io = io_core((struct sonde_io *)(uintptr_t)io)->next;
 			piece = 0;
 		}
@@ -89,29 +90,45 @@ static void ahead_fill(struct ahead *ahead, const struct extent *e)
 	*ahead = (struct ahead){ .io = io, .piece = piece, .left = AHEAD };
 }
 
-/* Whole pieces that lie in one mapped extent, as long as they come one after the other. */
-static void read_run(struct connector_space *cs, const struct extent *e, struct sonde_io *io,
-		     struct ahead *ahead)
+/* Whole pieces of one request in one mapped extent, from its cursor on; at most n. How many they were. */
+static inline uint32_t read_some(struct connector_space *cs, const struct extent *e,
+				 struct sonde_io *io, uint32_t n)
 {
 	struct io_core *core = io_core(io);
 	uint64_t span = e->last - e->addr;
+	uint32_t first = core->piece, piece = first;
 
-	while (core->piece < io->n) {
-		struct sonde_xfer *x = &io->xfers[core->piece];
+	for (; piece - first < n; piece++) {
+		struct sonde_xfer *x = &io->xfers[piece];
 		uint64_t in_extent = x->addr - e->addr;
 		if (in_extent > span || x->len - 1 > span - in_extent)
-			return;
-		if (ahead->left-- == 0)
-			ahead_fill(ahead, e);
+			break;
 		copy_bytes(&cs->copier, x->buf, e->ptr + in_extent, x->len);
 		/* A fault in the copy must find the cursor, and the account, where they were. */
 		__asm__ volatile("" ::: "memory");
 		if (io->fragment)
-			io_account(io, core->piece, 0, x->len, SONDE_OK);
+			io_account(io, piece, 0, x->len, SONDE_OK);
 		else
 			x->done = x->len;
-		core->piece++;
+		core->piece = piece + 1;
 	}
+	return piece - first;
+}
+
+/* ... as long as they come one after the other. */
+static void read_run(struct connector_space *cs, const struct extent *e, struct sonde_io *io,
+		     struct ahead *ahead)
+{
+	uint32_t n, done;
+
+	do {
+		if (ahead->left == 0)
+			ahead_fill(ahead, e);
+		n = io->n - io_core(io)->piece;
+		n = n < ahead->left ? n : ahead->left;
+		done = read_some(cs, e, io, n);
+		ahead->left -= done;
+	} while (done == n && io_core(io)->piece < io->n);
 }
 
 /* Requests that are over may be gone: what is wanted soon never lies behind. */
@@ -162,8 +179,9 @@ static inline bool move_single(struct connector_space *cs, const struct extent *
 	uint64_t in_extent = x->addr - e->addr, span = e->last - e->addr;
 	if (in_extent > span || x->len - 1 > span - in_extent)
 		return false;
-	if (ahead->left-- == 0)
+	if (ahead->left == 0)
 		ahead_fill(ahead, e);
+	ahead->left--;
 	copy_bytes(&cs->copier, x->buf, e->ptr + in_extent, x->len);
 	/* A fault in the copy must find the cursor, and the account, where they were. */
 	__asm__ volatile("" ::: "memory");
