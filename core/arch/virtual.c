@@ -507,6 +507,17 @@ static void refresh_tlb(struct vspace *vs)
 	}
 }
 
+static void fail_all(struct sonde_io *list, int32_t err)
+{
+	while (list) {
+		struct sonde_io *io = list;
+		list = io_core(io)->next;
+		for (uint32_t i = 0; i < io->n; i++)
+			io_account(io, i, 0, io->xfers[i].len, err);
+		io_finish(io);
+	}
+}
+
 static void vspace_submit(struct sonde_space *space, struct sonde_io *list)
 {
 	struct vspace *vs = (struct vspace *)(void *)space;
@@ -516,12 +527,7 @@ static void vspace_submit(struct sonde_space *space, struct sonde_io *list)
 		struct sonde_io *same = split_by_op(&list);
 		struct vm_op *op = op_get(vs);
 		if (!op) {
-			/* Unaccounted pieces become errors: out of memory reads nothing. */
-			while (same) {
-				struct sonde_io *next = io_core(same)->next;
-				io_finish(same);
-				same = next;
-			}
+			fail_all(same, SONDE_E_NO_MEMORY);
 			continue;
 		}
 		op->list = op->fill_io = same;

@@ -20,6 +20,8 @@
 #include "io/loop.h"
 #include "io/request.h"
 
+#define LOST_MAX 64u
+
 struct loop_host {
 	pthread_t owner;
 	_Atomic(struct loop_post *) posts; /* from any thread, newest first */
@@ -28,6 +30,8 @@ struct loop_host {
 	size_t n_fragments, cap_fragments;
 	struct loop_fragment *spare_fragments; /* the other buffer, [cap_spare]        */
 	size_t cap_spare;
+	struct sonde_io *lost[LOST_MAX]; /* [n_lost] whose fragments found no room              */
+	size_t n_lost;
 	atomic_bool has_fragments;
 	atomic_bool asleep; /* or about to be: who posts must end it                     */
 	int wake_fd;        /* eventfd: something was posted                            */
@@ -118,22 +122,36 @@ void loop_post(struct sonde_loop *loop, struct loop_post *post)
 		signal_if_asleep(loop);
 }
 
+static bool make_room(struct loop_host *host)
+{
+	size_t cap = host->cap_fragments ? 2 * host->cap_fragments : 64;
+	void *grown = realloc(host->fragments, cap * sizeof(*host->fragments));
+
+	if (grown) {
+		host->fragments = grown;
+		host->cap_fragments = cap;
+	}
+	return grown;
+}
+
+/* Its piece ends as an error, since nobody hears of the stretch: this is for the right code. */
+static void lose(struct loop_host *host, struct sonde_io *io)
+{
+	if (host->n_lost && host->lost[host->n_lost - 1] == io)
+		return;
+	if (host->n_lost < LOST_MAX)
+		host->lost[host->n_lost++] = io;
+}
+
 void loop_post_fragment(struct sonde_loop *loop, const struct loop_fragment *fragment)
 {
 	struct loop_host *host = loop->host;
 
 	pthread_mutex_lock(&host->fragments_lock);
-	if (host->n_fragments == host->cap_fragments) {
-		size_t cap = host->cap_fragments ? 2 * host->cap_fragments : 64;
-		void *grown = realloc(host->fragments, cap * sizeof(*host->fragments));
-		if (grown) {
-			host->fragments = grown;
-			host->cap_fragments = cap;
-		}
-	}
-	/* Without room the stretch is never told, and io_finish makes its piece an error. */
-	if (host->n_fragments < host->cap_fragments)
+	if (host->n_fragments < host->cap_fragments || make_room(host))
 		host->fragments[host->n_fragments++] = *fragment;
+	else
+		lose(host, fragment->io);
 	bool first = !atomic_exchange(&host->has_fragments, true);
 	pthread_mutex_unlock(&host->fragments_lock);
 	if (first)
@@ -155,6 +173,8 @@ int loop_run_fragments(struct sonde_loop *loop)
 	host->fragments = host->spare_fragments;
 	host->cap_fragments = host->cap_spare;
 	host->n_fragments = 0;
+	for (; host->n_lost; host->n_lost--)
+		io_core(host->lost[host->n_lost - 1])->flags |= IO_NO_ROOM;
 	atomic_store_explicit(&host->has_fragments, false, memory_order_relaxed);
 	pthread_mutex_unlock(&host->fragments_lock);
 	host->spare_fragments = told;

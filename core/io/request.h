@@ -23,6 +23,7 @@ enum io_flag {
 	IO_TIMER = 1u << 2,        /* the deadline timer may be running       */
 	IO_TAKEN = 1u << 3,        /* a connector's submit has it in its hands */
 	IO_DROPPED = 1u << 4,      /* io_finish: a plugin did not tell a piece as it must */
+	IO_NO_ROOM = 1u << 5,      /* it may have, but there was no memory to keep that */
 };
 
 struct io_core {
@@ -143,7 +144,9 @@ static inline int32_t io_drop_code(struct sonde_io *io)
 {
 	int32_t stop = io_stop_code(io);
 
-	return stop ? stop : SONDE_E_IO;
+	if (stop)
+		return stop;
+	return io_core(io)->flags & IO_NO_ROOM ? SONDE_E_NO_MEMORY : SONDE_E_IO;
 }
 
 /*
