@@ -94,9 +94,9 @@ static int use(struct sonde_space *space)
 {
 	int r = world_read(space, 0, 3);
 
-	r = r < 0 ? r : world_read(space, 0, 700);
+	r = r < 0 ? r : world_read(space, 0, 120);
 	r = r < 0 ? r : write_some(space);
-	return r < 0 ? r : world_read(space, 0, 700);
+	return r < 0 ? r : world_read(space, 0, 120);
 }
 
 static int with_layer(struct sonde_space *below, uint32_t i)

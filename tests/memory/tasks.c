@@ -26,7 +26,7 @@ static int read_in_task(struct sonde_task *task, void *arg)
 	struct sonde_xfer x = { .addr = 0x40, .buf = bytes, .len = 16 };
 	int r = 0;
 
-	for (int i = 0; job->depth && r == 0 && i < 3; i++) {
+	for (int i = 0; job->depth && r == 0 && i < 2; i++) {
 		struct sonde_task *child;
 		r = sonde_task_spawn_child(task, read_in_task, &below, &child);
 		if (r == 0)
@@ -42,7 +42,7 @@ static int read_in_task(struct sonde_task *task, void *arg)
 
 static int run_tasks(struct sonde_loop *loop, struct sonde_space *space)
 {
-	enum { N = 40 };
+	enum { N = 5 };
 	struct sonde_task *tasks[N];
 	struct job job = { .space = space, .depth = 2 };
 	unsigned n = 0;
