@@ -64,10 +64,10 @@ static inline __attribute__((always_inline)) void ahead_fetch(const struct exten
 							      const struct sonde_xfer *x)
 {
 	uint64_t in_extent = x->addr - e->addr;
-	const char *at = e->ptr + in_extent;
 
 	if (in_extent > e->last - e->addr)
 		return;
+	const char *at = e->ptr + in_extent;
 	__builtin_prefetch(at);
 	for (uint32_t off = LINE; off < x->len && off < AHEAD_LINES * LINE; off += LINE)
 		__builtin_prefetch(at + off);
