@@ -27,7 +27,7 @@ static void expand(struct live *live)
 		     k++, addr += (uint64_t)(int64_t)piece->stride) {
 			if (live->n == EXPANDED_MAX || bytes + piece->len > BYTES_MAX)
 				return;
-			bool several = plan->door == DOOR_BATCH || plan->door == DOOR_TASK_BATCH;
+			bool several = door_is_batch(plan->door);
 			live->parts[live->n++] =
 				(struct part){ .x = { .addr = addr, .len = piece->len },
 					       .node = several ? piece->node : plan->node };
@@ -156,7 +156,10 @@ static void make_bytes(struct live *live)
 	live->n_bytes = EDGE;
 	for (uint32_t i = 0; i < live->n; i++)
 		live->n_bytes += live->parts[i].x.len + EDGE;
-	live->bytes = malloc(live->n_bytes);
+	/* Half of them where loops know the memory. */
+	live->bytes = live->index % 2 ? world_room(&live->run->world, live->n_bytes) : NULL;
+	live->lent = live->bytes;
+	live->bytes = live->lent ? live->bytes : malloc(live->n_bytes);
 	if (!live->bytes)
 		abort();
 	memset(live->bytes, EDGE_BYTE, EDGE);
@@ -172,7 +175,7 @@ static void make_bytes(struct live *live)
 
 /* ---- completion ------------------------------------------------------------------------------ */
 
-static struct sonde_xfer *xfers_of(const struct live *live)
+struct sonde_xfer *live_xfers(const struct live *live)
 {
 	struct sonde_xfer *xfers = malloc((live->n + 1) * sizeof(*xfers));
 
@@ -183,7 +186,7 @@ static struct sonde_xfer *xfers_of(const struct live *live)
 	return xfers;
 }
 
-static void take_outcome(struct live *live, const struct sonde_xfer *xfers)
+void live_take(struct live *live, const struct sonde_xfer *xfers)
 {
 	for (uint32_t i = 0; i < live->n; i++)
 		live->parts[i].x = xfers[i];
@@ -231,7 +234,7 @@ static void done(struct sonde_io *io)
 		fail_now("request %u: its callback runs twice, or too early", live->index);
 	if (sonde_io_cancel(io) != 0)
 		fail_now("request %u: could be cancelled in its callback", live->index);
-	take_outcome(live, io->xfers);
+	live_take(live, io->xfers);
 	check_total(live, io);
 	live->io = NULL;
 	free(io->xfers);
@@ -244,14 +247,16 @@ static void done(struct sonde_io *io)
 		live_submit(&run->lives[live->plan->submits]);
 }
 
-static void fragment(struct sonde_io *io, const struct sonde_fragment *f)
+void live_listen(struct live *live)
 {
-	struct live *live = io->user;
+	live->told = calloc(1, live->n_bytes);
+	if (!live->told)
+		abort();
+}
 
-	if (live->run->inside)
-		fail_now("request %u: told a fragment inside a submit", live->index);
-	if (io != live->io)
-		fail_now("request %u: told a fragment behind its end", live->index);
+/* Each byte once. */
+void live_hear(struct live *live, const struct sonde_fragment *f)
+{
 	if (f->piece >= live->n || f->off > live->parts[f->piece].x.len ||
 	    f->len > live->parts[f->piece].x.len - f->off || f->err > 0 || f->len == 0)
 		fail_now("request %u: a fragment of piece %u is no part of it: %u+%u, error %d",
@@ -262,6 +267,17 @@ static void fragment(struct sonde_io *io, const struct sonde_fragment *f)
 		fail_now("request %u: piece %u: some of bytes %u+%u are told twice", live->index,
 			 f->piece, f->off, f->len);
 	memset(told, f->err ? (uint8_t)-f->err : TOLD_RIGHT, f->len);
+}
+
+static void fragment(struct sonde_io *io, const struct sonde_fragment *f)
+{
+	struct live *live = io->user;
+
+	if (live->run->inside)
+		fail_now("request %u: told a fragment inside a submit", live->index);
+	if (io != live->io)
+		fail_now("request %u: told a fragment behind its end", live->index);
+	live_hear(live, f);
 	if (live->plan->stop_early && !live->stopped) {
 		live->stopped = true;
 		live_cancel(live);
@@ -279,7 +295,7 @@ static void submit_io(struct live *live)
 
 	if (!io)
 		abort();
-	*io = (struct sonde_io){ .xfers = xfers_of(live),
+	*io = (struct sonde_io){ .xfers = live_xfers(live),
 				 .n = live->n,
 				 .op = live->plan->write,
 				 .done = done,
@@ -287,9 +303,7 @@ static void submit_io(struct live *live)
 				 .deadline_ns = time_of(live->plan->deadline) };
 	if (live->plan->door == DOOR_FRAGMENTS) {
 		io->fragment = fragment;
-		live->told = calloc(1, live->n_bytes);
-		if (!live->told)
-			abort();
+		live_listen(live);
 	}
 	live->io = io;
 	live->limited = live->plan->deadline != LIMIT_NONE;
@@ -302,70 +316,11 @@ static void submit_io(struct live *live)
 		fail_now("request %u: submitted twice", live->index);
 }
 
-/* ---- the doors that wait ----------------------------------------------------------------------- */
-
-static int transfer(struct live *live, struct sonde_task *task, struct sonde_xfer *xfers)
-{
-	struct sonde_space *space = live->run->world.spaces[live->plan->node];
-
-	if (task)
-		return live->plan->write ? sonde_task_write(task, space, xfers, live->n)
-					 : sonde_task_read(task, space, xfers, live->n);
-	return live->plan->write ? sonde_space_write(space, xfers, live->n)
-				 : sonde_space_read(space, xfers, live->n);
-}
-
-static int run_batch(struct live *live, struct sonde_xfer *xfers)
-{
-	struct sonde_batch *batch = sonde_batch_create(live->run->world.loop);
-	int32_t *errs = calloc(live->n + 1, sizeof(*errs));
-
-	if (!batch || !errs)
-		abort();
-	for (uint32_t i = 0; i < live->n; i++) {
-		struct sonde_space *space = live->run->world.spaces[live->parts[i].node];
-		int r = sonde_batch_add(batch, space, xfers[i].addr, xfers[i].buf, xfers[i].len,
-					&errs[i]);
-		if (r != 0)
-			fail_now("request %u: batch_add returns %d", live->index, r);
-	}
-	int r = sonde_batch_run(batch);
-	for (uint32_t i = 0; i < live->n; i++)
-		xfers[i].err = errs[i];
-	sonde_batch_destroy(batch);
-	free(errs);
-	return r;
-}
-
-/* Whichever it is; the outcome is in live->parts, as far as the door tells it. */
-static int move(struct live *live, struct sonde_task *task)
-{
-	struct sonde_xfer *xfers = xfers_of(live);
-	int r = live->plan->door == DOOR_BATCH || live->plan->door == DOOR_TASK_BATCH
-			? run_batch(live, xfers)
-			: transfer(live, task, xfers);
-
-	take_outcome(live, xfers);
-	free(xfers);
-	return r;
-}
-
-static void get(struct live *live)
-{
-	struct sonde_space *space = live->run->world.spaces[live->plan->node];
-	struct sonde_xfer *x = &live->parts[0].x;
-
-	live->n = live->n ? 1 : 0;
-	if (live->n && live->plan->write)
-		x->err = sonde_space_put(space, x->addr, x->buf, x->len);
-	else if (live->n)
-		x->err = sonde_space_get(space, x->addr, x->buf, x->len);
-	over(live, live->n && x->err == 0);
-}
+/* ---- tasks ------------------------------------------------------------------------------------ */
 
 static int move_in_time(struct sonde_task *task, void *arg)
 {
-	return move(arg, task);
+	return wait_move(arg, task);
 }
 
 static int task_main(struct sonde_task *task, void *arg)
@@ -379,7 +334,7 @@ static int task_main(struct sonde_task *task, void *arg)
 		over(live,
 		     sonde_task_timeout(task, time_of(live->plan->deadline), move_in_time, live));
 	} else {
-		over(live, move(live, task));
+		over(live, wait_move(live, task));
 	}
 	return (int)live->index;
 }
@@ -414,7 +369,8 @@ static bool waits(const struct live *live)
 {
 	unsigned door = live->plan->door;
 
-	return door == DOOR_BLOCKING || door == DOOR_BATCH || door == DOOR_GET;
+	return door == DOOR_BLOCKING || door == DOOR_BATCH || door == DOOR_STREAM ||
+	       door == DOOR_GET;
 }
 
 static void enter_door(struct live *live)
@@ -422,13 +378,15 @@ static void enter_door(struct live *live)
 	switch (live->plan->door) {
 	case DOOR_BLOCKING:
 	case DOOR_BATCH:
-		over(live, move(live, NULL));
+	case DOOR_STREAM:
+		over(live, wait_move(live, NULL));
 		break;
 	case DOOR_GET:
-		get(live);
+		over(live, wait_get(live));
 		break;
 	case DOOR_TASK:
 	case DOOR_TASK_BATCH:
+	case DOOR_TASK_STREAM:
 		spawn(live);
 		break;
 	default:

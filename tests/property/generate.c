@@ -289,7 +289,7 @@ static void make_piece(struct maker *m, struct plan_request *r, unsigned i)
 	const struct plan_node *node;
 
 	piece->node = (uint8_t)(percent(m, 50) ? r->node : below(m, m->plan->n_nodes));
-	unsigned in = r->door == DOOR_BATCH || r->door == DOOR_TASK_BATCH ? piece->node : r->node;
+	unsigned in = door_is_batch(r->door) ? piece->node : r->node;
 	node = &m->plan->nodes[in];
 	piece->len = length(m);
 	piece->repeat = 1;
@@ -309,20 +309,20 @@ static void make_stops(struct maker *m, struct plan_request *r, unsigned i)
 		r->cancels = (uint8_t)below(m, REQUESTS_MAX);
 	if (percent(m, 12))
 		r->submits = (uint8_t)(i + 1 + below(m, 2));
-	r->stop_early = r->door == DOOR_FRAGMENTS && percent(m, 15);
+	r->stop_early = (r->door == DOOR_FRAGMENTS || door_is_stream(r->door)) && percent(m, 15);
 	r->child = r->door == DOOR_TASK && percent(m, 30);
 }
 
 static void make_request(struct maker *m, unsigned i)
 {
-	static const uint8_t doors[DOORS] = { 35, 25, 10, 15, 6, 4, 5 };
+	static const uint8_t doors[DOORS] = { 34, 24, 9, 13, 5, 4, 4, 4, 3 };
 	static const uint8_t n_pieces[] = { 3, 45, 17, 13, 9, 7, 6 };
 	struct plan *plan = m->plan;
 	struct plan_request *r = &plan->requests[i];
 
 	r->door = (uint8_t)weighted(m, doors, DOORS);
 	r->node = (uint8_t)(percent(m, 60) ? plan->n_nodes - 1u : below(m, plan->n_nodes));
-	r->write = r->door != DOOR_BATCH && r->door != DOOR_TASK_BATCH && percent(m, 30);
+	r->write = !door_is_batch(r->door) && percent(m, 30);
 	r->cancels = r->submits = NOBODY;
 	r->yields = percent(m, 20) ? (uint8_t)(1 + below(m, 3)) : 0;
 	unsigned n = weighted(m, n_pieces, 7);

@@ -29,6 +29,9 @@ const struct layer_kind layer_kinds[] = {
 	{ "fault,error=CORRUPT,every=5", EFFECT_MAY, 0, 0, SONDE_E_CORRUPT },
 	{ "fault,error=NO_ACCESS,short=7,random=4", EFFECT_MAY, 0, 0, SONDE_E_NO_ACCESS },
 	{ "fault,drop=yes,at=0x11000+16", EFFECT_DROPS, 0x11000, 16, 0 },
+	{ "remap,map=0+0x8000000000000000@0;0x8000000000000000+0x8000000000000000@"
+	  "0x8000000000000000",
+	  EFFECT_NONE, 0, 0, 0 },
 	{ "throttle,batches=400,burst_ms=1", EFFECT_NONE, 0, 0, 0 },
 	{ "throttle,bytes=1m,burst_ms=1", EFFECT_NONE, 0, 0, 0 },
 	/* The last LAYERS_COSTLY make files. */

@@ -89,9 +89,21 @@ enum door {
 	DOOR_TASK,
 	DOOR_BATCH,
 	DOOR_TASK_BATCH,
+	DOOR_STREAM, /* of fragments */
+	DOOR_TASK_STREAM,
 	DOOR_GET, /* sonde_space_get and _put: one piece */
 	DOORS
 };
+
+static inline bool door_is_batch(unsigned door)
+{
+	return door == DOOR_BATCH || door == DOOR_TASK_BATCH;
+}
+
+static inline bool door_is_stream(unsigned door)
+{
+	return door == DOOR_STREAM || door == DOOR_TASK_STREAM;
+}
 
 enum limit { LIMIT_NONE, LIMIT_PAST, LIMIT_SOON }; /* a deadline */
 
@@ -100,7 +112,7 @@ struct plan_request {
 	uint8_t deadline; /* enum limit: of the request, of a task's timeout                      */
 	uint8_t cancels;  /* when it is done, in its callback: that request is cancelled; NOBODY */
 	uint8_t submits;  /* ... that one is submitted; NOBODY                                    */
-	uint8_t stop_early; /* cancel itself with its first fragment                                */
+	uint8_t stop_early; /* cancel itself, or leave the stream, with its first fragment          */
 	uint8_t yields; /* a task: that often before it reads                                   */
 	uint8_t child;  /* a task: below the one before, where that is alive                    */
 	struct plan_piece pieces[PIECES_MAX];

@@ -9,8 +9,10 @@ static const char *const manners[MANNERS] = { "at once", "one a turn", "few, in 
 					      "from a thread" };
 static const char *const bads[BAD_KINDS] = { "fails", "last byte not told", "last byte told twice",
 					     "last byte told outside", "fails with no code" };
-static const char *const doors[DOORS] = { "callback", "fragments",       "blocking",  "task",
-					  "batch",    "batch in a task", "get or put" };
+static const char *const doors[DOORS] = {
+	"callback",        "fragments", "blocking",         "task",      "batch",
+	"batch in a task", "stream",    "stream in a task", "get or put"
+};
 static const char *const limits[] = { "", ", deadline past", ", deadline soon" };
 static const char *const steps[STEP_KINDS] = { "submit", "cancel", "turn", "barrier",
 					       "cut",    "borrow", "trim", "invalidate" };
@@ -53,7 +55,7 @@ static void print_piece(const struct plan_request *r, unsigned i, FILE *to)
 	const struct plan_piece *piece = &r->pieces[i];
 
 	fprintf(to, " 0x%llx+%u", (unsigned long long)piece->addr, piece->len);
-	if (r->door == DOOR_BATCH || r->door == DOOR_TASK_BATCH)
+	if (door_is_batch(r->door))
 		fprintf(to, " of %u", piece->node);
 	if (piece->repeat != 1)
 		fprintf(to, " (%u times, %d apart)", piece->repeat, piece->stride);
@@ -70,7 +72,7 @@ static void print_request(const struct plan *plan, unsigned i, FILE *to)
 	if (r->child)
 		fprintf(to, ", child of the one before");
 	if (r->stop_early)
-		fprintf(to, ", cancels itself in its first fragment");
+		fprintf(to, ", stops with its first fragment");
 	if (r->cancels != NOBODY)
 		fprintf(to, ", cancels %u when done", r->cancels);
 	if (r->submits != NOBODY)

@@ -30,8 +30,10 @@ struct live {
 	struct part *parts; /* [n] */
 	uint32_t n;
 	size_t n_bytes;
-	uint8_t *bytes;      /* of all pieces, with edges between them                         */
-	uint8_t *told;       /* DOOR_FRAGMENTS: [n_bytes] 0, or TOLD_RIGHT, or the code negated */
+	uint8_t *bytes; /* of all pieces, with edges between them                         */
+	bool lent;      /* bytes are the world's, not to be freed                           */
+	uint8_t *
+		told; /* where fragments are told: [n_bytes] 0, or TOLD_RIGHT, or the code negated */
 	struct sonde_io *io; /* completion doors, while it flies; its pieces lie behind it      */
 	struct sonde_task *task;
 	int32_t result;
@@ -68,6 +70,16 @@ void fail_now(const char *fmt, ...) __attribute__((format(printf, 1, 2), noretur
 /* doors.c */
 void live_submit(struct live *live);
 void live_cancel(struct live *live);
+/* Its pieces as a request has them, to be freed; and their outcome. */
+struct sonde_xfer *live_xfers(const struct live *live);
+void live_take(struct live *live, const struct sonde_xfer *xfers);
+/* Fragments are told from now on; one is. */
+void live_listen(struct live *live);
+void live_hear(struct live *live, const struct sonde_fragment *fragment);
+
+/* doors_wait.c: go through the door, and wait; task NULL: in plain code. Returns what the door does. */
+int wait_move(struct live *live, struct sonde_task *task);
+int wait_get(struct live *live);
 
 /* run.c: wait until everything has ended. */
 void run_barrier(struct run *run);

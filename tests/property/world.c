@@ -73,6 +73,8 @@ void pool_destroy(struct pool *pool)
 	free(pool);
 }
 
+static uint8_t room[1 << 18] __attribute__((aligned(4096)));
+
 static struct sonde_loop *pool_loop(struct pool *pool, unsigned i)
 {
 	struct sonde_loop_options options = { .size = sizeof(options),
@@ -84,7 +86,10 @@ static struct sonde_loop *pool_loop(struct pool *pool, unsigned i)
 	if (pool->loops[i].loop || pool->loops[i].refused)
 		return pool->loops[i].loop;
 	pool->loops[i].refused = sonde_loop_create(&options, &pool->loops[i].loop, NULL) < 0;
-	if (!pool->loops[i].refused && loop_kinds[i].embedded)
+	if (pool->loops[i].refused)
+		return NULL;
+	sonde_loop_register(pool->loops[i].loop, room, sizeof(room)); /* where it can be */
+	if (loop_kinds[i].embedded)
 		sonde_loop_fd(pool->loops[i].loop);
 	return pool->loops[i].loop;
 }
@@ -196,6 +201,14 @@ bool world_open(struct world *world, struct pool *pool, const struct plan *plan)
 	if (!fine)
 		world_close(world);
 	return fine;
+}
+
+uint8_t *world_room(struct world *world, size_t len)
+{
+	if (len > sizeof(room) - world->n_room)
+		return NULL;
+	world->n_room += len;
+	return room + (world->n_room - len);
 }
 
 bool world_is_cut(const struct world *world)

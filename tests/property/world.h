@@ -32,13 +32,17 @@ struct world {
 	struct base *bases[NODES_MAX]; /* NULL: another kind of node */
 	struct sonde_space *spaces[NODES_MAX];
 	struct layer layers[NODES_MAX];
-	bool walking; /* the oracle reads page tables at the moment */
+	size_t n_room; /* bytes that were handed out */
+	bool walking;  /* the oracle reads page tables at the moment */
 };
 
 /* False: the plan makes no sense (a shrunk one may not), or the host has no such loop. */
 bool world_open(struct world *world, struct pool *pool, const struct plan *plan);
 /* Close all that lies over the bases. */
 void world_close(struct world *world);
+
+/* Bytes for a request, of memory that loops were told of, until the case ends; NULL: there are no more. */
+uint8_t *world_room(struct world *world, size_t len);
 
 /* Was any file of it cut? */
 bool world_is_cut(const struct world *world);
