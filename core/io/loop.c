@@ -66,13 +66,6 @@ void loop_add_flush(struct sonde_loop *loop, struct loop_flush *flush)
 	loop_changed(loop);
 }
 
-void loop_add_done(struct sonde_loop *loop, struct sonde_io *io)
-{
-	io_core(io)->next = NULL;
-	*loop->done_tail = io;
-	loop->done_tail = &io_core(io)->next;
-}
-
 /* ---- the store of file operations -------------------------------------------------------- */
 
 struct file_op *loop_get_op(struct sonde_loop *loop)

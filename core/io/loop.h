@@ -138,8 +138,6 @@ static inline void loop_add_ready(struct sonde_loop *loop, struct loop_ready *re
 }
 
 void loop_add_flush(struct sonde_loop *loop, struct loop_flush *flush);
-/* Call io->done from the loop, not from here. */
-void loop_add_done(struct sonde_loop *loop, struct sonde_io *io);
 
 /*
  * The next node to run in this pass, NULL for none; it stays there until it is taken. Where the

@@ -35,12 +35,12 @@ struct io_core {
 		uint32_t pending;  /* file operations, or parts, in flight                   */
 		uint32_t n_failed; /* from io_finish on: pieces with an error                */
 	};
-	uint32_t flags;        /* enum io_flag                               */
-	struct loop_post post; /* carries it home from another thread        */
-	struct sonde_timer deadline;
-	sonde_fragment_fn *watcher; /* while it is lent: io.fragment                       */
+	uint32_t flags;             /* enum io_flag                               */
 	struct loop_watch *watches; /* completion door: who else waits for its end         */
+	sonde_fragment_fn *watcher; /* while it is lent: io.fragment                       */
 	void *follow;               /* layer.c: while a layer follows it                   */
+	struct loop_post post;      /* carries it home from another thread                 */
+	struct sonde_timer deadline;
 };
 _Static_assert(sizeof(struct io_core) <= sizeof(((struct sonde_io *)0)->core),
 	       "struct sonde_io keeps room for io_core");
@@ -58,6 +58,14 @@ static inline int32_t io_stop_code(struct sonde_io *io)
 	if (!(flags & IO_ASKED_CANCEL))
 		return 0;
 	return flags & IO_TIMED_OUT ? SONDE_E_TIMED_OUT : SONDE_E_CANCELLED;
+}
+
+/* Call io->done from the loop, not from here. */
+static inline void loop_add_done(struct sonde_loop *loop, struct sonde_io *io)
+{
+	io_core(io)->next = NULL;
+	*loop->done_tail = io;
+	loop->done_tail = &io_core(io)->next;
 }
 
 /* Behind io_prepare: any number of pieces. */

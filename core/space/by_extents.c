@@ -42,68 +42,62 @@ static void settle_by_pread(struct sonde_io *io, const struct stretch *s)
 	}
 }
 
+/* ---- one request, all its pieces ------------------------------------------------------------------- */
+
 /*
- * The bytes that are wanted soon, over all requests of a batch. They are asked for a group at a time in a tight
- * loop: a prefetch that misses the TLB holds up what follows it until its page is found, and only
- * searches that stand close together overlap.
+ * Bytes that are wanted soon are asked for many pieces at a time, in a loop that does nothing else: a
+ * prefetch that misses the TLB holds up what follows it until its page is found, and only searches
+ * that stand close together overlap. Of a long piece the processor guesses what follows.
  */
-struct ahead {
-	const struct sonde_io *io; /* NULL: nothing is left       */
-	uint32_t piece;
-	uint32_t left; /* pieces to copy until the next group */
-};
-
-#define AHEAD 32u /* pieces of a group */
-
-#define AHEAD_LINES                                                                                \
-	4u /* ... and cache lines of each: what follows in a longer one the processor guesses */
+#define FETCH_PIECES 32u
+#define FETCH_LINES 4u /* cache lines of each */
 #define LINE 64u
 
-/* always_inline: to gcc 12 a function that only prefetches does nothing, and its calls go. */
-static inline __attribute__((always_inline)) void ahead_fetch(const struct extent *e,
-							      const struct sonde_xfer *x)
+/* Where the bytes of a piece are; NULL: not whole in this extent. */
+static inline const char *lies_in(const struct extent *e, const struct sonde_xfer *x)
 {
-	uint64_t in_extent = x->addr - e->addr;
+	uint64_t in_extent = x->addr - e->addr, span = e->last - e->addr;
 
-	if (in_extent > e->last - e->addr)
-		return;
-	const char *at = e->ptr + in_extent;
+	if (in_extent > span || x->len - 1 > span - in_extent)
+		return NULL;
+	return e->ptr + in_extent;
+}
+
+/* always_inline: to gcc 12 a function that only prefetches does nothing, and its calls go. */
+static inline __attribute__((always_inline)) void fetch(const char *at, uint32_t len)
+{
 	__builtin_prefetch(at);
-	for (uint32_t off = LINE; off < x->len && off < AHEAD_LINES * LINE; off += LINE)
+	for (uint32_t off = LINE; off < len && off < FETCH_LINES * LINE; off += LINE)
 		__builtin_prefetch(at + off);
 }
 
-static void ahead_fill(struct ahead *ahead, const struct extent *e)
+/* The next pieces from *at on, which steps over them. */
+static void fetch_pieces(const struct extent *e, const struct sonde_io *io, uint32_t *at)
 {
-	const struct sonde_io *io = ahead->io;
-	uint32_t piece = ahead->piece;
+	const struct sonde_xfer *x = io->xfers + *at;
+	uint32_t n = io->n - *at < FETCH_PIECES ? io->n - *at : FETCH_PIECES;
 
-	for (uint32_t room = AHEAD; io && room;) {
-		uint32_t n = io->n - piece < room ? io->n - piece : room;
-		for (const struct sonde_xfer *x = io->xfers + piece; n; n--, x++, piece++, room--)
-			ahead_fetch(e, x);
-		if (piece == io->n) {
-			io = io_core((struct sonde_io *)(uintptr_t)io)->next;
-			piece = 0;
-		}
+	*at += n;
+	for (; n; n--, x++) {
+		const char *from = lies_in(e, x);
+		if (from)
+			fetch(from, x->len);
 	}
-	*ahead = (struct ahead){ .io = io, .piece = piece, .left = AHEAD };
 }
 
-/* Whole pieces of one request in one mapped extent, from its cursor on; at most n. How many they were. */
+/* Whole pieces in one mapped extent, from the cursor on; at most n. How many they were. */
 static inline uint32_t read_some(struct connector_space *cs, const struct extent *e,
 				 struct sonde_io *io, uint32_t n)
 {
 	struct io_core *core = io_core(io);
-	uint64_t span = e->last - e->addr;
 	uint32_t first = core->piece, piece = first;
 
 	for (; piece - first < n; piece++) {
 		struct sonde_xfer *x = &io->xfers[piece];
-		uint64_t in_extent = x->addr - e->addr;
-		if (in_extent > span || x->len - 1 > span - in_extent)
+		const char *at = lies_in(e, x);
+		if (!at)
 			break;
-		copy_bytes(&cs->copier, x->buf, e->ptr + in_extent, x->len);
+		copy_bytes(&cs->copier, x->buf, at, x->len);
 		/* A fault in the copy must find the cursor, and the account, where they were. */
 		__asm__ volatile("" ::: "memory");
 		if (io->fragment)
@@ -115,38 +109,35 @@ static inline uint32_t read_some(struct connector_space *cs, const struct extent
 	return piece - first;
 }
 
-/* ... as long as they come one after the other. */
-static void read_run(struct connector_space *cs, const struct extent *e, struct sonde_io *io,
-		     struct ahead *ahead)
+/* ... as long as they come one after the other. One lot is copied while the next is under way. */
+static void read_run(struct connector_space *cs, const struct extent *e, struct sonde_io *io)
 {
-	uint32_t n, done;
+	struct io_core *core = io_core(io);
+	uint32_t ahead = core->piece, n;
 
+	if (io->n == 1) {
+		read_some(cs, e, io, 1);
+		return;
+	}
+	fetch_pieces(e, io, &ahead);
 	do {
-		if (ahead->left == 0)
-			ahead_fill(ahead, e);
-		n = io->n - io_core(io)->piece;
-		n = n < ahead->left ? n : ahead->left;
-		done = read_some(cs, e, io, n);
-		ahead->left -= done;
-	} while (done == n && io_core(io)->piece < io->n);
-}
-
-/* Requests that are over may be gone: what is wanted soon never lies behind. */
-static inline void ahead_leave(struct ahead *ahead, const struct sonde_io *io)
-{
-	if (ahead->io == io)
-		*ahead = (struct ahead){ .io = io_core((struct sonde_io *)(uintptr_t)io)->next,
-					 .left = ahead->left };
+		n = ahead - core->piece;
+		fetch_pieces(e, io, &ahead);
+	} while (read_some(cs, e, io, n) == n && core->piece < io->n);
 }
 
 /* Every copy in one stretch, as fast as it goes. */
-static void move_unguarded(struct connector_space *cs, struct sonde_io *io, struct ahead *ahead)
+static void move_unguarded(struct connector_space *cs, struct sonde_io *io)
 {
+	const struct extent *e = cs->extents.at + cs->hint; /* of the request before */
+
+	if (io->op == SONDE_IO_READ && cs->hint < cs->extents.n && e->ptr)
+		read_run(cs, e, io);
 	while (io_core(io)->piece < io->n) {
 		struct stretch s = stretch_at(cs, io);
 		if (s.extent && s.extent->ptr && io->op == SONDE_IO_READ && io_core(io)->off == 0 &&
 		    s.len == io->xfers[io_core(io)->piece].len) {
-			read_run(cs, s.extent, io, ahead);
+			read_run(cs, s.extent, io);
 			continue;
 		}
 		if (s.extent && s.extent->ptr && !stretch_is_denied(io, s.extent))
@@ -154,130 +145,156 @@ static void move_unguarded(struct connector_space *cs, struct sonde_io *io, stru
 		else if (!stretch_settle_plain(io, &s))
 			settle_by_pread(io, &s);
 	}
-	ahead_leave(ahead, io);
 }
 
-/* The extent of the piece before, where the next one most likely lies; NULL: it is not mapped. */
-static inline const struct extent *extent_at_hand(const struct connector_space *cs)
-{
-	const struct extent *e = &cs->extents.at[cs->hint];
-
-	return cs->hint < cs->extents.n && e->ptr ? e : NULL;
-}
-
-/*
- * Most requests of a large batch are reads of one piece that nobody watches, in one extent.
- * false: this is another kind, and nothing was done.
- */
-static inline bool move_single(struct connector_space *cs, const struct extent *e,
-			       struct sonde_io *io, struct ahead *ahead)
-{
-	struct sonde_xfer *x = io->xfers;
-
-	if (!e || io->n != 1 || io->op != SONDE_IO_READ || io->fragment)
-		return false;
-	uint64_t in_extent = x->addr - e->addr, span = e->last - e->addr;
-	if (in_extent > span || x->len - 1 > span - in_extent)
-		return false;
-	if (ahead->left == 0)
-		ahead_fill(ahead, e);
-	ahead->left--;
-	copy_bytes(&cs->copier, x->buf, e->ptr + in_extent, x->len);
-	/* A fault in the copy must find the cursor, and the account, where they were. */
-	__asm__ volatile("" ::: "memory");
-	x->done = x->len;
-	io_core(io)->piece = 1;
-	ahead_leave(ahead, io);
-	return true;
-}
-
-static void move_by_page(struct connector_space *cs, struct sonde_io *io, struct ahead *ahead)
+static void move_by_page(struct connector_space *cs, struct sonde_io *io)
 {
 	while (io_core(io)->piece < io->n) {
 		struct stretch s = stretch_at(cs, io);
 		if (!stretch_settle_guarded(cs, io, &s))
 			settle_by_pread(io, &s);
 	}
-	ahead_leave(ahead, io);
 }
 
-/* ---- a batch ------------------------------------------------------------------------------------ */
-
-/* Requests under one guard: those at its begin are still in the cache at its end. */
-#define GUARDED_MAX 64u
-
-/* The first misses of a batch start together. */
-static struct ahead ahead_begin(struct connector_space *cs, const struct sonde_io *list)
-{
-	struct ahead ahead = { .io = list };
-	const struct extent *e = extent_at_hand(cs);
-
-	if (!e || (!io_core((struct sonde_io *)(uintptr_t)list)->next && list->n == 1))
-		return (struct ahead){ .left = UINT32_MAX };
-	ahead_fill(&ahead, e);
-	ahead_fill(&ahead, e);
-	return ahead;
-}
-
-/* Move requests from the front, all under one guard. true: a fault has stopped the one at *at. */
-static bool move_some(struct connector_space *cs, struct sonde_io *volatile *at,
-		      struct ahead *ahead)
+/* false: a fault has stopped it. */
+static bool move_under_guard(struct connector_space *cs, struct sonde_io *io)
 {
 	struct guard guard;
-	volatile bool faulted = true;
+	volatile bool whole = false;
 
 	if (!GUARD_ENTER(&guard)) {
-		const struct extent *e = extent_at_hand(cs);
-		struct sonde_io *io = *at;
-		for (uint32_t i = 0; io && i < GUARDED_MAX && !io->fragment; i++) {
-			if (!move_single(cs, e, io, ahead)) {
-				move_unguarded(cs, io, ahead);
-				e = extent_at_hand(cs);
-			}
-			*at = io = io_core(io)->next;
-		}
-		faulted = false;
+		move_unguarded(cs, io);
+		whole = true;
 	}
 	guard_leave(&guard);
-	return faulted;
+	return whole;
 }
 
 /* Nothing but copies runs under a guard: no watcher, no end of a request. */
-static void move_guarded(struct connector_space *cs, struct sonde_io *list)
+static void move_one(struct connector_space *cs, struct sonde_io *io)
 {
-	struct ahead ahead = ahead_begin(cs, list);
+	if (!cs->guarded)
+		move_unguarded(cs, io);
+	else if (io->fragment || !move_under_guard(cs, io))
+		move_by_page(cs, io);
+}
 
-	while (list) {
-		struct sonde_io *volatile at = list;
-		bool faulted = move_some(cs, &at, &ahead);
-		struct sonde_io *stop = at;
-		while (list != stop) {
-			struct sonde_io *io = list;
-			list = io_core(io)->next;
-			io_finish(io);
-		}
-		if (!stop || (!faulted && !stop->fragment))
-			continue;
-		list = io_core(stop)->next;
-		move_by_page(cs, stop, &ahead);
-		io_finish(stop);
+/* ---- a batch -------------------------------------------------------------------------------------- */
+
+/*
+ * Most requests of a large batch are reads of one piece that nobody watches. They are gathered in
+ * groups; while one group is copied, the bytes of the next are asked for, in a loop that touches
+ * little else, for the processor looks only a few hundred instructions ahead.
+ */
+#define GROUP 64u
+
+struct group {
+	struct single {
+		struct sonde_io *io;
+		const char *from;
+	} at[GROUP];
+	uint32_t n, moved;
+};
+
+/* As lies_in, of the extent that *e becomes. */
+static const char *lies_elsewhere(struct connector_space *cs, const struct extent **e,
+				  const struct sonde_xfer *x)
+{
+	uint64_t gap;
+	const struct extent *found = extents_find(&cs->extents, x->addr, &cs->hint, &gap);
+
+	if (!found || !found->ptr)
+		return NULL;
+	*e = found;
+	return lies_in(found, x);
+}
+
+/* What fits from io on, in the order of the list. Returns the first that is not in it. */
+static struct sonde_io *gather(struct connector_space *cs, struct sonde_io *io, struct group *ret)
+{
+	static const struct extent none; /* gives no address */
+	const struct extent *e = &none;
+	struct single *at = ret->at;
+
+	for (; io && at < ret->at + GROUP; io = io_core(io)->next, at++) {
+		if (io->n != 1 || io->op != SONDE_IO_READ || io->fragment)
+			break;
+		at->io = io;
+		at->from = lies_in(e, io->xfers);
+		if (!at->from)
+			at->from = lies_elsewhere(cs, &e, io->xfers);
+		if (!at->from)
+			break;
 	}
+	ret->n = (uint32_t)(at - ret->at);
+	ret->moved = 0;
+	return io;
+}
+
+static void copy_group(struct connector_space *cs, struct group *group, const struct group *soon)
+{
+	for (uint32_t i = 0; i < group->n; i++) {
+		struct sonde_xfer *x = group->at[i].io->xfers;
+		copy_bytes(&cs->copier, x->buf, group->at[i].from, x->len);
+		/* A fault in the copy must find the account where it was. */
+		__asm__ volatile("" ::: "memory");
+		x->done = x->len;
+		group->moved = i + 1;
+		if (i < soon->n)
+			fetch(soon->at[i].from, soon->at[i].io->xfers->len);
+	}
+}
+
+/* Afterwards group->moved says how many; the next of it, if there is one, met a fault. */
+static void move_group(struct connector_space *cs, struct group *group, const struct group *soon)
+{
+	struct guard guard;
+
+	if (!cs->guarded) {
+		copy_group(cs, group, soon);
+		return;
+	}
+	if (!GUARD_ENTER(&guard))
+		copy_group(cs, group, soon);
+	guard_leave(&guard);
+}
+
+/* Returns the first of the list that is of another kind, or met a fault. */
+static struct sonde_io *move_singles(struct connector_space *cs, struct sonde_io *list)
+{
+	struct group groups[2], *now = &groups[0], *soon = &groups[1];
+
+	list = gather(cs, list, now);
+	for (uint32_t i = 0; i < now->n; i++)
+		fetch(now->at[i].from, now->at[i].io->xfers->len);
+	while (now->n) {
+		list = gather(cs, list, soon);
+		move_group(cs, now, soon);
+		for (uint32_t i = 0; i < now->moved; i++) {
+			if (!space_finish_single(&cs->space, now->at[i].io))
+				io_finish(now->at[i].io);
+		}
+		if (now->moved < now->n)
+			return now->at[now->moved].io;
+		struct group *done = now;
+		now = soon;
+		soon = done;
+	}
+	return list;
 }
 
 void by_extents_inline(struct sonde_space *space, struct sonde_io *list)
 {
 	struct connector_space *cs = of_space(space);
 
-	if (cs->guarded) {
-		move_guarded(cs, list);
-		return;
-	}
-	struct ahead ahead = ahead_begin(cs, list);
 	while (list) {
+		if (io_core(list)->next)
+			list = move_singles(cs, list);
+		if (!list)
+			break;
 		struct sonde_io *io = list;
 		list = io_core(io)->next;
-		if (!move_single(cs, extent_at_hand(cs), io, &ahead))
-			move_unguarded(cs, io, &ahead);
+		move_one(cs, io);
 		io_finish(io);
 	}
 }

@@ -13,12 +13,18 @@
 
 void space_count(struct sonde_space *space, const struct sonde_io *io)
 {
-	uint64_t bytes = 0;
+	const struct sonde_xfer *x = io->xfers;
 
-	for (uint32_t i = 0; i < io->n; i++)
-		bytes += io->xfers[i].len;
+	for (uint32_t n = io->n; n; n--, x++)
+		space->stats.bytes += x->len;
 	space->stats.pieces += io->n;
-	space->stats.bytes += bytes;
+}
+
+static void uncount(struct sonde_space *space, const struct sonde_io *io)
+{
+	for (uint32_t i = 0; i < io->n; i++)
+		space->stats.bytes -= io->xfers[i].len;
+	space->stats.pieces -= io->n;
 }
 
 /* What leaves now. A request that was cancelled while it waited ends here instead. */
@@ -29,17 +35,16 @@ static struct sonde_io *take_queue(struct sonde_space *space)
 	space->queue_head = NULL;
 	space->queue_tail = &space->queue_head;
 	while (at) {
-		struct sonde_io *next = io_core(at)->next;
-		if (io_core(at)->flags & IO_ASKED_CANCEL) {
-			io_finish_unsent(at);
-		} else {
-			at->state =
-				SONDE_IO_IN_FLIGHT; /* nothing in a queue is anything but QUEUED */
-			space_count(space, at);
-			*tail = at;
-			tail = &io_core(at)->next;
+		struct sonde_io *io = at;
+		at = io_core(io)->next;
+		if (io_core(io)->flags & IO_ASKED_CANCEL) {
+			uncount(space, io);
+			io_finish_unsent(io);
+			continue;
 		}
-		at = next;
+		io->state = SONDE_IO_IN_FLIGHT; /* nothing in a queue is anything but QUEUED */
+		*tail = io;
+		tail = &io_core(io)->next;
 	}
 	*tail = NULL;
 	return list;
@@ -75,7 +80,8 @@ void space_queue(struct sonde_space *space, struct sonde_io *io)
 
 	core->next = NULL;
 	core->space = space;
-	io_set_state(io, SONDE_IO_QUEUED);
+	io->state = SONDE_IO_QUEUED;
+	space_count(space, io);
 	*space->queue_tail = io;
 	space->queue_tail = &core->next;
 	space->loop->n_inflight++;
@@ -116,7 +122,7 @@ void space_leave(struct sonde_io *io)
 
 /* ---- door: completion ------------------------------------------------------------------ */
 
-static void complete_by_callback(struct sonde_io *io)
+void space_complete_by_callback(struct sonde_io *io)
 {
 	loop_add_done(leave_flight(io), io);
 }
@@ -187,7 +193,7 @@ int sonde_io_submit(struct sonde_space *space, struct sonde_io *io)
 	int r = io_prepare(io);
 	if (r < 0)
 		return r;
-	io_begin(io, complete_by_callback);
+	io_begin(io, space_complete_by_callback);
 	io_core(io)->watches = NULL;
 	start_deadline(space, io);
 	space_queue(space, io);

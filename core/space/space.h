@@ -91,6 +91,26 @@ void space_leave(struct sonde_io *io);
 int space_cpu(struct sonde_space *space, uint32_t index, struct sonde_cpu *ret);
 int64_t space_note(struct sonde_space *space, const char *name, void *buf, size_t cap);
 
+/* The complete function of the completion door. */
+void space_complete_by_callback(struct sonde_io *io);
+
+/*
+ * io_finish where all is well: of a request IN_FLIGHT whose fragments nobody watches and whose one piece
+ * was moved whole. false: nothing was done, for more than its callback waits for its end.
+ */
+static inline bool space_finish_single(struct sonde_space *space, struct sonde_io *io)
+{
+	struct io_core *core = io_core(io);
+
+	if (core->complete != space_complete_by_callback || core->flags & IO_TIMER)
+		return false;
+	io->result = 1;
+	io->state = SONDE_IO_DONE;
+	space->loop->n_inflight--;
+	loop_add_done(space->loop, io);
+	return true;
+}
+
 /* One request of a batch that leaves: pieces and bytes for the statistics. */
 void space_count(struct sonde_space *space, const struct sonde_io *io);
 
