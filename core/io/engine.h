@@ -14,21 +14,49 @@
 
 #include "io/loop.h"
 
-/* One contiguous move. The issuer owns it; result is written before done is called. */
+/* One contiguous move: a cache line. The issuer owns it; result is written before done is called. */
 struct file_op {
 	struct file_op *next;
-	void (*done)(struct file_op *op); /* loop's thread, never inside submit         */
-	void *owner;                      /* the issuer's                               */
-	uint64_t off;                     /* in the file                                */
+	void (*done)(struct file_op *op); /* loop's thread, never inside submit  */
+	void *owner;                      /* the issuer's                        */
+	union {
+		uint64_t off;                     /* in the file                 */
+		void (*work)(struct file_op *op); /* threads engine, if works    */
+	};
 	void *buf;
-	uint32_t len;   /* bytes, > 0                                 */
-	uint32_t write; /* 0 read, 1 write                            */
-	int32_t fd;
-	int32_t slot;   /* fd in the engine's table (add_file); -1: it is not there */
-	int32_t result; /* bytes moved (0: end of file), or -errno                  */
-	void *cargo;    /* the issuer's: what is moved                              */
-	void (*work)(struct file_op *op); /* threads engine: do this instead of a move  */
+	void *cargo;    /* the issuer's: what is moved                           */
+	uint32_t len;   /* bytes, > 0                                            */
+	int32_t fd;     /*                                                       */
+	int32_t result; /* bytes moved (0: end of file), or -errno               */
+	int16_t slot;   /* fd in the engine's table (add_file); -1: it is not there */
+	uint8_t write;  /* 0 read, 1 write                                       */
+	bool works;     /* call work instead of a move                           */
 };
+#define FILE_OP_ALIGN 64u
+_Static_assert(sizeof(void *) != 8 || sizeof(struct file_op) == FILE_OP_ALIGN, "one cache line");
+
+/* An operation from the loop's fixed store; NULL: all in flight, use loop_wait_op. */
+static inline struct file_op *loop_get_op(struct sonde_loop *loop)
+{
+	struct file_op *op = loop->free_ops;
+
+	if (op) {
+		loop->free_ops = op->next;
+		__builtin_prefetch(op->next, 1);
+		op->next = NULL;
+		loop->ops_in_use++;
+	}
+	return op;
+}
+
+static inline void loop_put_op(struct sonde_loop *loop, struct file_op *op)
+{
+	op->next = loop->free_ops;
+	loop->free_ops = op;
+	loop->ops_in_use--;
+}
+
+#define ENGINE_LOT 64 /* completions that a ring hands over in one call */
 
 /* A step on a descriptor without offsets. WRITE and SEND never raise SIGPIPE; none uses an offset. */
 enum fd_step {
@@ -66,7 +94,7 @@ struct engine_ops {
 	/* Take every operation of the list (at most the loop's depth are ever in flight). */
 	void (*submit)(struct engine *engine, struct file_op *list);
 	/* Hand back what has completed; returns how many. NULL: they come by loop_post. */
-	int (*reap)(struct engine *engine);
+	int (*reap)(struct engine *engine); /* ENGINE_LOT or more: there may be others */
 	/* Send what submit prepared to the kernel; true: some is left. NULL: nothing to send. */
 	bool (*kick)(struct engine *engine);
 	/* A descriptor readable when reap has work; NULL: none. */

@@ -112,7 +112,7 @@ static void move_list(struct engine *engine, struct file_op *list)
 
 	while (list) {
 		struct file_op *next = list->next;
-		if (list->work)
+		if (list->works)
 			list->work(list);
 		else
 			list->result =
@@ -227,7 +227,7 @@ static void threads_submit(struct engine *engine, struct file_op *list)
 	pthread_mutex_lock(&engine->lock);
 	while (list) {
 		struct file_op *next = list->next;
-		list_add(list->work || list->write ? &engine->slow : &engine->fresh, list);
+		list_add(list->works || list->write ? &engine->slow : &engine->fresh, list);
 		list = next;
 	}
 	if (engine->slow.n)

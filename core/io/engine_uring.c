@@ -158,13 +158,16 @@ static bool prepare(struct engine *engine, struct file_op *op)
 	if (!sqe)
 		return false;
 	int32_t memory = uring_tables_find_memory(&engine->tables, op->buf, op->len);
-	io_uring_prep_rw(opcodes[memory >= 0][op->write], sqe, op->slot < 0 ? op->fd : op->slot,
-			 (char *)op->buf + done, op->len - done, op->off + done);
-	if (memory >= 0)
-		sqe->buf_index = (uint16_t)memory;
-	if (op->slot >= 0)
-		sqe->flags |= IOSQE_FIXED_FILE;
-	io_uring_sqe_set_data(sqe, op);
+	*sqe = (struct io_uring_sqe){
+		.opcode = opcodes[memory >= 0][op->write],
+		.flags = op->slot < 0 ? 0 : IOSQE_FIXED_FILE,
+		.fd = op->slot < 0 ? op->fd : op->slot,
+		.off = op->off + done,
+		.addr = (uintptr_t)op->buf + done,
+		.len = op->len - done,
+		.user_data = (uintptr_t)op,
+		.buf_index = memory < 0 ? 0 : (uint16_t)memory,
+	};
 	return true;
 }
 
@@ -252,27 +255,49 @@ static void wake_seen(struct engine *engine, const struct io_uring_cqe *cqe)
 		engine->wake_armed = false;
 }
 
+#define FETCH_AHEAD 4u /* completions */
+
+static inline const struct io_uring_cqe *cqe_at(const struct engine *engine, unsigned head)
+{
+	return &engine->ring.cq.cqes[head & engine->ring.cq.ring_mask];
+}
+
+static inline bool is_of_file(const struct io_uring_cqe *cqe)
+{
+	return !(cqe->user_data & (WAKE_TAG | URING_FD_TAG));
+}
+
+/* What the issuer of an operation will look at soon. */
+static inline __attribute__((always_inline)) void fetch_cargo(const struct io_uring_cqe *cqe)
+{
+	const struct file_op *op = io_uring_cqe_get_data(cqe);
+
+	if (is_of_file(cqe))
+		__builtin_prefetch(op->cargo, 1);
+}
+
 static int uring_reap(struct engine *engine)
 {
-	struct io_uring_cqe *cqe;
-	unsigned head, n = 0, ran = 0;
+	unsigned head, tail, n, ran = 0;
 
 	fetch_deferred(engine);
+	head = *engine->ring.cq.khead;
+	tail = io_uring_smp_load_acquire(engine->ring.cq.ktail);
+	n = tail - head < ENGINE_LOT ? tail - head : ENGINE_LOT;
 	/* done may submit more: that fills submission entries, not completions. */
-	io_uring_for_each_cqe(&engine->ring, head, cqe)
-	{
-		n++;
-		if (cqe->user_data == WAKE_TAG) {
+	for (unsigned i = 0; i < n; i++) {
+		const struct io_uring_cqe *cqe = cqe_at(engine, head + i);
+		if (i + FETCH_AHEAD < n)
+			fetch_cargo(cqe_at(engine, head + i + FETCH_AHEAD));
+		if (is_of_file(cqe)) {
+			completed(engine, io_uring_cqe_get_data(cqe), cqe->res);
+			ran++;
+		} else if (cqe->user_data == WAKE_TAG) {
 			wake_seen(engine, cqe);
-			continue;
-		}
-		if (cqe->user_data & URING_FD_TAG) {
+		} else {
 			ran += (unsigned)uring_fd_completed(&engine->fds, cqe->user_data, cqe->res,
 							    cqe->flags);
-			continue;
 		}
-		completed(engine, io_uring_cqe_get_data(cqe), cqe->res);
-		ran++;
 	}
 	io_uring_cq_advance(&engine->ring, n);
 	return (int)ran;

@@ -21,6 +21,7 @@
 #include "io/request.h"
 
 #define DELAY_MAX 64u     /* passes a flush waits for ready work to end     */
+#define LOTS_MAX 64u      /* lots of completions in one pass              */
 #define SOURCE_PASSES 32u /* passes without a look at the source            */
 
 int loop_init(struct sonde_loop *loop, uint32_t depth)
@@ -30,9 +31,11 @@ int loop_init(struct sonde_loop *loop, uint32_t depth)
 	loop->flush_tail = &loop->flush_head;
 	loop->done_tail = &loop->done_head;
 	loop->op_waiters_tail = &loop->op_waiters;
-	loop->ops = mem_alloc(depth, sizeof(*loop->ops));
-	if (!loop->ops)
+	loop->ops_room = mem_alloc((size_t)depth + 1, sizeof(*loop->ops));
+	if (!loop->ops_room)
 		return SONDE_E_NO_MEMORY;
+	loop->ops = (struct file_op *)(((uintptr_t)loop->ops_room + FILE_OP_ALIGN - 1) &
+				       ~(uintptr_t)(FILE_OP_ALIGN - 1));
 	for (uint32_t i = depth; i-- > 0;) {
 		loop->ops[i].next = loop->free_ops;
 		loop->free_ops = &loop->ops[i];
@@ -44,7 +47,7 @@ void loop_finish(struct sonde_loop *loop)
 {
 	if (loop->tasks)
 		loop->tasks_free(loop->tasks);
-	mem_release(loop->ops);
+	mem_release(loop->ops_room);
 }
 
 /* ---- nodes ---------------------------------------------------------------------------- */
@@ -67,25 +70,6 @@ void loop_add_flush(struct sonde_loop *loop, struct loop_flush *flush)
 }
 
 /* ---- the store of file operations -------------------------------------------------------- */
-
-struct file_op *loop_get_op(struct sonde_loop *loop)
-{
-	struct file_op *op = loop->free_ops;
-
-	if (op) {
-		loop->free_ops = op->next;
-		op->next = NULL;
-		loop->ops_in_use++;
-	}
-	return op;
-}
-
-void loop_put_op(struct sonde_loop *loop, struct file_op *op)
-{
-	op->next = loop->free_ops;
-	loop->free_ops = op;
-	loop->ops_in_use--;
-}
 
 /* One waiter a pass, as long as there is something to have: a waiter may leave operations unused. */
 static void serve_op_waiter(struct sonde_loop *loop)
@@ -168,6 +152,23 @@ static int reap(struct sonde_loop *loop)
 	return ops && ops->reap ? ops->reap(loop->engine) : 0;
 }
 
+/*
+ * A lot of completions, then their callbacks, whose requests are in the nearest cache yet; all there are before
+ * anything is sent, for that makes one batch of it. Not for ever: callbacks may be quick, and engines as well.
+ */
+static int reap_lots(struct sonde_loop *loop)
+{
+	int ran = 0, lot;
+
+	for (unsigned i = 0; i < LOTS_MAX; i++) {
+		lot = reap(loop);
+		ran += lot + run_done(loop);
+		if (lot < ENGINE_LOT)
+			break;
+	}
+	return ran;
+}
+
 /* A system call each time, so not in every pass. */
 static int reap_source(struct sonde_loop *loop)
 {
@@ -207,7 +208,7 @@ static int pass(struct sonde_loop *loop)
 	int ran = timers_fire(loop);
 
 	ran += loop_run_posts(loop);
-	ran += reap(loop);
+	ran += reap_lots(loop);
 	ran += reap_source(loop);
 	ran += run_done(loop);
 	ran += run_ready(loop);

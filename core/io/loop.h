@@ -111,7 +111,8 @@ struct sonde_loop {
 	const struct engine_ops *engine_ops; /* NULL: bytes move in the submitting call */
 	struct engine *engine;
 	char why[192];
-	struct file_op *ops, *free_ops; /* [depth]; the free ones               */
+	void *ops_room;
+	struct file_op *ops, *free_ops; /* [depth], in ops_room; the free ones  */
 	uint32_t depth, ops_in_use;
 	uint32_t merge_gap;                               /* as sonde_loop_options; never 0 */
 	struct loop_flush *op_waiters, **op_waiters_tail; /* who wants an operation */
@@ -171,10 +172,7 @@ bool loop_has_work(const struct sonde_loop *loop);
  */
 int loop_pump(struct sonde_loop *loop, const bool *done);
 
-/* An operation from the loop's fixed store; NULL: all in flight, use loop_wait_op. */
-struct file_op *loop_get_op(struct sonde_loop *loop);
-void loop_put_op(struct sonde_loop *loop, struct file_op *op);
-/* flush runs once when operations are free again. */
+/* flush runs once when operations are free again: engine.h, loop_get_op. */
 void loop_wait_op(struct sonde_loop *loop, struct loop_flush *flush);
 
 /* timer.c: the earliest time, UINT64_MAX for none; fire what is due, returns how many. */

@@ -27,9 +27,10 @@ enum io_flag {
 };
 
 struct io_core {
+	/* These two share a cache line with what the caller fills in. */
 	struct sonde_io *next;                 /* in the space's queue, then whoever has it  */
-	struct sonde_space *space;             /* it was submitted to                        */
 	void (*complete)(struct sonde_io *io); /* loop's thread; may run inside the submit   */
+	struct sonde_space *space;             /* it was submitted to                        */
 	uint32_t piece, off;                   /* backed space: next byte to send            */
 	union {
 		uint32_t pending;  /* file operations, or parts, in flight                   */

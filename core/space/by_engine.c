@@ -218,9 +218,9 @@ static inline void fill_op(struct feed *feed, struct file_op *op, struct part *p
 	op->len = part->len;
 	op->write = part->write;
 	op->fd = part->fd;
-	op->slot = part->slot;
+	op->slot = (int16_t)part->slot;
 	op->cargo = part;
-	op->work = NULL;
+	op->works = false;
 }
 
 /* Chain the parts, and bring the bytes of a write together. */

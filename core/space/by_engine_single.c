@@ -8,6 +8,10 @@
 
 #define FEW 32u /* of so few, neighbours are looked for in earnest */
 
+#define ALONE_SURE                                                                                 \
+	8u /* so many large batches in a row without neighbours make it likely that the next has none */
+#define ALONE_LOOK 4u /* ... and only one of so many is looked at */
+
 /* The offset in the file of a request that may go this way; false: it may not. */
 static inline bool is_single(const struct connector_space *cs, const struct sonde_io *io,
 			     const struct extent *e, uint64_t *ret_off)
@@ -22,23 +26,28 @@ static inline bool is_single(const struct connector_space *cs, const struct sond
 	       (!e->ptr || !cs->choice.copies);
 }
 
-/* All of the list, and most of them alone: then merging is not worth looking for. */
-static bool are_singles(struct feed *feed, const struct extent *e, struct sonde_io *list)
+/* Do most of the list lie alone? Then merging is not worth looking for. */
+static bool lie_alone(struct feed *feed, const struct extent *e, struct sonde_io *list)
 {
+	uint32_t gap = feed->cs->space.loop->merge_gap, n = feed->cs->space.n_leaving;
 	struct merge_probe probe;
-	uint32_t gap = feed->cs->space.loop->merge_gap;
 	uint64_t off;
-	size_t n = 0;
 
-	if (!io_core(list)->next)
-		return is_single(feed->cs, list, e, &off);
-	merge_probe_begin(&probe, &feed->room, MERGE_WINDOW, gap);
+	if (gap == UINT32_MAX || !io_core(list)->next)
+		return true;
+	if (n <= FEW || n > MERGE_WINDOW)
+		return false;
+	if (feed->n_alone >= ALONE_SURE && feed->n_alone++ % ALONE_LOOK)
+		return true;
+	merge_probe_begin(&probe, &feed->room, n, gap);
 	for (struct sonde_io *io = list; io; io = io_core(io)->next) {
-		if (n++ == MERGE_WINDOW || !is_single(feed->cs, io, e, &off))
+		if (!is_single(feed->cs, io, e, &off))
 			return false;
 		merge_probe_add(&probe, off, io->xfers->len);
 	}
-	return gap == UINT32_MAX || (n > FEW && probe.hits < n / 4);
+	bool alone = probe.hits < n / 4;
+	feed->n_alone = alone ? feed->n_alone + 1 : 0;
+	return alone;
 }
 
 /* Short, or a bad page: what lies behind goes the long way. */
@@ -62,47 +71,56 @@ static void single_done(struct file_op *op)
 	feed_put_op(feed, op);
 	if (result == (int32_t)len) {
 		io->xfers->done = len;
-		io_core(io)->piece = 1;
-		io_finish(io);
+		if (!space_finish_single(&feed->cs->space, io))
+			io_finish(io);
 		return;
 	}
 	len = stretch_judge(result, 0, off, len, &err);
 	go_on(feed, io, len, err);
 }
 
-static void fill_op(struct feed *feed, struct file_op *op, const struct extent *e,
-		    struct sonde_io *io)
+static inline void fill_op(struct feed *feed, struct file_op *op, const struct extent *e,
+			   struct sonde_io *io, uint64_t off)
 {
-	const struct sonde_xfer *x = io->xfers;
-
 	op->done = single_done;
 	op->owner = feed;
-	op->off = e->off + (x->addr - e->addr);
-	op->buf = x->buf;
-	op->len = x->len;
-	op->write = 0;
-	op->fd = e->fd;
-	op->slot = e->slot;
+	op->off = off;
+	op->buf = io->xfers->buf;
 	op->cargo = io;
-	op->work = NULL;
-	feed_count(feed, op);
+	op->len = io->xfers->len;
+	op->fd = e->fd;
+	op->slot = (int16_t)e->slot;
+	op->write = 0;
+	op->works = false;
 }
 
-/* A few at a time, so that the engine finds them in the nearest cache. Returns what found no operation. */
+/* A few at a time, so that the engine finds them in the nearest cache. Returns what is of another kind, or found no operation. */
 static struct sonde_io *send_some(struct feed *feed, const struct extent *e, struct sonde_io *list)
 {
 	struct sonde_loop *loop = feed->cs->space.loop;
-	struct file_op *ops = NULL, **tail = &ops, *op;
+	struct file_op *ops = loop->free_ops, *op = NULL, *next = ops;
+	uint32_t n = 0;
+	uint64_t bytes = 0;
 
-	for (uint32_t n = 0; n < FEW && list && (op = feed_take_op(feed)); n++) {
-		fill_op(feed, op, e, list);
-		*tail = op;
-		tail = &op->next;
-		list = io_core(list)->next;
+	for (; n < FEW && list && next; n++, list = io_core(list)->next) {
+		uint64_t off;
+		if (!is_single(feed->cs, list, e, &off))
+			break;
+		op = next;
+		next = op->next;
+		__builtin_prefetch(next, 1);
+		fill_op(feed, op, e, list, off);
+		bytes += op->len;
 	}
-	*tail = NULL;
-	if (ops)
-		loop->engine_ops->submit(loop->engine, ops);
+	if (n == 0)
+		return list;
+	loop->free_ops = next;
+	loop->ops_in_use += n;
+	op->next = NULL;
+	feed->n_in_flight += n;
+	feed->cs->space.stats.moves += n;
+	feed->cs->space.stats.moved += bytes;
+	loop->engine_ops->submit(loop->engine, ops);
 	return list;
 }
 
@@ -112,7 +130,7 @@ struct sonde_io *feed_send_singles(struct feed *feed, struct sonde_io *list)
 	const struct extent *e = cs->hint < cs->extents.n ? &cs->extents.at[cs->hint] : NULL;
 	struct sonde_io *before;
 
-	if (!e || e->kind != SONDE_EXTENT_FILE || !are_singles(feed, e, list))
+	if (!e || e->kind != SONDE_EXTENT_FILE || !lie_alone(feed, e, list))
 		return list;
 	do {
 		before = list;

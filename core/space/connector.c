@@ -69,7 +69,9 @@ static void start_transfer(struct connector_space *cs)
 	cs->working = cs->backlog;
 	cs->backlog = NULL;
 	cs->backlog_tail = &cs->backlog;
-	cs->work = (struct file_op){ .work = transfer_work, .done = transfer_done, .owner = cs };
+	cs->work = (struct file_op){
+		.work = transfer_work, .works = true, .done = transfer_done, .owner = cs
+	};
 	loop->engine_ops->submit(loop->engine, &cs->work);
 }
 

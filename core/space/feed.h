@@ -28,6 +28,7 @@ struct feed {
 	struct part *alone;                /* to be sent on their own, before anything else */
 	struct part *window[MERGE_WINDOW]; /* [at, n) are not sent yet */
 	size_t at, n;
+	uint32_t n_alone;       /* by_engine_single.c: batches in a row that had no neighbours */
 	bool joins;             /* some in the window may be neighbours */
 	struct bounce *bounces; /* [N_BOUNCES]; the free ones are linked */
 	struct bounce *free_bounces;

@@ -87,12 +87,13 @@ static size_t gather_alike(struct part **parts, size_t n)
 
 void merge_probe_begin(struct merge_probe *probe, struct merge_room *room, size_t n, uint32_t gap)
 {
-	*probe = (struct merge_probe){
-		.room = room,
-		.n_seen = n <= MERGE_WINDOW / 8 ? MERGE_WINDOW : 2 * MERGE_WINDOW,
-		.gap = gap,
-	};
-	memset(room->seen, 0, probe->n_seen * sizeof(room->seen[0]));
+	uint32_t n_bits = 2; /* more than twice as many places as pages, or hardly less */
+
+	while (n_bits < MERGE_WINDOW_BITS + 1 && (size_t)1 << n_bits < 4 * n)
+		n_bits++;
+
+	*probe = (struct merge_probe){ .room = room, .n_bits = n_bits, .gap = gap };
+	memset(room->seen, 0, sizeof(room->seen[0]) << n_bits);
 }
 
 /* A sort costs a twentieth of an operation a part, so a few moves saved pay for it. */

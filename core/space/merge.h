@@ -38,7 +38,8 @@ struct merged {
 	uint32_t len; /* bytes, gaps included     */
 };
 
-#define MERGE_WINDOW 2048u /* parts that are ordered at once, at most */
+#define MERGE_WINDOW_BITS 11u
+#define MERGE_WINDOW (1u << MERGE_WINDOW_BITS) /* parts that are ordered at once, at most */
 
 struct merge_key {
 	uint64_t off;
@@ -58,7 +59,7 @@ struct merge_room {
  */
 struct merge_probe {
 	struct merge_room *room;
-	size_t n_seen; /* of room->seen, a power of two */
+	uint32_t n_bits; /* 1 << n_bits of room->seen are in use */
 	uint32_t gap;
 	size_t hits; /* of those added, how many had one before them close by */
 };
@@ -66,28 +67,39 @@ struct merge_probe {
 /* n <= MERGE_WINDOW: how many will be added. */
 void merge_probe_begin(struct merge_probe *probe, struct merge_room *room, size_t n, uint32_t gap);
 
-static inline bool merge_probe_saw(const struct merge_probe *probe, uint64_t page)
+/* Where a page has its place, and what stands there once it was seen: never 0, which is nothing. */
+static inline uint16_t *merge_probe_place(const struct merge_probe *probe, uint64_t page)
 {
-	return probe->room->seen[page & (probe->n_seen - 1)] ==
-	       (uint16_t)(page / probe->n_seen | 1); /* 0: nothing there */
+	return &probe->room->seen[page & ((UINT64_C(1) << probe->n_bits) - 1)];
 }
 
-static inline void merge_probe_see(struct merge_probe *probe, uint64_t page)
+static inline uint16_t merge_probe_mark(const struct merge_probe *probe, uint64_t page)
 {
-	probe->room->seen[page & (probe->n_seen - 1)] = (uint16_t)(page / probe->n_seen | 1);
+	return (uint16_t)(page >> probe->n_bits | 1);
 }
 
-/* Close: in one page, or beyond its edge and no farther than the gap. */
+/* 1: yes. */
+static inline uint32_t merge_probe_saw(const struct merge_probe *probe, uint64_t page)
+{
+	return *merge_probe_place(probe, page) == merge_probe_mark(probe, page);
+}
+
+static inline void merge_probe_see(const struct merge_probe *probe, uint64_t page)
+{
+	*merge_probe_place(probe, page) = merge_probe_mark(probe, page);
+}
+
+/* Close: in one page, or beyond its edge and no farther than the gap. Without branches on where in a page: nobody could guess them. */
 static inline void merge_probe_add(struct merge_probe *probe, uint64_t off, uint32_t len)
 {
 	uint64_t end = off + len - 1;
 	uint64_t first = off / SONDE_PAGE_SIZE, last = end / SONDE_PAGE_SIZE;
-	bool hit = merge_probe_saw(probe, first);
+	uint32_t at_begin = off % SONDE_PAGE_SIZE <= probe->gap;
+	uint32_t at_end = SONDE_PAGE_SIZE - 1 - end % SONDE_PAGE_SIZE <= probe->gap;
+	uint32_t hit = merge_probe_saw(probe, first);
 
-	if (off % SONDE_PAGE_SIZE <= probe->gap)
-		hit |= merge_probe_saw(probe, first - 1);
-	if (SONDE_PAGE_SIZE - 1 - end % SONDE_PAGE_SIZE <= probe->gap)
-		hit |= merge_probe_saw(probe, last + 1);
+	hit |= at_begin & merge_probe_saw(probe, first - 1);
+	hit |= at_end & merge_probe_saw(probe, last + 1);
 	if (last != first) {
 		hit |= merge_probe_saw(probe, last);
 		merge_probe_see(probe, last);

@@ -14,10 +14,12 @@
 void space_count(struct sonde_space *space, const struct sonde_io *io)
 {
 	const struct sonde_xfer *x = io->xfers;
+	uint64_t bytes = io->n == 1 ? x->len : 0;
 
-	for (uint32_t n = io->n; n; n--, x++)
-		space->stats.bytes += x->len;
+	for (uint32_t i = 0; io->n > 1 && i < io->n; i++)
+		bytes += x[i].len;
 	space->stats.pieces += io->n;
+	space->stats.bytes += bytes;
 }
 
 static void uncount(struct sonde_space *space, const struct sonde_io *io)
@@ -34,14 +36,18 @@ static struct sonde_io *take_queue(struct sonde_space *space)
 
 	space->queue_head = NULL;
 	space->queue_tail = &space->queue_head;
+	bool some_stopped = space->n_stopped;
+	space->n_leaving = space->n_queued;
+	space->n_queued = space->n_stopped = 0;
 	while (at) {
 		struct sonde_io *io = at;
 		at = io_core(io)->next;
-		if (io_core(io)->flags & IO_ASKED_CANCEL) {
+		if (some_stopped && io_core(io)->flags & IO_ASKED_CANCEL) {
 			uncount(space, io);
 			io_finish_unsent(io);
 			continue;
 		}
+		__builtin_prefetch(io->xfers);
 		io->state = SONDE_IO_IN_FLIGHT; /* nothing in a queue is anything but QUEUED */
 		*tail = io;
 		tail = &io_core(io)->next;
@@ -84,6 +90,7 @@ void space_queue(struct sonde_space *space, struct sonde_io *io)
 	space_count(space, io);
 	*space->queue_tail = io;
 	space->queue_tail = &core->next;
+	space->n_queued++;
 	space->loop->n_inflight++;
 	if (!space->flush.queued)
 		loop_add_flush(space->loop, &space->flush);
@@ -96,6 +103,7 @@ static void run_resident(struct sonde_space *space, struct sonde_io *io)
 	io_core(io)->space = space;
 	io->state = SONDE_IO_IN_FLIGHT;
 	space->loop->n_inflight++;
+	space->n_leaving = 1;
 	space->stats.trips++;
 	space_count(space, io);
 	space->ops->submit(space, io);
@@ -127,6 +135,11 @@ void space_complete_by_callback(struct sonde_io *io)
 	loop_add_done(leave_flight(io), io);
 }
 
+static void complete_with_timer(struct sonde_io *io)
+{
+	space_complete_by_callback(io);
+}
+
 static void tell_holder(struct sonde_timer *timer)
 {
 	struct sonde_io *io = timer->user;
@@ -146,6 +159,8 @@ static void tell_holder_soon(struct sonde_io *io)
 		sonde_timer_stop(loop, &core->deadline);
 	core->deadline = (struct sonde_timer){ .fire = tell_holder, .user = io };
 	core->flags |= IO_TIMER;
+	if (core->complete == space_complete_by_callback)
+		core->complete = complete_with_timer;
 	sonde_timer_start(loop, &core->deadline);
 }
 
@@ -158,7 +173,9 @@ int space_stop(struct sonde_io *io, int32_t code)
 	if (core->flags & IO_ASKED_CANCEL)
 		return 1;
 	core->flags |= IO_ASKED_CANCEL | (code == SONDE_E_TIMED_OUT ? IO_TIMED_OUT : 0);
-	if (io->state == SONDE_IO_IN_FLIGHT && core->space->ops->cancel)
+	if (io->state == SONDE_IO_QUEUED)
+		core->space->n_stopped++;
+	else if (core->space->ops->cancel)
 		tell_holder_soon(io);
 	return 1;
 }
@@ -193,7 +210,7 @@ int sonde_io_submit(struct sonde_space *space, struct sonde_io *io)
 	int r = io_prepare(io);
 	if (r < 0)
 		return r;
-	io_begin(io, space_complete_by_callback);
+	io_begin(io, io->deadline_ns ? complete_with_timer : space_complete_by_callback);
 	io_core(io)->watches = NULL;
 	start_deadline(space, io);
 	space_queue(space, io);

@@ -51,6 +51,9 @@ struct sonde_space {
 	struct sonde_loop *loop;
 	struct loop_flush flush; /* runs when the queue may leave         */
 	struct sonde_io *queue_head, **queue_tail;
+	uint32_t n_queued;  /* requests in it, those that were cancelled included  */
+	uint32_t n_stopped; /* ... whose end was asked for                         */
+	uint32_t n_leaving; /* ... of the batch that submit has, or had: at most as many */
 	struct sonde_space_stats stats;
 	/*
 	 * A hint that may change between two batches: submit finishes its requests before it returns. A
@@ -91,7 +94,7 @@ void space_leave(struct sonde_io *io);
 int space_cpu(struct sonde_space *space, uint32_t index, struct sonde_cpu *ret);
 int64_t space_note(struct sonde_space *space, const char *name, void *buf, size_t cap);
 
-/* The complete function of the completion door. */
+/* The complete function of the completion door, as long as there is no timer to stop. */
 void space_complete_by_callback(struct sonde_io *io);
 
 /*
@@ -102,7 +105,7 @@ static inline bool space_finish_single(struct sonde_space *space, struct sonde_i
 {
 	struct io_core *core = io_core(io);
 
-	if (core->complete != space_complete_by_callback || core->flags & IO_TIMER)
+	if (core->complete != space_complete_by_callback)
 		return false;
 	io->result = 1;
 	io->state = SONDE_IO_DONE;

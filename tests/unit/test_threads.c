@@ -65,7 +65,7 @@ static void let_go_on(struct loop_post *post)
 
 static void start(unsigned i)
 {
-	stage.ops[i] = (struct file_op){ .work = work, .done = op_done };
+	stage.ops[i] = (struct file_op){ .work = work, .works = true, .done = op_done };
 	stage.loop->engine_ops->submit(stage.loop->engine, &stage.ops[i]);
 }
 

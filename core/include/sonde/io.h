@@ -52,10 +52,10 @@ struct sonde_io {
 	sonde_done_fn *done;         /* in:  not NULL                                   */
 	sonde_fragment_fn *fragment; /* in:  NULL, or told of each fragment as it lands */
 	void *user;                  /* in:  the caller's                               */
-	uint64_t deadline_ns;        /* in:  0, or sonde_now_ns() time: then TIMED_OUT  */
 	int32_t result;              /* out: pieces in full, 0..n; CANCELLED, TIMED_OUT */
 	uint32_t state;              /* out: enum sonde_io_state                        */
 	uint64_t core[17];           /* the library's while in flight                   */
+	uint64_t deadline_ns;        /* in:  0, or sonde_now_ns() time: then TIMED_OUT  */
 };
 
 /*
