@@ -56,7 +56,7 @@ static inline void loop_put_op(struct sonde_loop *loop, struct file_op *op)
 	loop->ops_in_use--;
 }
 
-#define ENGINE_LOT 64 /* completions that a ring hands over in one call */
+#define ENGINE_LOT 32 /* completions that a ring hands over in one call */
 
 /* A step on a descriptor without offsets. WRITE and SEND never raise SIGPIPE; none uses an offset. */
 enum fd_step {

@@ -150,7 +150,7 @@ static const uint8_t opcodes[2][2] = {
 };
 
 /* op->result counts what earlier, short moves brought. */
-static bool prepare(struct engine *engine, struct file_op *op)
+static inline __attribute__((always_inline)) bool prepare(struct engine *engine, struct file_op *op)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&engine->ring);
 	uint32_t done = (uint32_t)op->result;

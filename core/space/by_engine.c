@@ -332,6 +332,7 @@ void by_engine_submit(struct sonde_space *space, struct sonde_io *list)
 	while (list) {
 		struct sonde_io *io = list;
 		list = io_core(io)->next;
+		io->state = SONDE_IO_IN_FLIGHT;
 		backlog_add(cs, io);
 	}
 	if (cs->backlog && !cs->feed->stuck)

@@ -82,6 +82,7 @@ static void single_done(struct file_op *op)
 static inline void fill_op(struct feed *feed, struct file_op *op, const struct extent *e,
 			   struct sonde_io *io, uint64_t off)
 {
+	io->state = SONDE_IO_IN_FLIGHT;
 	op->done = single_done;
 	op->owner = feed;
 	op->off = off;

@@ -61,6 +61,7 @@ void layer_forward(void *below, struct sonde_io *const *ios, size_t n)
 	}
 	if (!list)
 		return;
+	space->n_leaving = (uint32_t)n;
 	space->stats.trips++;
 	space->ops->submit(space, list);
 }

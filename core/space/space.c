@@ -33,12 +33,14 @@ static void uncount(struct sonde_space *space, const struct sonde_io *io)
 static struct sonde_io *take_queue(struct sonde_space *space)
 {
 	struct sonde_io *at = space->queue_head, *list = NULL, **tail = &list;
+	bool some_stopped = space->n_stopped;
 
 	space->queue_head = NULL;
 	space->queue_tail = &space->queue_head;
-	bool some_stopped = space->n_stopped;
 	space->n_leaving = space->n_queued;
 	space->n_queued = space->n_stopped = 0;
+	if (space->ops->takes_queued && !some_stopped)
+		return at;
 	while (at) {
 		struct sonde_io *io = at;
 		at = io_core(io)->next;
@@ -80,7 +82,7 @@ void space_init(struct sonde_space *space, const struct space_ops *ops, struct s
 	space->resident = resident;
 }
 
-void space_queue(struct sonde_space *space, struct sonde_io *io)
+static inline void queue(struct sonde_space *space, struct sonde_io *io)
 {
 	struct io_core *core = io_core(io);
 
@@ -94,6 +96,11 @@ void space_queue(struct sonde_space *space, struct sonde_io *io)
 	space->loop->n_inflight++;
 	if (!space->flush.queued)
 		loop_add_flush(space->loop, &space->flush);
+}
+
+void space_queue(struct sonde_space *space, struct sonde_io *io)
+{
+	queue(space, io);
 }
 
 /* The short way: there is nothing to wait for. Those in the queue are not waited for either. */
@@ -213,7 +220,7 @@ int sonde_io_submit(struct sonde_space *space, struct sonde_io *io)
 	io_begin(io, io->deadline_ns ? complete_with_timer : space_complete_by_callback);
 	io_core(io)->watches = NULL;
 	start_deadline(space, io);
-	space_queue(space, io);
+	queue(space, io);
 	return SONDE_OK;
 }
 

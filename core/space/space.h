@@ -22,6 +22,8 @@ struct space_ops {
 	 * inside.
 	 */
 	void (*submit)(struct sonde_space *space, struct sonde_io *list);
+	/* submit may get them QUEUED, and moves all on before anything is called that might look. */
+	bool takes_queued;
 	/* Optional: a plugin has ended this request, on the loop's thread. NULL: io_finish. */
 	void (*io_done)(struct sonde_io *io);
 	/* Optional. */
