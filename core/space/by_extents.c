@@ -115,8 +115,8 @@ static void read_run(struct connector_space *cs, const struct extent *e, struct 
 	struct io_core *core = io_core(io);
 	uint32_t ahead = core->piece, n;
 
-	if (io->n == 1) {
-		read_some(cs, e, io, 1);
+	if (io->n <= 1) {
+		read_some(cs, e, io, io->n);
 		return;
 	}
 	fetch_pieces(e, io, &ahead);
@@ -129,9 +129,10 @@ static void read_run(struct connector_space *cs, const struct extent *e, struct 
 /* Every copy in one stretch, as fast as it goes. */
 static void move_unguarded(struct connector_space *cs, struct sonde_io *io)
 {
-	const struct extent *e = cs->extents.at + cs->hint; /* of the request before */
+	/* Where the request before lay; NULL: nowhere yet. */
+	const struct extent *e = cs->hint < cs->extents.n ? &cs->extents.at[cs->hint] : NULL;
 
-	if (io->op == SONDE_IO_READ && cs->hint < cs->extents.n && e->ptr)
+	if (e && e->ptr && io->op == SONDE_IO_READ)
 		read_run(cs, e, io);
 	while (io_core(io)->piece < io->n) {
 		struct stretch s = stretch_at(cs, io);
@@ -212,15 +213,14 @@ static const char *lies_elsewhere(struct connector_space *cs, const struct exten
 /* What fits from io on, in the order of the list. Returns the first that is not in it. */
 static struct sonde_io *gather(struct connector_space *cs, struct sonde_io *io, struct group *ret)
 {
-	static const struct extent none; /* gives no address */
-	const struct extent *e = &none;
+	const struct extent *e = NULL;
 	struct single *at = ret->at;
 
 	for (; io && at < ret->at + GROUP; io = io_core(io)->next, at++) {
 		if (io->n != 1 || io->op != SONDE_IO_READ || io->fragment)
 			break;
 		at->io = io;
-		at->from = lies_in(e, io->xfers);
+		at->from = e ? lies_in(e, io->xfers) : NULL;
 		if (!at->from)
 			at->from = lies_elsewhere(cs, &e, io->xfers);
 		if (!at->from)

@@ -180,7 +180,6 @@ int extents_seal(struct extents *extents)
 	size_t n = extents->n;
 	struct entry *entries = calloc(2 * n + 1, sizeof(*entries));
 	struct extent *out = calloc(2 * n + 1, sizeof(*out));
-	struct sweep sweep = { .heap = entries + n, .out = out };
 	uint64_t at = 0;
 
 	if (!entries || !out) {
@@ -188,6 +187,7 @@ int extents_seal(struct extents *extents)
 		free(out);
 		return SONDE_E_NO_MEMORY;
 	}
+	struct sweep sweep = { .heap = entries + n, .out = out };
 	for (size_t i = 0; i < n; i++)
 		entries[i] = (struct entry){ &extents->at[i], i };
 	qsort(entries, n, sizeof(*entries), by_addr);
