@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Page tables as data: what a walker must know of an architecture, and what is made
- * of it: a virtual space (virtual.c), one address explained (walk.c), all that is mapped (walk.c).
+ * Page tables as data: what a walker must know of an architecture (format_*.c), what one entry says (decode.c),
+ * and what is made of it: a virtual space (virtual.c), one address explained and all that is mapped (walk.c).
  */
 #ifndef SONDE_ARCH_PAGING_H
 #define SONDE_ARCH_PAGING_H
@@ -13,69 +13,191 @@
 
 #define PAGING_LEVELS_MAX 5
 
-/* One entry, understood. */
-struct paging_entry {
-	uint64_t pa;    /* table: of the next table; leaf: of the page                         */
-	uint32_t flags; /* enum sonde_region_flag: READ WRITE EXEC, ANDed down the levels      */
-	bool leaf;
-	int32_t err; /* 0; SONDE_E_NOT_MAPPED, SONDE_E_PAGED_OUT: the walk ends here        */
+#define PAGING_PRESENT UINT64_C(1) /* of an entry, in every architecture */
+
+/* What holds of an entry in which all bits of set are 1 and all of clear are 0. Neither: it never holds. */
+struct paging_rule {
+	uint64_t set, clear;
+};
+/* ... of an entry that is present. */
+#define PAGING_ALWAYS                                                                              \
+	{                                                                                          \
+		PAGING_PRESENT, 0                                                                  \
+	}
+
+/* Rights and marks that an entry gives. A table's limit those of all pages below it. */
+struct paging_rights {
+	struct paging_rule read, write, user;
+	struct paging_rule exec_user,
+		exec_kernel; /* by whom: of pages that are user's, and of others */
+	struct paging_rule global, accessed, dirty;
+};
+
+/* A physical address in an entry: bits of mask, moved up by up; and bits more of it, from bit `from`, at bit `to`. */
+struct paging_address {
+	uint64_t mask;
+	uint8_t up, from, bits, to;
+};
+
+/* The present entries of one level. What is neither a table nor a page is reserved: the processor faults. */
+struct paging_level {
+	uint8_t shift, bits; /* which bits of the virtual address are the index     */
+	uint8_t wide_shift;  /* size of a page that many entries in a row share     */
+	bool limits_nothing; /* entries that point to tables have no rights         */
+	struct paging_rule table, page, page_too, wide_page;
+	struct paging_address table_pa, page_pa;
+	uint64_t table_reserved, page_reserved; /* not 0: the processor faults      */
+};
+
+enum paging_range {
+	PAGING_SIGNED,   /* va_bits, sign-extended                                   */
+	PAGING_UNSIGNED, /* va_bits, the rest is 0                                   */
+	PAGING_HALVES,   /* va_bits, the rest all 0: the low root; all 1: the high one */
 };
 
 struct paging {
-	const char *name;  /* "x86_64, 4 levels"                                             */
-	uint32_t n_levels; /* 1 .. PAGING_LEVELS_MAX                                         */
-	uint32_t va_bits;  /* virtual addresses are sign-extended from here                  */
-	/* Of level n_levels-1 (the root) down to 0 (4 KiB pages). */
-	uint8_t shift[PAGING_LEVELS_MAX];
-	uint16_t entries[PAGING_LEVELS_MAX]; /* of one table, 8 bytes each                    */
-	struct paging_entry (*decode)(const struct paging *paging, uint32_t level, uint64_t entry);
-	/* Operating systems keep pages that the processor may not touch; Linux marks them so. */
-	bool linux_protnone;
+	const char *name;  /* "x86_64, 4 levels"                                     */
+	uint32_t n_levels; /* 1 .. PAGING_LEVELS_MAX                                 */
+	uint32_t va_bits;
+	uint32_t entry_size; /* 4 or 8 bytes, little-endian                          */
+	enum paging_range range;
+	struct paging_level levels[PAGING_LEVELS_MAX]; /* [n_levels - 1] is the root's */
+	const struct paging_rights *page_rights, *table_rights;
+	struct paging_address root_pa; /* in the register that holds the root          */
+	/* Operating systems keep pages that the processor may not touch (PROT_NONE), marked so: */
+	struct paging_rule kept; /* ... in entries that are not present                */
+	bool kept_inverted;      /* their address bits are inverted                    */
 };
 
 /* x86-64 with 4 or 5 levels; NULL for another number. */
 const struct paging *paging_x86_64(uint32_t n_levels);
+/* x86 of 32 bits: 4-byte entries, or PAE's of 8. */
+const struct paging *paging_x86_32(bool pae);
+/* riscv64: 39, 48, 57; NULL for another number. */
+const struct paging *paging_riscv64(uint32_t va_bits);
+/*
+ * aarch64: granules of 2^12, 2^14, 2^16 bytes, addresses of va_bits as TCR_ELx says. wide: descriptors hold addresses
+ * of 52 bits (with granules of 4 and 16 KiB TCR_ELx.DS, with 64 KiB the processor's FEAT_LPA). NULL: no such format.
+ */
+const struct paging *paging_arm64(uint32_t granule_bits, uint32_t va_bits, bool wide);
+
+/* ---- an entry -------------------------------------------------------------------------------------- */
+
+/* Rights of a walk so far: bits of enum sonde_page_flag, and two that end as SONDE_PAGE_EXEC. */
+#define PAGING_EXEC_USER (1u << 30)
+#define PAGING_EXEC_KERNEL (1u << 31)
+#define PAGING_ALL_RIGHTS                                                                          \
+	(SONDE_PAGE_READ | SONDE_PAGE_WRITE | SONDE_PAGE_USER | SONDE_PAGE_GLOBAL |                \
+	 SONDE_PAGE_ACCESSED | SONDE_PAGE_DIRTY | SONDE_PAGE_PRESENT | PAGING_EXEC_USER |          \
+	 PAGING_EXEC_KERNEL)
+
+struct paging_entry {
+	uint64_t pa;    /* table: of the next table; leaf: of the page                         */
+	uint32_t flags; /* ANDed down the levels; paging_flags makes the answer of it          */
+	bool leaf;
+	uint8_t shift; /* leaf: the page is of 2^shift bytes, pa a multiple of that    */
+	int32_t err;   /* 0; SONDE_E_NOT_MAPPED, SONDE_E_PAGED_OUT: the walk ends here        */
+};
+
+struct paging_entry paging_decode(const struct paging *paging, uint32_t level, uint64_t entry);
+
+/* enum sonde_page_flag */
+static inline uint32_t paging_flags(uint32_t rights)
+{
+	uint32_t exec = rights & SONDE_PAGE_USER ? PAGING_EXEC_USER : PAGING_EXEC_KERNEL;
+
+	return (rights & ~(PAGING_EXEC_USER | PAGING_EXEC_KERNEL)) |
+	       (rights & exec ? SONDE_PAGE_EXEC : 0);
+}
+
+/* ---- an address space ------------------------------------------------------------------------------ */
+
+/* Tables in use. Roots are physical addresses. */
+struct paging_map {
+	const struct paging *paging;
+	uint64_t root, high_root; /* high_root: PAGING_HALVES only */
+};
+
+/* The root that a register holds: CR3, TTBRn_EL1, satp. */
+uint64_t paging_root_of(const struct paging *paging, uint64_t reg);
+
+static inline struct paging_map paging_map(const struct paging *paging, uint64_t root)
+{
+	return (struct paging_map){ paging, root, root };
+}
 
 static inline bool paging_canonical(const struct paging *paging, uint64_t va)
 {
-	int64_t high = (int64_t)va >> (paging->va_bits - 1);
+	int64_t high = (int64_t)va >> (paging->va_bits - (paging->range == PAGING_SIGNED));
 
-	return high == 0 || high == -1;
+	return high == 0 || (high == -1 && paging->range != PAGING_UNSIGNED);
+}
+
+static inline uint64_t paging_root(const struct paging_map *map, uint64_t va)
+{
+	bool high = map->paging->range == PAGING_HALVES && (int64_t)va < 0;
+
+	return high ? map->high_root : map->root;
+}
+
+static inline uint32_t paging_n_entries(const struct paging *paging, uint32_t level)
+{
+	return 1u << paging->levels[level].bits;
+}
+
+/* Where a byte of a page lies. */
+static inline uint64_t paging_byte_pa(const struct paging_entry *leaf, uint64_t va)
+{
+	return leaf->pa | (va & ((UINT64_C(1) << leaf->shift) - 1));
+}
+
+static inline uint64_t paging_page_size(const struct paging *paging, uint32_t level)
+{
+	return UINT64_C(1) << paging->levels[level].shift;
 }
 
 static inline uint64_t paging_entry_pa(const struct paging *paging, uint32_t level, uint64_t table,
 				       uint64_t va)
 {
-	return table + 8 * ((va >> paging->shift[level]) & (paging->entries[level] - 1u));
+	uint64_t index = va >> paging->levels[level].shift & (paging_n_entries(paging, level) - 1u);
+
+	return table + paging->entry_size * index;
+}
+
+/* An entry as it lies in memory. */
+static inline uint64_t paging_load(const struct paging *paging, const void *at)
+{
+	return paging->entry_size == 4 ? sonde_le32(at) : sonde_le64(at);
 }
 
 /*
- * The virtual memory that a root table spans, as a space over phys.
+ * The virtual memory that tables span, as a space over phys.
  *
  * tlb_ns: how long a translation may be used again; 0 for ever (a dump), for live targets a few ms.
  * Returns 0; SONDE_E_NO_MEMORY. Owns *ret: sonde_space_close, before phys is closed.
  */
-int paging_space(struct sonde_space *phys, const struct paging *paging, uint64_t root,
-		 uint64_t tlb_ns, struct sonde_space **ret);
+int paging_space(struct sonde_space *phys, struct paging_map map, uint64_t tlb_ns,
+		 struct sonde_space **ret);
 
 /* One address, with every entry on the way. As sonde_os_translate; *ret is filled as far as it went. */
-int paging_translate(struct sonde_space *phys, const struct paging *paging, uint64_t root,
-		     uint64_t va, struct sonde_translation *ret);
+int paging_translate(struct sonde_space *phys, struct paging_map map, uint64_t va,
+		     struct sonde_translation *ret);
 
-/* A run of pages that lie together in both memories, alike in their rights. */
+/* A run of pages that lie together in both memories, alike in the flags that were asked for. */
 struct paging_run {
 	uint64_t va, pa, len;
-	uint32_t flags; /* enum sonde_region_flag */
+	uint32_t flags; /* enum sonde_page_flag, of those asked for */
 };
+#define PAGING_RIGHTS (SONDE_PAGE_READ | SONDE_PAGE_WRITE | SONDE_PAGE_EXEC)
 /* Any result but 0 stops and is handed back. */
 typedef int paging_run_fn(void *user, const struct paging_run *run);
 
 /*
- * Visit what is mapped in first..last (inclusive), by rising address. Tables that cannot be read are
+ * Visit what is mapped in first..last (inclusive), by rising address; care: the flags that tell runs apart. Tables that cannot be read are
  * skipped. Returns 0, what fn returned to stop, SONDE_E_GONE, SONDE_E_BUSY, SONDE_E_LIMIT after more tables than any sane
  * machine has (hostile tables may point at themselves).
  */
-int paging_visit(struct sonde_space *phys, const struct paging *paging, uint64_t root,
-		 uint64_t first, uint64_t last, paging_run_fn *fn, void *user);
+int paging_visit(struct sonde_space *phys, struct paging_map map, uint64_t first, uint64_t last,
+		 uint32_t care, paging_run_fn *fn, void *user);
 
 #endif

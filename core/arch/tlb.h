@@ -37,10 +37,10 @@ static inline bool tlb_find(const struct tlb *tlb, const struct paging *paging, 
 	for (uint32_t level = 0; level < 3; level++) {
 		if (!tlb->used[level])
 			continue;
-		uint64_t page = va >> paging->shift[level];
+		uint64_t page = va >> paging->levels[level].shift;
 		const struct tlb_entry *e = &tlb->at[level][page % TLB_SETS];
 		if (e->tag == page + 1) {
-			*ret_pa = e->pa | (va & ((UINT64_C(1) << paging->shift[level]) - 1));
+			*ret_pa = e->pa | (va & (paging_page_size(paging, level) - 1));
 			return true;
 		}
 	}
@@ -50,10 +50,11 @@ static inline bool tlb_find(const struct tlb *tlb, const struct paging *paging, 
 static inline void tlb_add(struct tlb *tlb, const struct paging *paging, uint32_t level,
 			   uint64_t va, uint64_t pa)
 {
-	uint64_t page = va >> paging->shift[level];
+	uint64_t page = va >> paging->levels[level].shift;
 
 	if (level >= 3)
 		return;
+	pa &= ~(paging_page_size(paging, level) - 1);
 	tlb->at[level][page % TLB_SETS] = (struct tlb_entry){ page + 1, pa };
 	tlb->used[level] = true;
 }

@@ -55,8 +55,8 @@ struct vm_op {
 struct vspace {
 	struct sonde_space space;
 	struct sonde_space *phys;
-	const struct paging *paging;
-	uint64_t root, tlb_ns;
+	struct paging_map map;
+	uint64_t tlb_ns;
 	struct tlb *tlb; /* made by the second batch: many spaces see only one */
 	bool seen_one;
 	struct vm_op *spares;
@@ -150,14 +150,14 @@ static void add_slot(struct vm_op *op, uint64_t va, uint32_t len)
 	struct slot *slot = &op->slots[op->n_slots++];
 
 	*slot = (struct slot){ .va = va,
-			       .pa = vs->root,
+			       .pa = paging_root(&vs->map, va),
 			       .io = op->fill_io,
 			       .piece = op->fill_piece,
 			       .off = op->fill_off,
 			       .len = len };
-	if (!paging_canonical(vs->paging, va))
+	if (!paging_canonical(vs->map.paging, va))
 		slot->err = SONDE_E_NOT_MAPPED;
-	else if (vs->tlb && tlb_find(vs->tlb, vs->paging, va, &slot->pa))
+	else if (vs->tlb && tlb_find(vs->tlb, vs->map.paging, va, &slot->pa))
 		slot->resolved = true;
 	else
 		op->walking = true;
@@ -239,10 +239,17 @@ static bool is_walking(const struct vm_op *op, const struct slot *slot)
 	return !slot->resolved && !slot->err && slot->hidden == op->again;
 }
 
+/* Entries lie as they do in memory. */
+static char *entry_at(const struct vm_op *op, uint32_t index)
+{
+	return (char *)op->entries + (size_t)op->vs->map.paging->entry_size * index;
+}
+
 /* Neighbours share an entry or have neighbouring ones, which makes one piece of many, the first time. */
 static uint32_t gather_entries(struct vm_op *op)
 {
-	const struct paging *paging = op->vs->paging;
+	const struct paging *paging = op->vs->map.paging;
+	const uint32_t size = paging->entry_size;
 	uint64_t last = 0;
 	uint32_t n = 0, n_entries = 0;
 
@@ -251,13 +258,13 @@ static uint32_t gather_entries(struct vm_op *op)
 		if (!is_walking(op, slot))
 			continue;
 		uint64_t at = paging_entry_pa(paging, op->level, slot->pa, slot->va);
-		if (n && at == last + 8 && (at & (SONDE_PAGE_SIZE - 1)) && !op->again) {
-			op->xfers[n - 1].len += 8;
+		if (n && at == last + size && (at & (SONDE_PAGE_SIZE - 1)) && !op->again) {
+			op->xfers[n - 1].len += size;
 			n_entries++;
 		} else if (!n || at != last) {
 			op->xfers[n++] = (struct sonde_xfer){ .addr = at,
-							      .buf = &op->entries[n_entries++],
-							      .len = 8 };
+							      .buf = entry_at(op, n_entries++),
+							      .len = size };
 		}
 		slot->entry = n_entries - 1;
 		last = at;
@@ -268,16 +275,16 @@ static uint32_t gather_entries(struct vm_op *op)
 static void resolve(struct vm_op *op, struct slot *slot, uint64_t raw)
 {
 	struct vspace *vs = op->vs;
-	struct paging_entry e = vs->paging->decode(vs->paging, op->level, sonde_le64(&raw));
+	struct paging_entry e = paging_decode(vs->map.paging, op->level, raw);
 
 	slot->err = e.err;
 	slot->pa = e.pa;
 	if (e.err || !e.leaf)
 		return;
 	slot->resolved = true;
+	slot->pa = paging_byte_pa(&e, slot->va);
 	if (vs->tlb)
-		tlb_add(vs->tlb, vs->paging, op->level, slot->va, e.pa);
-	slot->pa = e.pa | (slot->va & ((UINT64_C(1) << vs->paging->shift[op->level]) - 1));
+		tlb_add(vs->tlb, vs->map.paging, op->level, slot->va, slot->pa);
 }
 
 /*
@@ -287,14 +294,15 @@ static void resolve(struct vm_op *op, struct slot *slot, uint64_t raw)
 static int32_t entry_error(const struct vm_op *op, uint32_t entry, uint32_t *piece,
 			   bool *ret_hidden)
 {
-	const uint64_t *at = &op->entries[entry];
+	const char *at = entry_at(op, entry);
+	const uint32_t size = op->vs->map.paging->entry_size;
 
-	while ((const char *)at >= (const char *)op->xfers[*piece].buf + op->xfers[*piece].len)
+	while (at >= (const char *)op->xfers[*piece].buf + op->xfers[*piece].len)
 		(*piece)++;
 	const struct sonde_xfer *x = &op->xfers[*piece];
-	uint32_t off = (uint32_t)((const char *)at - (const char *)x->buf);
-	*ret_hidden = x->err && off > x->err_off && x->done >= x->err_off + 8;
-	return x->err && off + 8 > x->err_off ? x->err : 0;
+	uint32_t off = (uint32_t)(at - (const char *)x->buf);
+	*ret_hidden = x->err && off > x->err_off && x->done >= x->err_off + size;
+	return x->err && off + size > x->err_off ? x->err : 0;
 }
 
 static void step_slot(struct vm_op *op, struct slot *slot, uint32_t *piece)
@@ -309,7 +317,7 @@ static void step_slot(struct vm_op *op, struct slot *slot, uint32_t *piece)
 		err = io_stop_code(slot->io); /* asked for between two trips */
 	slot->err = err;
 	if (!err)
-		resolve(op, slot, op->entries[slot->entry]);
+		resolve(op, slot, paging_load(op->vs->map.paging, entry_at(op, slot->entry)));
 	if (op->level == 0 && !slot->resolved && !slot->err)
 		slot->err = SONDE_E_NOT_MAPPED;
 }
@@ -418,7 +426,7 @@ static bool start_walk(struct vm_op *op)
 	if (op->n_slots == 0)
 		return false;
 	sort_slots(op);
-	op->level = op->vs->paging->n_levels;
+	op->level = op->vs->map.paging->n_levels;
 	op->again = false;
 	op->phase = VM_WALK;
 	return true;
@@ -450,7 +458,7 @@ static void vm_run(struct vm_op *op)
 			}
 			break;
 		case VM_WALK: {
-			if (op->level < op->vs->paging->n_levels)
+			if (op->level < op->vs->map.paging->n_levels)
 				step_level(op);
 			uint32_t n = 0;
 			if (op->again) {
@@ -545,9 +553,11 @@ struct region_user {
 static int visit_run(void *user, const struct paging_run *run)
 {
 	struct region_user *to = user;
-	struct sonde_region region = {
-		.addr = run->va, .len = run->len, .flags = run->flags, .name = ""
-	};
+	struct sonde_region region = { .addr = run->va,
+				       .len = run->len,
+				       .flags = run->flags & (SONDE_PAGE_READ | SONDE_PAGE_WRITE |
+							      SONDE_PAGE_EXEC),
+				       .name = "" };
 
 	return to->fn(to->user, &region);
 }
@@ -557,7 +567,7 @@ static int vspace_regions(struct sonde_space *space, sonde_region_fn *fn, void *
 	struct vspace *vs = (struct vspace *)(void *)space;
 	struct region_user to = { fn, user };
 
-	return paging_visit(vs->phys, vs->paging, vs->root, 0, UINT64_MAX, visit_run, &to);
+	return paging_visit(vs->phys, vs->map, 0, UINT64_MAX, PAGING_RIGHTS, visit_run, &to);
 }
 
 static size_t vspace_how(const struct sonde_space *space, char *text, size_t cap)
@@ -601,8 +611,8 @@ static const struct space_ops vspace_ops = {
 	.destroy = vspace_destroy,
 };
 
-int paging_space(struct sonde_space *phys, const struct paging *paging, uint64_t root,
-		 uint64_t tlb_ns, struct sonde_space **ret)
+int paging_space(struct sonde_space *phys, struct paging_map map, uint64_t tlb_ns,
+		 struct sonde_space **ret)
 {
 	struct vspace *vs = mem_alloc(1, sizeof(*vs));
 
@@ -611,8 +621,7 @@ int paging_space(struct sonde_space *phys, const struct paging *paging, uint64_t
 	/* Over a resident space every step is answered at once, so this one is resident too. */
 	space_init(&vs->space, &vspace_ops, phys->loop, phys->resident);
 	vs->phys = phys;
-	vs->paging = paging;
-	vs->root = root;
+	vs->map = map;
 	vs->tlb_ns = tlb_ns;
 	*ret = &vs->space;
 	return SONDE_OK;

@@ -105,7 +105,7 @@ static int set_root(struct linux_os *lx, const struct paging *paging, uint64_t r
 	lx->os.kernel_memory = NULL;
 	lx->paging = paging;
 	lx->root = root;
-	int r = paging_space(lx->phys, paging, root, lx->tlb_ns, &lx->os.kernel_memory);
+	int r = paging_space(lx->phys, paging_map(paging, root), lx->tlb_ns, &lx->os.kernel_memory);
 	return r < 0 ? sonde_error_set(err, r, NULL) : SONDE_OK;
 }
 
@@ -117,7 +117,8 @@ static int prefer_own_root(struct linux_os *lx, struct sonde_error *err)
 
 	if (!linux_symbol(lx, "init_top_pgt", &va) && !linux_symbol(lx, "swapper_pg_dir", &va))
 		return SONDE_OK;
-	if (paging_translate(lx->phys, lx->paging, lx->root, va, &at) < 0 || at.pa == lx->root)
+	if (paging_translate(lx->phys, paging_map(lx->paging, lx->root), va, &at) < 0 ||
+	    at.pa == lx->root)
 		return SONDE_OK;
 	return set_root(lx, lx->paging, at.pa, err);
 }
@@ -337,7 +338,7 @@ static int prove_stext(struct linux_os *lx, struct sonde_error *err)
 
 	vmcoreinfo_symbol(&lx->info, "_stext", &stext);
 	vmcoreinfo_number(&lx->info, "phys_base", &phys_base);
-	int r = paging_translate(lx->phys, lx->paging, lx->root, stext, &at);
+	int r = paging_translate(lx->phys, paging_map(lx->paging, lx->root), stext, &at);
 	if (r < 0 || at.pa != stext - X64_KERNEL_MAP + (uint64_t)phys_base)
 		return sonde_error_set(err, SONDE_E_CORRUPT,
 				       "its page tables (at 0x%" PRIx64 ") do not map its _stext",
@@ -360,7 +361,7 @@ static int prove_page(struct linux_os *lx, uint64_t page, struct sonde_error *er
 	if (!linux_symbol(lx, "vmcoreinfo_data", &pointer))
 		return SONDE_OK;
 	if (sonde_space_u64(lx->os.kernel_memory, pointer, &va) == SONDE_OK &&
-	    paging_translate(lx->phys, lx->paging, lx->root, va, &at) == SONDE_OK) {
+	    paging_translate(lx->phys, paging_map(lx->paging, lx->root), va, &at) == SONDE_OK) {
 		if (at.pa == page)
 			return SONDE_OK;
 		if (sonde_space_get(lx->phys, at.pa & ~(SONDE_PAGE_SIZE - 1), bytes,
@@ -661,7 +662,7 @@ static int linux_translate(struct sonde_os *os, int32_t pid, uint64_t va,
 
 	if (r < 0)
 		return r;
-	r = paging_translate(lx->phys, lx->paging, root, va, ret);
+	r = paging_translate(lx->phys, paging_map(lx->paging, root), va, ret);
 	if (r < 0)
 		sonde_error_set(err, r, "0x%" PRIx64 ": %s after %u of %u levels", va,
 				sonde_strerror(r), ret->levels, lx->paging->n_levels);

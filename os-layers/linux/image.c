@@ -44,8 +44,9 @@ static int see_run(void *user, const struct paging_run *run)
 int image_find(struct linux_os *lx, struct image *ret)
 {
 	struct search search = { 0 };
-	int r = paging_visit(lx->phys, lx->paging, lx->root, X64_KERNEL_MAP,
-			     X64_KERNEL_MAP + (X64_KERNEL_SIZE - 1), see_run, &search);
+	int r = paging_visit(lx->phys, paging_map(lx->paging, lx->root), X64_KERNEL_MAP,
+			     X64_KERNEL_MAP + (X64_KERNEL_SIZE - 1), PAGING_RIGHTS, see_run,
+			     &search);
 
 	if (r < 0)
 		return r;

@@ -791,7 +791,7 @@ int linux_find_task(struct linux_os *lx, int32_t pid, uint64_t *ret_task, struct
 
 int linux_user_space(struct linux_os *lx, uint64_t root, struct sonde_space **ret)
 {
-	return paging_space(lx->phys, lx->paging, root, lx->tlb_ns, ret);
+	return paging_space(lx->phys, paging_map(lx->paging, root), lx->tlb_ns, ret);
 }
 
 int linux_process_root(struct linux_os *lx, int32_t pid, uint64_t *ret_root,

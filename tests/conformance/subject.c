@@ -266,7 +266,8 @@ static int open_virtual(struct subject *subject, struct sonde_loop *loop, struct
 	if (r < 0)
 		return sonde_error_set(err, r, "the page tables cannot be written");
 	subject->base = VIRTUAL_BASE;
-	return paging_space(subject->space, paging_x86_64(4), tables.root, 0, &subject->space);
+	return paging_space(subject->space, paging_map(paging_x86_64(4), tables.root), 0,
+			    &subject->space);
 }
 
 /* ---- all ---------------------------------------------------------------------------------------- */

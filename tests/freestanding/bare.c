@@ -156,7 +156,8 @@ static void page_tables_are_walked_by_level(struct sonde_loop *loop, struct sond
 	struct sonde_space *space = NULL;
 	uint8_t bytes[N_PAGES + 1][2];
 	int32_t err = 0;
-	bool right = batch && paging_space(phys, paging_x86_64(4), 0x1000, 0, &space) == 0;
+	bool right =
+		batch && paging_space(phys, paging_map(paging_x86_64(4), 0x1000), 0, &space) == 0;
 	uint64_t trips = device_trips();
 
 	/* Two bytes over each page's end: the last is behind what is mapped. Highest first, to be sorted. */

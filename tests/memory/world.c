@@ -116,7 +116,7 @@ int world_open(struct sonde_loop *loop, uint32_t way, struct sonde_space **ret)
 
 int world_open_virtual(struct sonde_space *below, struct sonde_space **ret)
 {
-	return paging_space(below, paging_x86_64(4), tables.root, 0, ret);
+	return paging_space(below, paging_map(paging_x86_64(4), tables.root), 0, ret);
 }
 
 int world_loop(uint32_t engine, struct sonde_loop **ret)

@@ -174,8 +174,9 @@ static bool open_node(struct world *world, unsigned i)
 	case NODE_FILE:
 		return open_file(world, i);
 	case NODE_PAGING:
-		return paging_space(world->spaces[node->below], paging_x86_64(levels),
-				    store_root(levels), 0, &world->spaces[i]) == 0;
+		return paging_space(world->spaces[node->below],
+				    paging_map(paging_x86_64(levels), store_root(levels)), 0,
+				    &world->spaces[i]) == 0;
 	case NODE_REMAP:
 		return open_remap(world, i);
 	case NODE_LAYER:

@@ -258,7 +258,8 @@ static void what_is_dropped_below_page_tables_is_dropped_above_them(void **state
 	fake.submit = submit_badly;
 	tables_build(&tables, fake.bytes, RAM, 0x8000, 4, "");
 	*tables_entry(&tables, VA, 0) = 0 | 3;
-	assert_int_equal(paging_space(fake.space, paging_x86_64(4), tables.root, 0, &space), 0);
+	assert_int_equal(
+		paging_space(fake.space, paging_map(paging_x86_64(4), tables.root), 0, &space), 0);
 	for (how = 0; how < N_BREAKS; how++) {
 		for (uint32_t watched = 0; watched < 2; watched++) {
 			struct asked asked;
@@ -324,7 +325,8 @@ static void what_is_dropped_costs_another_request_no_byte(void **state)
 	*tables_entry(&tables, VA, 0) = 0 | 3;
 	*tables_entry(&tables, VA + 0x1000, 0) = 0x3000 | 3;
 	*tables_entry(&tables, VA + 0x2000, 0) = 0x1000 | 3;
-	assert_int_equal(paging_space(fake.space, paging_x86_64(4), tables.root, 0, &space), 0);
+	assert_int_equal(
+		paging_space(fake.space, paging_map(paging_x86_64(4), tables.root), 0, &space), 0);
 	assert_int_equal(sonde_io_submit(space, &ios[0]), 0);
 	assert_int_equal(sonde_io_submit(space, &ios[1]), 0);
 	assert_int_equal(sonde_loop_run(loop), 0);

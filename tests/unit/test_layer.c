@@ -255,7 +255,7 @@ static void page_tables_behind_a_layer(void **state)
 	(void)state;
 	open_over(&f, SONDE_WAY_EXTENTS);
 	tables_build(&tables, f.fake.bytes, f.fake.size, 0x80000, 4, "1000 4k 5000\n");
-	paging_space(f.space, paging_x86_64(4), tables.root, 0, &space);
+	paging_space(f.space, paging_map(paging_x86_64(4), tables.root), 0, &space);
 	assert_int_equal(sonde_space_get(space, 0x1020, &byte, 1), 0);
 	assert_int_equal(byte, fake_byte(0x5020));
 	sonde_space_stats(f.space, &stats);
@@ -279,7 +279,7 @@ static void a_walk_is_cancelled_between_two_trips(void **state)
 	(void)state;
 	open_over(&f, SONDE_WAY_EXTENTS);
 	tables_build(&tables, f.fake.bytes, f.fake.size, 0x80000, 4, "1000 4k 5000\n");
-	paging_space(f.space, paging_x86_64(4), tables.root, 0, &space);
+	paging_space(f.space, paging_map(paging_x86_64(4), tables.root), 0, &space);
 	f.filter.how = HOLD;
 	f.filter.timer.at_ns = 1;
 	n_done = 0;

@@ -285,7 +285,8 @@ static void over_pages(struct sonde_loop *loop)
 		*tables_entry(&tables, BASE + page * 4096, 0) = page_at(page) | 3;
 	assert_int_equal(write(image.fd, ram, RAM), RAM);
 	assert_int_equal(space_from_connector(loop, &ops, &image, &phys, NULL), 0);
-	assert_int_equal(paging_space(phys, paging_x86_64(4), tables.root, 0, &space), 0);
+	assert_int_equal(paging_space(phys, paging_map(paging_x86_64(4), tables.root), 0, &space),
+			 0);
 	memset(model, 0x11, ALL);
 	for (int by_callback = 0; by_callback < 2; by_callback++) {
 		write_pieces(loop, space, BASE, model, by_callback);

@@ -147,7 +147,8 @@ static void world_open(struct world *w, struct sonde_loop *loop, unsigned seed)
 	w->spaces[1] = w->async.space;
 	assert_int_equal(space_from_connector(loop, &ops, &w->fd, &w->spaces[0], NULL), 0);
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(paging_space(w->spaces[i], paging_x86_64(4), tables.root, 0,
+		assert_int_equal(paging_space(w->spaces[i],
+					      paging_map(paging_x86_64(4), tables.root), 0,
 					      &w->spaces[2 + i]),
 				 0);
 }

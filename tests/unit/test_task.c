@@ -274,8 +274,9 @@ static void spaces_over_one_memory_share_their_trips(void **state)
 	for (int i = 0; i < SPACES; i++) {
 		uint64_t root = 0x10000 + (uint64_t)i * 0x8000, page = root + 0x4000;
 		map_one(fake.bytes, root, page);
-		assert_int_equal(paging_space(fake.space, paging_x86_64(4), root, 0, &spaces[i]),
-				 0);
+		assert_int_equal(
+			paging_space(fake.space, paging_map(paging_x86_64(4), root), 0, &spaces[i]),
+			0);
 		readers[i] = (struct reader){ .space = spaces[i], .addr = 0x100 };
 		sonde_task_spawn(*state, read_one, &readers[i], NULL);
 	}

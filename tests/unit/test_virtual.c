@@ -28,9 +28,10 @@ static void world_open(struct world *w, uint32_t way, unsigned levels, const cha
 	for (uint64_t at = 0; at < MEM; at += 8)
 		memcpy(w->fake.bytes + at, &at, 8);
 	tables_build(&w->tables, w->fake.bytes, MEM, TABLES, levels, text);
-	assert_int_equal(
-		paging_space(w->fake.space, paging_x86_64(levels), w->tables.root, 0, &w->space),
-		0);
+	assert_int_equal(paging_space(w->fake.space,
+				      paging_map(paging_x86_64(levels), w->tables.root), 0,
+				      &w->space),
+			 0);
 }
 
 static void world_close(struct world *w)
@@ -220,7 +221,7 @@ static void old_translations_are_forgotten(void **state)
 
 	(void)state;
 	world_open(&w, SONDE_WAY_TRANSFER, 4, four_levels);
-	paging_space(w.fake.space, paging_x86_64(4), w.tables.root, 1, &live);
+	paging_space(w.fake.space, paging_map(paging_x86_64(4), w.tables.root), 1, &live);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(sonde_space_u64(live, 0x1000, &got), 0);
 	*tables_entry(&w.tables, 0x1000, 0) = 0x9003;
@@ -265,8 +266,8 @@ static void tables_that_point_at_themselves_end(void **state)
 	uint64_t last = UINT64_MAX;
 	int want = SONDE_E_LIMIT;
 #endif
-	assert_int_equal(paging_visit(w.fake.space, paging_x86_64(4), w.tables.root, 0, last - 1,
-				      count_runs, &runs),
+	assert_int_equal(paging_visit(w.fake.space, paging_map(paging_x86_64(4), w.tables.root), 0,
+				      last - 1, PAGING_RIGHTS, count_runs, &runs),
 			 want);
 	world_close(&w);
 }
@@ -313,13 +314,14 @@ static void a_root_outside_memory_maps_nothing(void **state)
 		struct sonde_translation t;
 		struct sonde_space *space;
 		uint64_t got, runs = 0;
-		paging_space(w.fake.space, paging_x86_64(4), roots[i], 0, &space);
+		paging_space(w.fake.space, paging_map(paging_x86_64(4), roots[i]), 0, &space);
 		assert_int_equal(sonde_space_u64(space, 0xfffffffff8, &got), SONDE_E_NOT_MAPPED);
-		assert_int_equal(paging_translate(w.fake.space, paging_x86_64(4), roots[i],
+		assert_int_equal(paging_translate(w.fake.space,
+						  paging_map(paging_x86_64(4), roots[i]),
 						  0xfffffffff8, &t),
 				 SONDE_E_NOT_MAPPED);
-		assert_int_equal(paging_visit(w.fake.space, paging_x86_64(4), roots[i], 0,
-					      UINT64_MAX, count_runs, &runs),
+		assert_int_equal(paging_visit(w.fake.space, paging_map(paging_x86_64(4), roots[i]),
+					      0, UINT64_MAX, PAGING_RIGHTS, count_runs, &runs),
 				 0);
 		assert_true(runs == 0);
 		sonde_space_close(space);
@@ -352,8 +354,8 @@ static void runs_come_in_order_with_rights(void **state)
 	world_open(&w, SONDE_WAY_EXTENTS, 4,
 		   "1000 4k 5000 rw\n2000 4k 6000 rw\n3000 4k 7000 r\n4000 4k 9000 r\n"
 		   "ffff800000000000 2m 200000 rx\n");
-	assert_int_equal(paging_visit(w.fake.space, paging_x86_64(4), w.tables.root, 0, UINT64_MAX,
-				      see, &seen),
+	assert_int_equal(paging_visit(w.fake.space, paging_map(paging_x86_64(4), w.tables.root), 0,
+				      UINT64_MAX, PAGING_RIGHTS, see, &seen),
 			 0);
 	assert_int_equal(seen.n, 4);
 	assert_true(seen.runs[0].va == 0x1000 && seen.runs[0].len == 0x2000);
@@ -363,7 +365,8 @@ static void runs_come_in_order_with_rights(void **state)
 	assert_true(seen.runs[3].va == 0xffff800000000000 && seen.runs[3].len == 0x200000);
 	assert_int_equal(seen.runs[3].flags, SONDE_REGION_READ | SONDE_REGION_EXEC);
 	seen.n = 0;
-	paging_visit(w.fake.space, paging_x86_64(4), w.tables.root, 0x2fff, 0x3000, see, &seen);
+	paging_visit(w.fake.space, paging_map(paging_x86_64(4), w.tables.root), 0x2fff, 0x3000,
+		     PAGING_RIGHTS, see, &seen);
 	assert_int_equal(seen.n, 2);
 	assert_true(seen.runs[0].va == 0x2000 && seen.runs[1].va == 0x3000);
 	world_close(&w);
@@ -430,8 +433,10 @@ static void naive(struct world *w, unsigned levels, const struct sonde_xfer *x, 
 		struct sonde_translation t;
 		uint64_t va = x->addr + off;
 		int r = va < x->addr ? SONDE_E_NOT_MAPPED
-				     : paging_translate(w->fake.space, paging_x86_64(levels),
-							w->tables.root, va, &t);
+				     : paging_translate(
+					       w->fake.space,
+					       paging_map(paging_x86_64(levels), w->tables.root),
+					       va, &t);
 		buf[off] = 0;
 		if (!r)
 			r = sonde_space_get(w->fake.space, t.pa, buf + off, 1);

@@ -98,7 +98,8 @@ static int open_virtual(const struct contender *contender, const struct work *wo
 		tables[1024 + i] = i << 21 | 0x83;
 	r = sonde_space_put(ram->ours->space, root, tables, sizeof(tables));
 	if (r == 0)
-		r = paging_space(ram->ours->space, paging_x86_64(4), root, 0, &ram->virtual);
+		r = paging_space(ram->ours->space, paging_map(paging_x86_64(4), root), 0,
+				 &ram->virtual);
 	return ours_errno(r);
 }
 

@@ -193,6 +193,19 @@ const struct sonde_log_record *sonde_log_at(const struct sonde_log *log, size_t 
 const char *sonde_log_damage(const struct sonde_log *log);
 void sonde_log_destroy(struct sonde_log *log);
 
+/* What page tables say of a page. */
+enum sonde_page_flag {
+	SONDE_PAGE_READ = SONDE_REGION_READ,
+	SONDE_PAGE_WRITE = SONDE_REGION_WRITE,
+	SONDE_PAGE_EXEC =
+		SONDE_REGION_EXEC, /* by user code of a page that is the user's, else by the kernel */
+	SONDE_PAGE_USER = 1u << 8,   /* user code may touch it                          */
+	SONDE_PAGE_GLOBAL = 1u << 9, /* the same in every address space                 */
+	SONDE_PAGE_ACCESSED = 1u << 10,
+	SONDE_PAGE_DIRTY = 1u << 11,
+	SONDE_PAGE_PRESENT = 1u << 12, /* not: the system keeps it from the processor (PROT_NONE) */
+};
+
 /*
  * Where a virtual address lies. pid 0: the kernel's own map.
  *
@@ -200,8 +213,8 @@ void sonde_log_destroy(struct sonde_log *log);
  */
 struct sonde_translation {
 	uint64_t pa;        /* physical address of the byte                          */
-	uint64_t page_size; /* 4 KiB, 2 MiB or 1 GiB                                 */
-	uint32_t flags;     /* enum sonde_region_flag: READ WRITE EXEC               */
+	uint64_t page_size; /* bytes                                                 */
+	uint32_t flags;     /* enum sonde_page_flag                                  */
 	uint32_t levels;    /* entries read, 1..5                                    */
 	uint64_t entry[5];  /* the entries, from the root down                       */
 	uint64_t entry_pa[5];

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* What one entry of a page table says, by the format's tables. */
+#include <sonde/error.h>
+
+#include "arch/paging.h"
+
+static inline bool holds(struct paging_rule rule, uint64_t entry)
+{
+	uint64_t care = rule.set | rule.clear;
+
+	return care && (entry & care) == rule.set;
+}
+
+static uint64_t address_of(const struct paging_address *address, uint64_t entry)
+{
+	uint64_t more = entry >> address->from & ((UINT64_C(1) << address->bits) - 1);
+
+	return (entry & address->mask) << address->up | more << address->to;
+}
+
+uint64_t paging_root_of(const struct paging *paging, uint64_t reg)
+{
+	return address_of(&paging->root_pa, reg);
+}
+
+static uint32_t rights_of(const struct paging_rights *rights, uint64_t entry)
+{
+	return (holds(rights->read, entry) ? SONDE_PAGE_READ : 0) |
+	       (holds(rights->write, entry) ? SONDE_PAGE_WRITE : 0) |
+	       (holds(rights->user, entry) ? SONDE_PAGE_USER : 0) |
+	       (holds(rights->exec_user, entry) ? PAGING_EXEC_USER : 0) |
+	       (holds(rights->exec_kernel, entry) ? PAGING_EXEC_KERNEL : 0) |
+	       (holds(rights->global, entry) ? SONDE_PAGE_GLOBAL : 0) |
+	       (holds(rights->accessed, entry) ? SONDE_PAGE_ACCESSED : 0) |
+	       (holds(rights->dirty, entry) ? SONDE_PAGE_DIRTY : 0);
+}
+
+static struct paging_entry fails(int32_t err)
+{
+	return (struct paging_entry){ .err = err };
+}
+
+static struct paging_entry page(const struct paging_level *lv, uint64_t address_bits, uint8_t shift,
+				uint32_t rights)
+{
+	uint64_t pa = address_of(&lv->page_pa, address_bits) & ~((UINT64_C(1) << shift) - 1);
+
+	return (struct paging_entry){ .pa = pa, .flags = rights, .leaf = true, .shift = shift };
+}
+
+/* The processor finds nothing here; but software may keep a page in such an entry, or note where it went. */
+static struct paging_entry absent(const struct paging *paging, uint32_t level, uint64_t entry)
+{
+	const struct paging_level *lv = &paging->levels[level];
+
+	if (holds(paging->kept, entry) && holds(lv->page, entry | PAGING_PRESENT))
+		return page(lv, paging->kept_inverted ? ~entry : entry, lv->shift,
+			    rights_of(paging->page_rights, entry));
+	return fails(level <= 1 && entry ? SONDE_E_PAGED_OUT : SONDE_E_NOT_MAPPED);
+}
+
+struct paging_entry paging_decode(const struct paging *paging, uint32_t level, uint64_t entry)
+{
+	const struct paging_level *lv = &paging->levels[level];
+
+	if (!(entry & PAGING_PRESENT))
+		return absent(paging, level, entry);
+	if (holds(lv->table, entry)) {
+		if (entry & lv->table_reserved)
+			return fails(SONDE_E_NOT_MAPPED);
+		uint32_t rights = rights_of(paging->table_rights, entry) | SONDE_PAGE_PRESENT;
+		return (struct paging_entry){
+			.pa = address_of(&lv->table_pa, entry),
+			.flags = lv->limits_nothing ? PAGING_ALL_RIGHTS : rights,
+		};
+	}
+	uint32_t rights = rights_of(paging->page_rights, entry) | SONDE_PAGE_PRESENT;
+	if (holds(lv->wide_page, entry))
+		return page(lv, entry, lv->wide_shift, rights);
+	if ((!holds(lv->page, entry) && !holds(lv->page_too, entry)) || entry & lv->page_reserved)
+		return fails(SONDE_E_NOT_MAPPED);
+	return page(lv, entry, lv->shift, rights);
+}
