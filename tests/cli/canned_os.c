@@ -380,7 +380,8 @@ int sonde_os_translate(struct sonde_os *os, int32_t pid, uint64_t va, struct son
 		.pa = va + 0x400000,
 		.page_size = 2 << 20,
 		.levels = 3,
-		.flags = SONDE_REGION_READ | SONDE_REGION_EXEC,
+		.flags = SONDE_PAGE_READ | SONDE_PAGE_EXEC | SONDE_PAGE_PRESENT |
+			 SONDE_PAGE_ACCESSED,
 		.entry = { 0x3067, 0x4067, 0x4000e3 },
 		.entry_pa = { 0x2000, 0x3000, 0x4000 },
 	};

@@ -75,7 +75,7 @@ class Text(Case):
             "  level 4   0x0000000000003067  at 0x2000\n"
             "  level 3   0x0000000000004067  at 0x3000\n"
             "  level 2   0x00000000004000e3  at 0x4000\n"
-            "  physical  0x0000000000401000  r-x, page of 2.0M\n"))
+            "  physical  0x0000000000401000  r-x, page of 2.0M, present accessed\n"))
 
     def test_translate_says_where_the_walk_ended(self):
         self.expect(canned("translate", IMAGE, "0x300000"), 1,

@@ -55,6 +55,15 @@ class DumpTest(Case):
         result = self.expect(self.read(va + 4091, 4107, "--raw"), 0)
         self.assertEqual(result.out, self.words(va, 3 * PAGE)[4091:4091 + 4107])
 
+    def check_marks(self, kind, row):
+        """The process has written all of its pages, and then closed some to itself."""
+        kept = kind == "prot-none"
+        marks = row["attrs"].split()
+        self.assertEqual("present" in marks, not kept)
+        self.assertEqual("user" in marks, not kept)
+        self.assertTrue("accessed" in marks and "dirty" in marks)
+        self.assertEqual(row["perms"][:2], "--" if kept else "rw")
+
     def test_physical_addresses_and_page_sizes_are_those_of_pagemap(self):
         sizes = {"hugetlb": 2 << 20, "thp": 2 << 20}
         for va, page in self.pages("small", "hugetlb", "thp", "prot-none", "high"):
@@ -62,6 +71,7 @@ class DumpTest(Case):
                 row = self.expect(self.translate(va), 0).rows[0]
                 self.assertEqual(row["pa"], page["pa"])
                 self.assertEqual(row["page_size"], sizes.get(page["kind"], PAGE))
+                self.check_marks(page["kind"], row)
                 self.assertEqual(row["pid"], self.pid)
                 self.assertEqual(len(row["entries"]), row["levels"])
                 self.assertIsNone(row["error"])

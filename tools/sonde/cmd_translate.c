@@ -5,7 +5,7 @@
 
 #include <inttypes.h>
 
-enum { VA, PID, PA, PAGE_SIZE, PERMS, LEVELS, ENTRIES, ENTRY_ADDRS, ERROR, N_COLUMNS };
+enum { VA, PID, PA, PAGE_SIZE, PERMS, ATTRS, LEVELS, ENTRIES, ENTRY_ADDRS, ERROR, N_COLUMNS };
 
 static const struct column columns[N_COLUMNS] = {
 	[VA] = { "va", "Virtual", COLUMN_TEXT },
@@ -13,6 +13,7 @@ static const struct column columns[N_COLUMNS] = {
 	[PA] = { "pa", "Physical", COLUMN_TEXT },
 	[PAGE_SIZE] = { "page_size", "Page", COLUMN_TEXT },
 	[PERMS] = { "perms", "Access", COLUMN_TEXT },
+	[ATTRS] = { "attrs", "Marks", COLUMN_TEXT },
 	[LEVELS] = { "levels", "Levels", COLUMN_TEXT },
 	[ENTRIES] = { "entries", "Entries", COLUMN_TEXT },
 	[ENTRY_ADDRS] = { "entry_addrs", "At", COLUMN_TEXT },
@@ -35,9 +36,32 @@ static void perms_text(char text[4], uint32_t flags)
 	text[3] = '\0';
 }
 
+#define ATTRS_MAX 64u
+
+/* Words with a space between them. */
+static void attrs_text(char text[ATTRS_MAX], uint32_t flags)
+{
+	static const struct {
+		uint32_t flag;
+		const char *word;
+	} words[] = {
+		{ SONDE_PAGE_PRESENT, "present" }, { SONDE_PAGE_USER, "user" },
+		{ SONDE_PAGE_GLOBAL, "global" },   { SONDE_PAGE_ACCESSED, "accessed" },
+		{ SONDE_PAGE_DIRTY, "dirty" },
+	};
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (flags & words[i].flag)
+			len += (size_t)snprintf(text + len, ATTRS_MAX - len, "%s%s", len ? " " : "",
+						words[i].word);
+	}
+}
+
 static void put_row(struct table *t, const struct answer *a)
 {
-	char perms[4];
+	char perms[4], attrs[ATTRS_MAX];
 
 	table_addr(t, a->va);
 	if (a->pid)
@@ -49,7 +73,10 @@ static void put_row(struct table *t, const struct answer *a)
 		table_size(t, a->tr.page_size);
 		perms_text(perms, a->tr.flags);
 		table_str(t, perms);
+		attrs_text(attrs, a->tr.flags);
+		table_str(t, attrs);
 	} else {
+		table_null(t);
 		table_null(t);
 		table_null(t);
 		table_null(t);
@@ -63,7 +90,7 @@ static void put_row(struct table *t, const struct answer *a)
 
 static void put_text(struct ctx *ctx, const struct answer *a, uint32_t root_level)
 {
-	char perms[4], size[24];
+	char perms[4], size[24], attrs[ATTRS_MAX];
 
 	out_printf(&ctx->out, "0x%016" PRIx64 "\n", a->va);
 	for (uint32_t i = 0; i < a->n_levels; i++)
@@ -75,8 +102,9 @@ static void put_text(struct ctx *ctx, const struct answer *a, uint32_t root_leve
 	}
 	perms_text(perms, a->tr.flags);
 	size_text(size, a->tr.page_size);
-	out_printf(&ctx->out, "  physical  0x%016" PRIx64 "  %s, page of %s\n", a->tr.pa, perms,
-		   size);
+	attrs_text(attrs, a->tr.flags);
+	out_printf(&ctx->out, "  physical  0x%016" PRIx64 "  %s, page of %s%s%s\n", a->tr.pa, perms,
+		   size, attrs[0] ? ", " : "", attrs);
 }
 
 static int one(struct ctx *ctx, struct table *t, const char *text, uint32_t root_level)
@@ -127,7 +155,7 @@ const struct cmd cmd_translate = {
 	.help = "Walk the page tables for each VA (an address or a symbol) and show every entry "
 		"on\n"
 		"the way: the kernel's tables, or with --pid those of a process.\n"
-		"Fields: va pid pa page_size perms levels entries entry_addrs error.\n",
+		"Fields: va pid pa page_size perms attrs levels entries entry_addrs error.\n",
 	.example = "sonde translate guest.elf linux_banner",
 	.options = OPT_BIT(FIELDS) | OPT_BIT(PID),
 	.min_args = 2,

@@ -34,7 +34,7 @@ _sonde_fields() {
 	maps) echo 'pid range start end perms offset dev inode kind path error' ;;
 	dmesg) echo 'seq time_ns time level facility caller text' ;;
 	read) echo 'addr len data error' ;;
-	translate) echo 'va pid pa page_size perms levels entries entry_addrs error' ;;
+	translate) echo 'va pid pa page_size perms attrs levels entries entry_addrs error' ;;
 	sym) echo 'addr type size offset module name' ;;
 	type) echo 'type size member offset bit_offset bit_size source declaration' ;;
 	disas) echo 'addr symbol bytes mnemonic operands target target_symbol' ;;
