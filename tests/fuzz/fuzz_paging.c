@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Page tables of every format, as hostile as they come: random entries that point into a small memory, at each
+ * other and at themselves. The batched walk, once cold and twice out of its store of translations, and the walk of one
+ * address must tell what the naive walks of tests/synth/naive_walk.h do, each byte and each flag.
+ *
+ * Input: a byte that chooses the format, one that says how many addresses there are, the addresses, then entries:
+ * where (2 bytes, in entries) and what (8 bytes).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "arch/paging.h"
+#include "space/backed.h"
+#include "../synth/naive_walk.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+
+#define MEM_BITS 18u /* some tables of 64 KiB fit */
+#define MEM (1u << MEM_BITS)
+#define ROOT 0x10000u
+#define HIGH_ROOT 0x20000u
+#define ADDRESSES_MAX 32u
+#define PIECE_MAX 32u
+
+/* ---- formats ---------------------------------------------------------------------------------------- */
+
+enum kind { X86_64, X86_32, PAE, RISCV64, ARM64 };
+
+static const struct format {
+	enum kind kind;
+	uint32_t a, b; /* levels; va_bits; granule, va_bits */
+	bool wide;
+} formats[] = {
+	{ X86_64, 4, 0, false },   { X86_64, 5, 0, false },   { X86_32, 0, 0, false },
+	{ PAE, 0, 0, false },      { RISCV64, 39, 0, false }, { RISCV64, 48, 0, false },
+	{ RISCV64, 57, 0, false }, { ARM64, 12, 39, false },  { ARM64, 12, 48, false },
+	{ ARM64, 12, 39, true },   { ARM64, 12, 48, true },   { ARM64, 12, 52, true },
+	{ ARM64, 14, 36, false },  { ARM64, 14, 47, false },  { ARM64, 14, 48, false },
+	{ ARM64, 14, 47, true },   { ARM64, 14, 48, true },   { ARM64, 14, 52, true },
+	{ ARM64, 16, 42, false },  { ARM64, 16, 48, false },  { ARM64, 16, 48, true },
+	{ ARM64, 16, 52, true },
+};
+#define N_FORMATS (sizeof(formats) / sizeof(formats[0]))
+
+static const struct paging *paging_of(const struct format *f)
+{
+	switch (f->kind) {
+	case X86_64:
+		return paging_x86_64(f->a);
+	case X86_32:
+		return paging_x86_32(false);
+	case PAE:
+		return paging_x86_32(true);
+	case RISCV64:
+		return paging_riscv64(f->a);
+	default:
+		return paging_arm64(f->a, f->b, f->wide);
+	}
+}
+
+static struct naive_walk naive_of(const struct format *f, const struct naive_memory *m, uint64_t va)
+{
+	struct naive_arm64 regime = { f->a, f->b, f->wide, { ROOT, HIGH_ROOT } };
+
+	switch (f->kind) {
+	case X86_64:
+		return naive_x86_64(m, ROOT, f->a, va);
+	case X86_32:
+		return naive_x86_32(m, ROOT, va);
+	case PAE:
+		return naive_pae(m, ROOT, va);
+	case RISCV64:
+		return naive_riscv64(m, ROOT, f->a, va);
+	default:
+		return naive_arm64(m, &regime, va);
+	}
+}
+
+/* ---- the memory ---------------------------------------------------------------------------------------- */
+
+static void close_nothing(void *conn)
+{
+	(void)conn;
+}
+
+static int tell_extents(void *conn, sonde_extent_fn *add, void *user, struct sonde_error *err)
+{
+	struct sonde_extent extent = { .addr = 0,
+				       .len = MEM,
+				       .kind = SONDE_EXTENT_MEMORY,
+				       .flags = SONDE_REGION_READ,
+				       .ptr = conn };
+
+	(void)err;
+	return add(user, &extent);
+}
+
+/* Most entries point into the memory and have no bit that is reserved, or nearly all would lead nowhere. */
+static uint64_t confine(const struct format *f, uint64_t entry, uint16_t where, bool root)
+{
+	uint64_t address =
+		f->kind == RISCV64 ? UINT64_C(0x003ffffffffffc00) : UINT64_C(0x000ffffffffff000);
+	uint64_t inside = f->kind == RISCV64 ? (MEM - 1) >> 2 : MEM - 1;
+
+	if (where & 0xc000)
+		entry &= ~(address & ~inside);
+	if (where & 0x3000 && f->kind == RISCV64)
+		entry &= ~(UINT64_C(0x7f) << 54);
+	if (where & 0x3000 && f->wide)
+		entry &= ~UINT64_C(0x300) & (f->a == 16 ? ~UINT64_C(0xf000) : UINT64_MAX);
+	if (where & 0x3000 && f->kind == PAE && root)
+		entry &= UINT64_C(0x000fffffffffffff) & ~UINT64_C(0x1e6);
+	return entry;
+}
+
+struct input {
+	const uint8_t *at, *end;
+};
+
+static bool take(struct input *in, void *to, size_t len)
+{
+	if ((size_t)(in->end - in->at) < len)
+		return false;
+	memcpy(to, in->at, len);
+	in->at += len;
+	return true;
+}
+
+#define NEAR 4u /* words at the begin of each page, and at its end */
+
+static void fill_memory(const struct format *f, struct input *in, uint8_t *memory)
+{
+	uint32_t size = paging_of(f)->entry_size;
+	uint16_t where;
+	uint64_t entry;
+
+	while (take(in, &where, sizeof(where)) && take(in, &entry, sizeof(entry))) {
+		uint32_t page = where >> 3 & (MEM / 4096 - 1), word = where & 7;
+		uint32_t in_page = word < NEAR ? word * size : 4096 - (8 - word) * size;
+		entry = confine(f, entry, where, page == ROOT / 4096);
+		memcpy(memory + page * 4096 + in_page, &entry, size);
+	}
+}
+
+/* ---- comparing --------------------------------------------------------------------------------------- */
+
+struct check {
+	const struct format *format;
+	struct naive_memory memory;
+	struct paging_map map;
+	struct sonde_space *phys, *space;
+	uint64_t addresses[ADDRESSES_MAX];
+	uint32_t n;
+};
+
+static void differs(const struct check *c, const char *what, uint64_t va)
+{
+	fprintf(stderr, "%s: %s of %#llx differs\n", c->map.paging->name, what,
+		(unsigned long long)va);
+	abort();
+}
+
+static void check_translation(const struct check *c, uint64_t va)
+{
+	struct naive_walk want = naive_of(c->format, &c->memory, va);
+	struct sonde_translation got;
+
+	if (paging_translate(c->phys, c->map, va, &got) != want.err)
+		differs(c, "outcome", va);
+	if (want.err)
+		return;
+	if (got.pa != want.pa || got.page_size != want.page_size)
+		differs(c, "page", va);
+	if (got.flags != want.flags)
+		differs(c, "what is said", va);
+}
+
+/* What the byte at va should be; its error if there is none. */
+static int32_t naive_byte(const struct check *c, uint64_t base, uint32_t off, uint8_t *ret)
+{
+	struct naive_walk walk = { .err = SONDE_E_NOT_MAPPED };
+
+	if (base + off >= base)
+		walk = naive_of(c->format, &c->memory, base + off);
+	if (!walk.err && walk.pa >= c->memory.size)
+		walk.err = SONDE_E_NOT_MAPPED;
+	*ret = walk.err ? 0 : c->memory.bytes[walk.pa];
+	return walk.err;
+}
+
+static void check_piece(const struct check *c, const struct sonde_xfer *x)
+{
+	const uint8_t *got = x->buf;
+	uint32_t done = 0, err_off = x->len;
+	int32_t err = 0;
+
+	for (uint32_t off = 0; off < x->len; off++) {
+		uint8_t want;
+		int32_t e = naive_byte(c, x->addr, off, &want);
+		if (got[off] != want)
+			differs(c, "a byte", x->addr + off);
+		done += e == 0;
+		if (e && !err) {
+			err = e;
+			err_off = off;
+		}
+	}
+	if (x->done != done || x->err != err || x->err_off != err_off)
+		differs(c, "the account", x->addr);
+}
+
+static void check_batch(const struct check *c)
+{
+	static uint8_t bufs[ADDRESSES_MAX][PIECE_MAX];
+	struct sonde_xfer xfers[ADDRESSES_MAX];
+
+	for (uint32_t i = 0; i < c->n; i++) {
+		memset(bufs[i], 0xee, PIECE_MAX);
+		xfers[i] = (struct sonde_xfer){ .addr = c->addresses[i],
+						.buf = bufs[i],
+						.len = 1 + i * 7 % PIECE_MAX };
+	}
+	if (c->n && sonde_space_read(c->space, xfers, c->n) < 0)
+		abort();
+	for (uint32_t i = 0; i < c->n; i++)
+		check_piece(c, &xfers[i]);
+}
+
+/* Nearly all addresses make sense, and touch the entries that fill_memory makes. */
+static uint64_t address_of(const struct paging *paging, uint64_t raw)
+{
+	uint32_t spare = 64 - paging->va_bits;
+	uint64_t va = raw >> 8;
+
+	if ((raw & 7) == 0)
+		return raw;
+	for (uint32_t level = 0; level < paging->n_levels; level++) {
+		const struct paging_level *lv = &paging->levels[level];
+		uint64_t mask = (UINT64_C(1) << lv->bits) - 1, index = va >> lv->shift & mask;
+		uint64_t close = raw & 8 << level ? index % NEAR : (mask - index % NEAR) & mask;
+		va = (va & ~(mask << lv->shift)) | close << lv->shift;
+	}
+	if (paging->range == PAGING_UNSIGNED)
+		return va & UINT32_MAX;
+	if (paging->range == PAGING_SIGNED)
+		return (uint64_t)((int64_t)(va << spare) >> spare);
+	va = va << spare >> spare;
+	return raw & 2 ? va : va | UINT64_MAX << paging->va_bits;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+	static uint8_t memory[MEM];
+	struct sonde_connector_ops ops = { .size = sizeof(ops),
+					   .close = close_nothing,
+					   .extents = tell_extents };
+	struct input in = { bytes, bytes + len };
+	struct check c = { .memory = { memory, MEM } };
+	struct sonde_loop_options options = { .size = sizeof(options),
+					      .engine = SONDE_ENGINE_SYNC };
+	struct sonde_loop *loop;
+	uint8_t head[2];
+
+	if (!take(&in, head, sizeof(head)))
+		return 0;
+	c.format = &formats[head[0] % N_FORMATS];
+	c.map = (struct paging_map){ paging_of(c.format), ROOT, HIGH_ROOT };
+	while (c.n < head[1] % ADDRESSES_MAX && take(&in, &c.addresses[c.n], 8)) {
+		c.addresses[c.n] = address_of(c.map.paging, c.addresses[c.n]);
+		c.n++;
+	}
+	memset(memory, 0, sizeof(memory));
+	fill_memory(c.format, &in, memory);
+	if (sonde_loop_create(&options, &loop, NULL) < 0 ||
+	    space_from_connector(loop, &ops, memory, &c.phys, NULL) < 0 ||
+	    paging_space(c.phys, c.map, 0, &c.space) < 0)
+		abort();
+	for (uint32_t i = 0; i < c.n; i++)
+		check_translation(&c, c.addresses[i]);
+	for (int round = 0; round < 3; round++)
+		check_batch(&c);
+	sonde_space_close(c.space);
+	sonde_space_close(c.phys);
+	sonde_loop_destroy(loop);
+	return 0;
+}
