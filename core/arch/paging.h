@@ -183,21 +183,13 @@ int paging_space(struct sonde_space *phys, struct paging_map map, uint64_t tlb_n
 int paging_translate(struct sonde_space *phys, struct paging_map map, uint64_t va,
 		     struct sonde_translation *ret);
 
-/* A run of pages that lie together in both memories, alike in the flags that were asked for. */
-struct paging_run {
-	uint64_t va, pa, len;
-	uint32_t flags; /* enum sonde_page_flag, of those asked for */
-};
 #define PAGING_RIGHTS (SONDE_PAGE_READ | SONDE_PAGE_WRITE | SONDE_PAGE_EXEC)
-/* Any result but 0 stops and is handed back. */
-typedef int paging_run_fn(void *user, const struct paging_run *run);
-
 /*
- * Visit what is mapped in first..last (inclusive), by rising address; care: the flags that tell runs apart. Tables that cannot be read are
+ * Visit what is mapped in first..last (inclusive), by rising address; care as of sonde_os_pages. Tables that cannot be read are
  * skipped. Returns 0, what fn returned to stop, SONDE_E_GONE, SONDE_E_BUSY, SONDE_E_LIMIT after more tables than any sane
  * machine has (hostile tables may point at themselves).
  */
 int paging_visit(struct sonde_space *phys, struct paging_map map, uint64_t first, uint64_t last,
-		 uint32_t care, paging_run_fn *fn, void *user);
+		 uint32_t care, sonde_page_run_fn *fn, void *user);
 
 #endif

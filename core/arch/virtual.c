@@ -550,7 +550,7 @@ struct region_user {
 	void *user;
 };
 
-static int visit_run(void *user, const struct paging_run *run)
+static int visit_run(void *user, const struct sonde_page_run *run)
 {
 	struct region_user *to = user;
 	struct sonde_region region = { .addr = run->va,

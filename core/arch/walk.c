@@ -58,25 +58,27 @@ struct visit {
 	const struct paging *paging;
 	uint64_t first, last;
 	uint32_t care;
-	paging_run_fn *fn;
+	sonde_page_run_fn *fn;
 	void *user;
-	struct paging_run run; /* grows while pages go on alike */
+	struct sonde_page_run run; /* grows while pages go on alike */
 	uint32_t n_tables;
 };
 
-static int visit_page(struct visit *visit, uint64_t va, uint64_t pa, uint64_t len, uint32_t flags)
+static int visit_page(struct visit *visit, uint64_t va, uint64_t pa, uint64_t len, uint32_t flags,
+		      uint64_t page_size)
 {
-	struct paging_run *run = &visit->run;
+	struct sonde_page_run *run = &visit->run;
 	int r = 0;
 
 	if (run->len && run->va + run->len == va && run->pa + run->len == pa &&
-	    run->flags == flags) {
+	    run->flags == flags &&
+	    (!(visit->care & SONDE_PAGE_SIZES) || run->page_size == page_size)) {
 		run->len += len;
 		return 0;
 	}
 	if (run->len)
 		r = visit->fn(visit->user, run);
-	*run = (struct paging_run){ va, pa, len, flags };
+	*run = (struct sonde_page_run){ va, pa, len, flags, page_size };
 	return r;
 }
 
@@ -100,7 +102,8 @@ static int visit_entry(struct visit *visit, uint32_t level, uint64_t entry, uint
 		return 0;
 	if (e.leaf)
 		return visit_page(visit, va, paging_byte_pa(&e, va), size,
-				  paging_flags(rights & e.flags) & visit->care);
+				  paging_flags(rights & e.flags) & visit->care,
+				  UINT64_C(1) << e.shift);
 	return level ? visit_table(visit, level - 1, e.pa, va, rights & e.flags) : 0;
 }
 
@@ -141,7 +144,7 @@ static int visit_root(struct visit *visit, uint64_t root, uint64_t base)
 }
 
 int paging_visit(struct sonde_space *phys, struct paging_map map, uint64_t first, uint64_t last,
-		 uint32_t care, paging_run_fn *fn, void *user)
+		 uint32_t care, sonde_page_run_fn *fn, void *user)
 {
 	struct visit visit = { phys, map.paging, first, last, care, fn, user, { 0 }, 0 };
 	uint64_t high = UINT64_MAX << map.paging->va_bits;

@@ -148,3 +148,9 @@ int sonde_os_translate(struct sonde_os *os, int32_t pid, uint64_t va, struct son
 {
 	return os->layer->translate(os, pid, va, ret, err);
 }
+
+int sonde_os_pages(struct sonde_os *os, int32_t pid, uint32_t care, sonde_page_run_fn *fn,
+		   void *user, struct sonde_error *err)
+{
+	return os->layer->pages(os, pid, care, fn, user, err);
+}

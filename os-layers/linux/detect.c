@@ -669,6 +669,23 @@ static int linux_translate(struct sonde_os *os, int32_t pid, uint64_t va,
 	return r;
 }
 
+static int linux_pages(struct sonde_os *os, int32_t pid, uint32_t care, sonde_page_run_fn *fn,
+		       void *user, struct sonde_error *err)
+{
+	struct linux_os *lx = linux_of(os);
+	uint64_t root = lx->root, first = pid ? 0 : (uint64_t)INT64_MIN;
+	int r = pid ? linux_process_root(lx, pid, &root, err) : SONDE_OK;
+
+	if (r < 0)
+		return r;
+	r = paging_visit(lx->phys, paging_map(lx->paging, root), first, first | INT64_MAX, care, fn,
+			 user);
+	if (r < 0)
+		sonde_error_set(err, r, "the page tables at 0x%" PRIx64 ": %s", root,
+				sonde_strerror(r));
+	return r;
+}
+
 const struct os_layer os_linux = {
 	.name = "linux",
 	.attach = linux_attach,
@@ -681,4 +698,5 @@ const struct os_layer os_linux = {
 	.mappings = linux_mappings,
 	.log = linux_log,
 	.translate = linux_translate,
+	.pages = linux_pages,
 };

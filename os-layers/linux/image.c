@@ -20,7 +20,7 @@ struct search {
 };
 
 /* The image is one physical stretch: runs elsewhere (modules, fixmap) have another distance. */
-static int see_run(void *user, const struct paging_run *run)
+static int see_run(void *user, const struct sonde_page_run *run)
 {
 	struct search *search = user;
 	struct image *image = &search->image;

@@ -388,6 +388,28 @@ int sonde_os_translate(struct sonde_os *os, int32_t pid, uint64_t va, struct son
 	return 0;
 }
 
+int sonde_os_pages(struct sonde_os *os, int32_t pid, uint32_t care, sonde_page_run_fn *fn,
+		   void *user, struct sonde_error *err)
+{
+	static const struct sonde_page_run runs[] = {
+		{ 0x1000, 0x401000, 0x2000,
+		  SONDE_PAGE_READ | SONDE_PAGE_WRITE | SONDE_PAGE_PRESENT | SONDE_PAGE_USER |
+			  SONDE_PAGE_DIRTY,
+		  0x1000 },
+		{ 0xffffffffffe00000, 0x600000, 0x200000,
+		  SONDE_PAGE_READ | SONDE_PAGE_EXEC | SONDE_PAGE_PRESENT | SONDE_PAGE_GLOBAL,
+		  0x200000 },
+	};
+
+	(void)os;
+	(void)care;
+	if (pid > 1)
+		return sonde_error_set(err, SONDE_E_NOT_FOUND, "canned: no process %d", pid);
+	for (size_t i = 0; i < 2; i++)
+		fn(user, &runs[i]);
+	return 0;
+}
+
 /* symbols and types */
 
 static const struct sonde_symbol symbols[] = {

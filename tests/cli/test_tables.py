@@ -83,6 +83,15 @@ class Text(Case):
                     "  nothing   no memory at this address\n",
                     "sonde: translate: canned: 0x300000: not mapped\n")
 
+    def test_pages_lists_runs(self):
+        self.expect(canned("pages", IMAGE), 0, err="", out=(
+            "START              END                PHYSICAL PAGE PERM MARKS\n"
+            "0x1000             0x3000             0x401000 4.0K rw-  present user dirty\n"
+            "0xffffffffffe00000 0xffffffffffffffff 0x600000 2.0M r-x  present global\n"))
+
+    def test_pages_of_no_process(self):
+        self.expect_error(canned("pages", IMAGE, "--pid", "77"), 1, "no process 77")
+
     def test_sym_by_name_and_by_address(self):
         self.expect(canned("sym", IMAGE, "some_data", "0x1014"), 0, err="", out=(
             "ADDR   TYPE SIZE OFFSET MODULE  NAME\n"
@@ -149,7 +158,7 @@ class Machine(Case):
         return result
 
     def test_json_of_every_command_is_an_array_of_objects_with_the_fields_of_help(self):
-        for command in "info ps threads modules maps dmesg read translate sym type disas plugins".split():
+        for command in "info ps threads modules maps dmesg read translate pages sym type disas plugins".split():
             with self.subTest(command=command):
                 help_text = canned(command, "--help").out
                 listed = help_text.split("Fields:")[1].split(".\n")[0].split()
@@ -161,7 +170,7 @@ class Machine(Case):
                     self.assertEqual(sorted(row), sorted(wanted))
 
     def test_csv_has_the_same_values_as_json(self):
-        for command in "ps threads modules maps dmesg read translate sym disas".split():
+        for command in "ps threads modules maps dmesg read translate pages sym disas".split():
             with self.subTest(command=command):
                 rows = json.loads(self.of(command, "--json").out)
                 raw = self.of(command, "--csv", text=False).out

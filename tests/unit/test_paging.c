@@ -273,7 +273,7 @@ struct table_case {
 	uint32_t n_entries, n_walks, n_runs;
 	struct entry_at entries[8];
 	struct walk_case walks[8];
-	struct paging_run runs[5];
+	struct sonde_page_run runs[5];
 };
 
 struct seen {
@@ -281,12 +281,12 @@ struct seen {
 	uint32_t n;
 };
 
-static int see(void *user, const struct paging_run *run)
+static int see(void *user, const struct sonde_page_run *run)
 {
 	struct seen *seen = user;
 
 	assert_true(seen->n < seen->c->n_runs);
-	const struct paging_run *want = &seen->c->runs[seen->n++];
+	const struct sonde_page_run *want = &seen->c->runs[seen->n++];
 	assert_true(run->va == want->va && run->pa == want->pa && run->len == want->len);
 	assert_int_equal(run->flags, want->flags);
 	return 0;

@@ -233,7 +233,7 @@ static void old_translations_are_forgotten(void **state)
 
 /* ---- hostile tables -------------------------------------------------------------------------- */
 
-static int count_runs(void *user, const struct paging_run *run)
+static int count_runs(void *user, const struct sonde_page_run *run)
 {
 	(void)run;
 	++*(uint64_t *)user;
@@ -332,11 +332,11 @@ static void a_root_outside_memory_maps_nothing(void **state)
 /* ---- visiting ----------------------------------------------------------------------------------- */
 
 struct seen {
-	struct paging_run runs[32];
+	struct sonde_page_run runs[32];
 	size_t n;
 };
 
-static int see(void *user, const struct paging_run *run)
+static int see(void *user, const struct sonde_page_run *run)
 {
 	struct seen *seen = user;
 

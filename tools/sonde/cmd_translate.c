@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sonde translate: from a virtual address to a physical one, each level's entry shown. */
+#include "page_text.h"
 #include "session.h"
 #include "table.h"
 
@@ -28,40 +29,9 @@ struct answer {
 	struct sonde_translation tr;
 };
 
-static void perms_text(char text[4], uint32_t flags)
-{
-	text[0] = flags & SONDE_REGION_READ ? 'r' : '-';
-	text[1] = flags & SONDE_REGION_WRITE ? 'w' : '-';
-	text[2] = flags & SONDE_REGION_EXEC ? 'x' : '-';
-	text[3] = '\0';
-}
-
-#define ATTRS_MAX 64u
-
-/* Words with a space between them. */
-static void attrs_text(char text[ATTRS_MAX], uint32_t flags)
-{
-	static const struct {
-		uint32_t flag;
-		const char *word;
-	} words[] = {
-		{ SONDE_PAGE_PRESENT, "present" }, { SONDE_PAGE_USER, "user" },
-		{ SONDE_PAGE_GLOBAL, "global" },   { SONDE_PAGE_ACCESSED, "accessed" },
-		{ SONDE_PAGE_DIRTY, "dirty" },
-	};
-	size_t len = 0;
-
-	text[0] = '\0';
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (flags & words[i].flag)
-			len += (size_t)snprintf(text + len, ATTRS_MAX - len, "%s%s", len ? " " : "",
-						words[i].word);
-	}
-}
-
 static void put_row(struct table *t, const struct answer *a)
 {
-	char perms[4], attrs[ATTRS_MAX];
+	char perms[PAGE_PERMS_MAX], attrs[PAGE_ATTRS_MAX];
 
 	table_addr(t, a->va);
 	if (a->pid)
@@ -71,9 +41,9 @@ static void put_row(struct table *t, const struct answer *a)
 	if (a->err == 0) {
 		table_addr(t, a->tr.pa);
 		table_size(t, a->tr.page_size);
-		perms_text(perms, a->tr.flags);
+		page_perms_text(perms, a->tr.flags);
 		table_str(t, perms);
-		attrs_text(attrs, a->tr.flags);
+		page_attrs_text(attrs, a->tr.flags);
 		table_str(t, attrs);
 	} else {
 		table_null(t);
@@ -90,7 +60,7 @@ static void put_row(struct table *t, const struct answer *a)
 
 static void put_text(struct ctx *ctx, const struct answer *a, uint32_t root_level)
 {
-	char perms[4], size[24], attrs[ATTRS_MAX];
+	char perms[PAGE_PERMS_MAX], size[24], attrs[PAGE_ATTRS_MAX];
 
 	out_printf(&ctx->out, "0x%016" PRIx64 "\n", a->va);
 	for (uint32_t i = 0; i < a->n_levels; i++)
@@ -100,9 +70,9 @@ static void put_text(struct ctx *ctx, const struct answer *a, uint32_t root_leve
 		out_printf(&ctx->out, "  nothing   %s\n", sonde_strerror(a->err));
 		return;
 	}
-	perms_text(perms, a->tr.flags);
+	page_perms_text(perms, a->tr.flags);
 	size_text(size, a->tr.page_size);
-	attrs_text(attrs, a->tr.flags);
+	page_attrs_text(attrs, a->tr.flags);
 	out_printf(&ctx->out, "  physical  0x%016" PRIx64 "  %s, page of %s%s%s\n", a->tr.pa, perms,
 		   size, attrs[0] ? ", " : "", attrs);
 }

@@ -204,6 +204,7 @@ enum sonde_page_flag {
 	SONDE_PAGE_ACCESSED = 1u << 10,
 	SONDE_PAGE_DIRTY = 1u << 11,
 	SONDE_PAGE_PRESENT = 1u << 12, /* not: the system keeps it from the processor (PROT_NONE) */
+	SONDE_PAGE_SIZES = 1u << 13,   /* sonde_os_pages: runs are of pages of one size         */
 };
 
 /*
@@ -221,6 +222,28 @@ struct sonde_translation {
 };
 int sonde_os_translate(struct sonde_os *os, int32_t pid, uint64_t va, struct sonde_translation *ret,
 		       struct sonde_error *err);
+
+/* Pages that lie together in virtual and in physical memory, and of which the tables say the same. */
+struct sonde_page_run {
+	uint64_t va, pa;
+	uint64_t len;       /* bytes                                                  */
+	uint32_t flags;     /* enum sonde_page_flag, of those that were asked for     */
+	uint64_t page_size; /* bytes, of the first of them                            */
+};
+/* Any result but 0 stops and is handed back. */
+typedef int sonde_page_run_fn(void *user, const struct sonde_page_run *run);
+
+/*
+ * Visit all that is mapped by rising address: of a process its own half, of pid 0 the kernel's. care: enum
+ * sonde_page_flag; only these flags are told, and tell runs apart.
+ *
+ * Returns   0 or what fn returned to stop; SONDE_E_NOT_FOUND (no such pid), _NOT_MAPPED (it has no memory), _LIMIT
+ *           (more tables than a sane machine has: they point at themselves), _GONE, _BUSY, _NO_MEMORY.
+ *           What cannot be read of the tables is left out.
+ * Context   as sonde_space_read, again and again.
+ */
+int sonde_os_pages(struct sonde_os *os, int32_t pid, uint32_t care, sonde_page_run_fn *fn,
+		   void *user, struct sonde_error *err);
 
 #ifdef __cplusplus
 }

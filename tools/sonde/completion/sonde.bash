@@ -4,7 +4,7 @@
 # Commands, their options, and targets: files, and what the installed connectors name. A test
 # holds the lists here against the tool's own --help.
 
-_sonde_commands='info ps threads modules maps dmesg read write translate sym type disas plugins'
+_sonde_commands='info ps threads modules maps dmesg read write translate pages sym type disas plugins'
 _sonde_common='--json --csv --no-header --color --engine --symbols --stats --verbose --help'
 
 _sonde_options() {
@@ -14,7 +14,7 @@ _sonde_options() {
 	maps) echo '--fields --pid --all --phys' ;;
 	read) echo '--fields --pid --kernel --phys --output --raw --hex' ;;
 	write) echo '--pid --kernel --phys --hex --file --string --write' ;;
-	translate) echo '--fields --pid' ;;
+	translate | pages) echo '--fields --pid' ;;
 	sym) echo '--fields --all --match' ;;
 	disas) echo '--fields --pid --kernel --phys --count' ;;
 	info | modules | dmesg | type | plugins) echo '--fields' ;;
@@ -35,6 +35,7 @@ _sonde_fields() {
 	dmesg) echo 'seq time_ns time level facility caller text' ;;
 	read) echo 'addr len data error' ;;
 	translate) echo 'va pid pa page_size perms attrs levels entries entry_addrs error' ;;
+	pages) echo 'pid start end pa page_size perms attrs' ;;
 	sym) echo 'addr type size offset module name' ;;
 	type) echo 'type size member offset bit_offset bit_size source declaration' ;;
 	disas) echo 'addr symbol bytes mnemonic operands target target_symbol' ;;

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* What page tables say of a page, as text: shared by translate and pages. */
+#ifndef SONDE_TOOL_PAGE_TEXT_H
+#define SONDE_TOOL_PAGE_TEXT_H
+
+#include <stdint.h>
+
+#define PAGE_PERMS_MAX 4u
+#define PAGE_ATTRS_MAX 64u
+
+/* "rw-" */
+void page_perms_text(char text[PAGE_PERMS_MAX], uint32_t flags);
+/* "present user dirty"; "" for none. */
+void page_attrs_text(char text[PAGE_ATTRS_MAX], uint32_t flags);
+
+#endif
