@@ -312,7 +312,7 @@ static void check_tables(struct paging_map map, const struct table_case *c)
 	struct sonde_loop *loop = loop_new(SONDE_ENGINE_SYNC, 0);
 	struct seen seen = { c, 0 };
 	struct sonde_space *space;
-	struct fake fake;
+	struct fake fake = { 0 };
 
 	fake_open(&fake, loop, MEM, SONDE_WAY_EXTENTS);
 	/* Every 8 bytes name their own physical address, where there is no table. */
