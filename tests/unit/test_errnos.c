@@ -13,6 +13,7 @@
 
 #include "fake.h"
 #include "space/space.h"
+#include "wrap_moves.h"
 
 #define SIZE UINT64_C(0x8000)
 #define BAD_AT UINT64_C(0x2ff8) /* bytes that fail, over the border of a page */
@@ -63,15 +64,6 @@ static bool fails(size_t len, off_t off)
 	errno = put_in;
 	return put_in && first < BAD_AT + BAD_LEN && first + len > BAD_AT;
 }
-
-ssize_t __real_pread64(int fd, void *buf, size_t len, off_t off);
-ssize_t __real_pwrite64(int fd, const void *buf, size_t len, off_t off);
-ssize_t __real_preadv64v2(int fd, const struct iovec *iov, int n, off_t off, int flags);
-ssize_t __real_pwritev64v2(int fd, const struct iovec *iov, int n, off_t off, int flags);
-ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t off);
-ssize_t __wrap_pwrite64(int fd, const void *buf, size_t len, off_t off);
-ssize_t __wrap_preadv64v2(int fd, const struct iovec *iov, int n, off_t off, int flags);
-ssize_t __wrap_pwritev64v2(int fd, const struct iovec *iov, int n, off_t off, int flags);
 
 ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t off)
 {

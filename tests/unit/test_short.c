@@ -16,6 +16,7 @@
 #endif
 
 #include "fake.h"
+#include "wrap_moves.h"
 
 #define SIZE (1u << 20)
 
@@ -53,15 +54,6 @@ static bool interrupts(void)
 	errno = EINTR;
 	return true;
 }
-
-ssize_t __real_pread64(int fd, void *buf, size_t len, off_t off);
-ssize_t __real_pwrite64(int fd, const void *buf, size_t len, off_t off);
-ssize_t __real_preadv64v2(int fd, const struct iovec *iov, int n, off_t off, int flags);
-ssize_t __real_pwritev64v2(int fd, const struct iovec *iov, int n, off_t off, int flags);
-ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t off);
-ssize_t __wrap_pwrite64(int fd, const void *buf, size_t len, off_t off);
-ssize_t __wrap_preadv64v2(int fd, const struct iovec *iov, int n, off_t off, int flags);
-ssize_t __wrap_pwritev64v2(int fd, const struct iovec *iov, int n, off_t off, int flags);
 
 ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t off)
 {
