@@ -35,16 +35,22 @@ struct file_op {
 #define FILE_OP_ALIGN 64u
 _Static_assert(sizeof(void *) != 8 || sizeof(struct file_op) == FILE_OP_ALIGN, "one cache line");
 
+/* Moves of file operations and of lone requests (engine_ops.read_lone): as many as the loop is deep. */
+static inline bool loop_may_move(const struct sonde_loop *loop)
+{
+	return loop->n_moves < loop->depth;
+}
+
 /* An operation from the loop's fixed store; NULL: all in flight, use loop_wait_op. */
 static inline struct file_op *loop_get_op(struct sonde_loop *loop)
 {
-	struct file_op *op = loop->free_ops;
+	struct file_op *op = loop_may_move(loop) ? loop->free_ops : NULL;
 
 	if (op) {
 		loop->free_ops = op->next;
 		__builtin_prefetch(op->next, 1);
 		op->next = NULL;
-		loop->ops_in_use++;
+		loop->n_moves++;
 	}
 	return op;
 }
@@ -53,7 +59,7 @@ static inline void loop_put_op(struct sonde_loop *loop, struct file_op *op)
 {
 	op->next = loop->free_ops;
 	loop->free_ops = op;
-	loop->ops_in_use--;
+	loop->n_moves--;
 }
 
 #define ENGINE_LOT 32 /* completions that a ring hands over in one call */
@@ -93,6 +99,13 @@ struct engine_ops {
 	void (*close)(struct engine *engine); /* no operation in flight */
 	/* Take every operation of the list (at most the loop's depth are ever in flight). */
 	void (*submit)(struct engine *engine, struct file_op *list);
+	/*
+	 * Optional, of one whose kick sends: prepare a read of the one piece of a request, at off of a file,
+	 * without an operation. One attempt is made, and io_moved told of its result, as file_op.result. false: there
+	 * is no room, and nothing was done.
+	 */
+	bool (*read_lone)(struct engine *engine, struct sonde_io *io, int32_t fd, int32_t slot,
+			  uint64_t off);
 	/* Hand back what has completed; returns how many. NULL: they come by loop_post. */
 	int (*reap)(struct engine *engine); /* ENGINE_LOT or more: there may be others */
 	/* Send what submit prepared to the kernel; true: some is left. NULL: nothing to send. */

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/request.h"
 #include "io/uring_fd.h"
 #include "io/uring_tables.h"
 
@@ -136,6 +137,10 @@ static void uring_close(struct engine *engine)
 	free(engine);
 }
 
+/* What user_data is beside the address of a file operation; URING_FD_TAG is another. */
+#define WAKE_TAG UINT64_C(1)
+#define LONE_TAG (UINT64_C(1) << 63) /* of a request; no address has this bit */
+
 static void add_backlog(struct engine *engine, struct file_op *op)
 {
 	op->next = NULL;
@@ -198,6 +203,60 @@ static bool uring_kick(struct engine *engine)
 	}
 }
 
+/* As io_uring_get_sqe of a ring with entries of one size and no thread of its own in the kernel. */
+static inline struct io_uring_sqe *next_sqe(struct io_uring_sq *sq)
+{
+	unsigned tail = sq->sqe_tail;
+
+	if (tail - IO_URING_READ_ONCE(*sq->khead) >= sq->ring_entries)
+		return NULL;
+	sq->sqe_tail = tail + 1;
+	return &sq->sqes[tail & sq->ring_mask];
+}
+
+static inline __attribute__((always_inline)) bool fill_lone(struct engine *engine,
+							    struct sonde_io *io, int32_t fd,
+							    int32_t slot, uint64_t off,
+							    int32_t memory)
+{
+	const struct sonde_xfer *x = io->xfers;
+	struct io_uring_sqe *sqe = next_sqe(&engine->ring.sq);
+
+	if (!sqe)
+		return false;
+	*sqe = (struct io_uring_sqe){
+		.opcode = memory >= 0 ? IORING_OP_READ_FIXED : IORING_OP_READ,
+		.flags = slot < 0 ? 0 : IOSQE_FIXED_FILE,
+		.fd = slot < 0 ? fd : slot,
+		.off = off,
+		.addr = (uintptr_t)x->buf,
+		.len = x->len,
+		.user_data = (uintptr_t)io | LONE_TAG,
+		.buf_index = memory < 0 ? 0 : (uint16_t)memory,
+	};
+	return true;
+}
+
+/* Apart, for a call in between would cost the other way as much as a quarter of it. */
+static __attribute__((noinline)) bool read_lone_elsewhere(struct engine *engine,
+							  struct sonde_io *io, int32_t fd,
+							  int32_t slot, uint64_t off)
+{
+	int32_t memory = uring_tables_find_memory(&engine->tables, io->xfers->buf, io->xfers->len);
+
+	return fill_lone(engine, io, fd, slot, off, memory);
+}
+
+static bool uring_read_lone(struct engine *engine, struct sonde_io *io, int32_t fd, int32_t slot,
+			    uint64_t off)
+{
+	const struct uring_tables *tables = &engine->tables;
+
+	if (!uring_memory_has(&tables->last, io->xfers->buf, io->xfers->len))
+		return read_lone_elsewhere(engine, io, fd, slot, off);
+	return fill_lone(engine, io, fd, slot, off, (int32_t)tables->last_index);
+}
+
 static void uring_submit(struct engine *engine, struct file_op *list)
 {
 	while (list) {
@@ -244,9 +303,6 @@ static void fetch_deferred(struct engine *engine)
 		io_uring_get_events(&engine->ring);
 }
 
-/* The tag is no address of an operation. */
-#define WAKE_TAG UINT64_C(1)
-
 /* A multishot poll that ends, as on kernels that know only one shot, is armed anew by the next wait. */
 static void wake_seen(struct engine *engine, const struct io_uring_cqe *cqe)
 {
@@ -255,49 +311,78 @@ static void wake_seen(struct engine *engine, const struct io_uring_cqe *cqe)
 		engine->wake_armed = false;
 }
 
-#define FETCH_AHEAD 4u /* completions */
+/* How many completions before it is looked at a request is fetched, and then its piece. */
+#define FETCH_REQUEST 8u
+#define FETCH_PIECE 4u
 
 static inline const struct io_uring_cqe *cqe_at(const struct engine *engine, unsigned head)
 {
 	return &engine->ring.cq.cqes[head & engine->ring.cq.ring_mask];
 }
 
-static inline bool is_of_file(const struct io_uring_cqe *cqe)
+/* Most operations are lone requests, which are looked at here and then in the callback. */
+static inline struct sonde_io *lone_of(const struct io_uring_cqe *cqe)
 {
-	return !(cqe->user_data & (WAKE_TAG | URING_FD_TAG));
+	return cqe->user_data & LONE_TAG
+		       ? (struct sonde_io *)(uintptr_t)(cqe->user_data & ~LONE_TAG)
+		       : NULL;
 }
 
-/* What the issuer of an operation will look at soon. */
-static inline __attribute__((always_inline)) void fetch_cargo(const struct io_uring_cqe *cqe)
+/* Both of its lines: io_core. */
+static inline void fetch_request(const struct io_uring_cqe *cqe)
 {
-	const struct file_op *op = io_uring_cqe_get_data(cqe);
+	const char *io = (const char *)lone_of(cqe);
 
-	if (is_of_file(cqe))
-		__builtin_prefetch(op->cargo, 1);
+	if (io) {
+		__builtin_prefetch(io, 1);
+		__builtin_prefetch(io + 64, 1);
+	}
+}
+
+static inline void fetch_piece(const struct io_uring_cqe *cqe)
+{
+	const struct sonde_io *io = lone_of(cqe);
+
+	if (io)
+		__builtin_prefetch(io->xfers, 1);
+}
+
+/* Returns how many operations that ended. */
+static unsigned take_other(struct engine *engine, const struct io_uring_cqe *cqe)
+{
+	if (cqe->user_data == WAKE_TAG) {
+		wake_seen(engine, cqe);
+		return 0;
+	}
+	if (cqe->user_data & URING_FD_TAG)
+		return (unsigned)uring_fd_completed(&engine->fds, cqe->user_data, cqe->res,
+						    cqe->flags);
+	completed(engine, io_uring_cqe_get_data(cqe), cqe->res);
+	return 1;
 }
 
 static int uring_reap(struct engine *engine)
 {
-	unsigned head, tail, n, ran = 0;
+	unsigned head, ready, n, ran = 0;
 
 	fetch_deferred(engine);
 	head = *engine->ring.cq.khead;
-	tail = io_uring_smp_load_acquire(engine->ring.cq.ktail);
-	n = tail - head < ENGINE_LOT ? tail - head : ENGINE_LOT;
-	/* done may submit more: that fills submission entries, not completions. */
+	ready = io_uring_smp_load_acquire(engine->ring.cq.ktail) - head;
+	n = ready < ENGINE_LOT ? ready : ENGINE_LOT;
+	/* What is called may submit more: that fills submission entries, not completions. */
 	for (unsigned i = 0; i < n; i++) {
 		const struct io_uring_cqe *cqe = cqe_at(engine, head + i);
-		if (i + FETCH_AHEAD < n)
-			fetch_cargo(cqe_at(engine, head + i + FETCH_AHEAD));
-		if (is_of_file(cqe)) {
-			completed(engine, io_uring_cqe_get_data(cqe), cqe->res);
-			ran++;
-		} else if (cqe->user_data == WAKE_TAG) {
-			wake_seen(engine, cqe);
-		} else {
-			ran += (unsigned)uring_fd_completed(&engine->fds, cqe->user_data, cqe->res,
-							    cqe->flags);
+		struct sonde_io *io = lone_of(cqe);
+		if (i + FETCH_REQUEST < ready)
+			fetch_request(cqe_at(engine, head + i + FETCH_REQUEST));
+		if (i + FETCH_PIECE < ready)
+			fetch_piece(cqe_at(engine, head + i + FETCH_PIECE));
+		if (!io) {
+			ran += take_other(engine, cqe);
+			continue;
 		}
+		io_core(io)->moved(io, cqe->res);
+		ran++;
 	}
 	io_uring_cq_advance(&engine->ring, n);
 	return (int)ran;
@@ -396,6 +481,7 @@ const struct engine_ops engine_uring = {
 	.open = uring_open,
 	.close = uring_close,
 	.submit = uring_submit,
+	.read_lone = uring_read_lone,
 	.reap = uring_reap,
 	.kick = uring_kick,
 	.fd = uring_fd,

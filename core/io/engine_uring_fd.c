@@ -104,7 +104,7 @@ static void prepare_stop(struct uring_fd *fds, struct io_uring_sqe *sqe, struct 
 	sqe->addr = (uint64_t)(uintptr_t)op | URING_FD_TAG;
 	sqe->user_data = URING_FD_TAG;
 	op->stage = STOPPED;
-	fds->loop->ops_in_use++;
+	fds->loop->n_steps++;
 }
 
 bool uring_fd_fill(struct uring_fd *fds)
@@ -130,7 +130,7 @@ void uring_fd_start(struct uring_fd *fds, struct fd_op *op)
 	op->stage = UNSENT;
 	op->more = false;
 	append(&fds->fresh_tail, op);
-	fds->loop->ops_in_use++;
+	fds->loop->n_steps++;
 	loop_add_flush(fds->loop, &fds->flush);
 }
 
@@ -139,7 +139,7 @@ bool uring_fd_stop(struct uring_fd *fds, struct fd_op *op)
 	if (op->stage == UNSENT) {
 		unlink_unsent(fds, op);
 		op->stage = BACK;
-		fds->loop->ops_in_use--;
+		fds->loop->n_steps--;
 		return true;
 	}
 	if (op->stage == SENT) {
@@ -175,14 +175,14 @@ int uring_fd_completed(struct uring_fd *fds, uint64_t user_data, int32_t result,
 	bool more = flags & IORING_CQE_F_MORE;
 
 	if (!op) {
-		fds->loop->ops_in_use--;
+		fds->loop->n_steps--;
 		return 0;
 	}
 	if (!more) {
 		if (op->stage == STOPS)
 			unlink_op(&fds->stops_tail, op);
 		op->stage = BACK;
-		fds->loop->ops_in_use--;
+		fds->loop->n_steps--;
 	}
 	if (again_one_by_one(fds, op, result)) {
 		uring_fd_start(fds, op);

@@ -221,7 +221,7 @@ static int engine_fd(const struct sonde_loop *loop)
 {
 	const struct engine_ops *ops = loop->engine_ops;
 
-	return ops && ops->fd && loop->ops_in_use ? ops->fd(loop->engine) : -1;
+	return ops && ops->fd && loop_engine_has(loop) ? ops->fd(loop->engine) : -1;
 }
 
 static int source_fd(const struct sonde_loop *loop)
@@ -246,7 +246,7 @@ static void sleep_now(struct sonde_loop *loop, uint64_t timeout_ns)
 	struct timespec ts, *limit = NULL;
 	bool woken = false;
 
-	if (ops && ops->wait && loop->ops_in_use && source_fd(loop) < 0 &&
+	if (ops && ops->wait && loop_engine_has(loop) && source_fd(loop) < 0 &&
 	    ops->wait(loop->engine, loop->host->wake_fd, timeout_ns, &woken)) {
 		if (woken)
 			loop_disarm(loop);
@@ -307,7 +307,7 @@ static int poll_open(struct sonde_loop *loop)
 	host->looks = ops && ops->fd && !signals;
 	if (host->looks && watch(host->poll_fd, ops->fd(loop->engine)))
 		return -errno;
-	if (signals && loop->ops_in_use)
+	if (signals && loop_engine_has(loop))
 		signal_work(host); /* for what has completed already */
 	if (loop->source && loop->source->fd >= 0 && watch(host->poll_fd, loop->source->fd))
 		return -errno;
@@ -330,7 +330,7 @@ void loop_arm(struct sonde_loop *loop)
 	struct itimerspec when = { 0 };
 
 	/* What was not sent, or completes only when somebody asks (IORING_SETUP_DEFER_TASKRUN), is seen to soon. */
-	if (loop->unsent || (loop->host->looks && loop->ops_in_use)) {
+	if (loop->unsent || (loop->host->looks && loop_engine_has(loop))) {
 		soon = sonde_now_ns() + LOOP_RETRY_NS;
 		next = soon < next ? soon : next;
 	}

@@ -76,7 +76,7 @@ static void serve_op_waiter(struct sonde_loop *loop)
 {
 	struct loop_flush *flush = loop->op_waiters;
 
-	if (!flush || !loop->free_ops)
+	if (!flush || !loop_may_move(loop))
 		return;
 	loop->op_waiters = flush->next;
 	if (!loop->op_waiters)
@@ -188,7 +188,7 @@ static void kick(struct sonde_loop *loop)
 {
 	const struct engine_ops *ops = loop->engine_ops;
 
-	loop->unsent = ops && ops->kick && loop->ops_in_use && ops->kick(loop->engine);
+	loop->unsent = ops && ops->kick && loop_engine_has(loop) && ops->kick(loop->engine);
 }
 
 /* A flush waits until nothing else can run, but not for ever: tasks may yield to each other without end. */

@@ -113,8 +113,10 @@ struct sonde_loop {
 	char why[192];
 	void *ops_room;
 	struct file_op *ops, *free_ops; /* [depth], in ops_room; the free ones  */
-	uint32_t depth, ops_in_use;
-	uint32_t merge_gap;                               /* as sonde_loop_options; never 0 */
+	uint32_t depth;
+	uint32_t n_moves;   /* of files, that the engine has: at most depth               */
+	uint32_t n_steps;   /* ... and what it has of other descriptors                   */
+	uint32_t merge_gap; /* as sonde_loop_options; never 0 */
 	struct loop_flush *op_waiters, **op_waiters_tail; /* who wants an operation */
 	struct loop_source *source;                       /* NULL: none             */
 };
@@ -140,6 +142,12 @@ static inline void loop_add_ready(struct sonde_loop *loop, struct loop_ready *re
 
 void loop_add_flush(struct sonde_loop *loop, struct loop_flush *flush);
 
+/* Does the engine have anything? */
+static inline bool loop_engine_has(const struct sonde_loop *loop)
+{
+	return loop->n_moves || loop->n_steps;
+}
+
 /*
  * The next node to run in this pass, NULL for none; it stays there until it is taken. Where the
  * loop has nothing to do but come back for more of them, more of them belong to this pass.
@@ -148,8 +156,8 @@ static inline struct loop_ready *loop_next_ready(struct sonde_loop *loop)
 {
 	if (loop->pass_ready)
 		return loop->pass_ready;
-	if (loop->n_ran >= LOOP_RAN_MAX || loop->timers || loop->n_inflight || loop->ops_in_use ||
-	    loop->done_head || loop->flush_head)
+	if (loop->n_ran >= LOOP_RAN_MAX || loop->timers || loop->n_inflight ||
+	    loop_engine_has(loop) || loop->done_head || loop->flush_head)
 		return NULL;
 	loop->pass_ready = loop->ready_head;
 	loop->ready_head = NULL;

@@ -26,8 +26,10 @@ enum io_flag {
 	IO_NO_ROOM = 1u << 5,      /* it may have, but there was no memory to keep that */
 };
 
+typedef void io_moved_fn(struct sonde_io *io, int32_t result);
+
 struct io_core {
-	/* These two share a cache line with what the caller fills in. */
+	/* It shares a cache line with what the caller fills in; what a lone read needs beyond that is in the next. */
 	struct sonde_io *next;                 /* in the space's queue, then whoever has it  */
 	void (*complete)(struct sonde_io *io); /* loop's thread; may run inside the submit   */
 	struct sonde_space *space;             /* it was submitted to                        */
@@ -38,9 +40,12 @@ struct io_core {
 	};
 	uint32_t flags;             /* enum io_flag                               */
 	struct loop_watch *watches; /* completion door: who else waits for its end         */
-	sonde_fragment_fn *watcher; /* while it is lent: io.fragment                       */
-	void *follow;               /* layer.c: while a layer follows it                   */
-	struct loop_post post;      /* carries it home from another thread                 */
+	union {
+		sonde_fragment_fn *watcher; /* while it is lent: io.fragment               */
+		io_moved_fn *moved;         /* while an engine reads its one piece          */
+	};
+	void *follow;          /* layer.c: while a layer follows it                   */
+	struct loop_post post; /* carries it home from another thread                 */
 	struct sonde_timer deadline;
 };
 _Static_assert(sizeof(struct io_core) <= sizeof(((struct sonde_io *)0)->core),

@@ -66,6 +66,20 @@ void uring_tables_remove_memory(struct uring_tables *tables, void *base)
 		if (tables->memory[i].base != base)
 			continue;
 		update_memory(tables, i, NULL, 0);
+		if (tables->last_index == i)
+			tables->last = (struct uring_memory){ 0 };
 		tables->memory[i] = (struct uring_memory){ 0 };
 	}
+}
+
+int32_t uring_tables_find_other(struct uring_tables *tables, const void *at, uint32_t len)
+{
+	for (uint32_t i = 0; i < tables->n_memory; i++) {
+		if (!uring_memory_has(&tables->memory[i], at, len))
+			continue;
+		tables->last_index = i;
+		tables->last = tables->memory[i];
+		return (int32_t)i;
+	}
+	return -1;
 }

@@ -16,15 +16,16 @@
 
 struct uring_memory {
 	char *base; /* NULL: free */
-	size_t len;
+	size_t len; /* 0: free    */
 };
 
 struct uring_tables {
 	struct io_uring *ring;
 	uint64_t files_used; /* bit i: slot i is taken */
 	bool has_files, has_memory;
-	uint32_t n_memory; /* entries that may be taken  */
-	uint32_t last;     /* where the last one was found */
+	uint32_t n_memory;        /* entries that may be taken  */
+	uint32_t last_index;      /* of the entry that was found last */
+	struct uring_memory last; /* ... and that entry               */
 	struct uring_memory memory[URING_MEMORY_MAX];
 };
 
@@ -38,22 +39,24 @@ void uring_tables_remove_file(struct uring_tables *tables, int32_t slot);
 int uring_tables_add_memory(struct uring_tables *tables, void *base, size_t len);
 void uring_tables_remove_memory(struct uring_tables *tables, void *base);
 
-/* The index of the memory in which all of [at, at + len) lies; -1: none. */
+/* Does [at, at + len) lie in it? len > 0. */
+static inline bool uring_memory_has(const struct uring_memory *memory, const void *at, uint32_t len)
+{
+	size_t off = (size_t)((const char *)at - memory->base);
+
+	return off <= memory->len && len <= memory->len - off;
+}
+
+/* As uring_tables_find_memory, of one that is not where the last one was. */
+int32_t uring_tables_find_other(struct uring_tables *tables, const void *at, uint32_t len);
+
+/* The index of the memory in which all of [at, at + len) lies, len > 0; -1: none. */
 static inline int32_t uring_tables_find_memory(struct uring_tables *tables, const void *at,
 					       uint32_t len)
 {
-	for (uint32_t i = 0; i < tables->n_memory; i++) {
-		uint32_t index = tables->last + i < tables->n_memory
-					 ? tables->last + i
-					 : tables->last + i - tables->n_memory;
-		const struct uring_memory *memory = &tables->memory[index];
-		size_t off = (size_t)((const char *)at - memory->base);
-		if (memory->base && off <= memory->len && len <= memory->len - off) {
-			tables->last = index;
-			return (int32_t)index;
-		}
-	}
-	return -1;
+	if (__builtin_expect(uring_memory_has(&tables->last, at, len), 1))
+		return (int32_t)tables->last_index;
+	return tables->n_memory ? uring_tables_find_other(tables, at, len) : -1;
 }
 
 #endif

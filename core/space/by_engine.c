@@ -68,6 +68,19 @@ static bool part_settle(struct feed *feed, struct part *part, uint32_t len, int3
 	return true;
 }
 
+/* As part_settle where the part is all there is of its request, and all is well: most of them. false: it is not. */
+static inline bool settle_whole(struct feed *feed, struct part *part)
+{
+	struct sonde_io *io = part->io;
+
+	if (io->n != 1 || io->fragment || part->len != io->xfers->len || !space_is_single(io))
+		return false;
+	part_put(feed, part);
+	io->xfers->done = io->xfers->len;
+	space_finish_single(&feed->cs->space, io);
+	return true;
+}
+
 /* ---- collecting ------------------------------------------------------------------------------------ */
 
 static void part_take(struct feed *feed, struct sonde_io *io, const struct stretch *s)
@@ -197,7 +210,8 @@ static void scatter(struct feed *feed, struct file_op *op, struct bounce *bounce
 		if (part->off + part->len <= end) {
 			if (!part->write)
 				memcpy(part->buf, bounce->bytes + (part->off - op->off), part->len);
-			part_settle(feed, part, part->len, SONDE_OK);
+			if (!settle_whole(feed, part))
+				part_settle(feed, part, part->len, SONDE_OK);
 		} else {
 			part->alone = true;
 			part->next = feed->alone;

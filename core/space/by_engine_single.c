@@ -4,15 +4,17 @@
  * one operation each without being cut, kept or put in order. Nearly all random access is of this kind, and an
  * operation on resident bytes costs so little that the long way would show.
  */
+#include <errno.h>
+
 #include "space/feed.h"
 
 #define FEW 32u /* of so few, neighbours are looked for in earnest */
 
-#define ALONE_SURE                                                                                 \
-	8u /* so many large batches in a row without neighbours make it likely that the next has none */
-#define ALONE_LOOK 4u /* ... and only one of so many is looked at */
+#define SURE                                                                                       \
+	8u /* so many large batches in a row, all alone or none, make it likely that the next is like them */
+#define SKIP 7u /* ... and so many are not looked at */
 
-/* The offset in the file of a request that may go this way; false: it may not. */
+/* The offset in the file, in *ret_off, of a request that may go this way; false: it may not. */
 static inline bool is_single(const struct connector_space *cs, const struct sonde_io *io,
 			     const struct extent *e, uint64_t *ret_off)
 {
@@ -22,14 +24,29 @@ static inline bool is_single(const struct connector_space *cs, const struct sond
 		return false;
 	uint64_t in_extent = x->addr - e->addr, span = e->last - e->addr;
 	*ret_off = e->off + in_extent;
-	return in_extent <= span && x->len - 1 <= span - in_extent && x->len <= MERGE_SPAN_MAX &&
+	return in_extent <= span && x->len - 1 <= span - in_extent && x->len - 1 < MERGE_SPAN_MAX &&
 	       (!e->ptr || !cs->choice.copies);
+}
+
+/* What was so often enough is taken to be so for a while. */
+static void note_verdict(struct feed *feed, const struct extent *e, bool alone)
+{
+	feed->n_alike = alone == feed->were_alone ? feed->n_alike + 1 : 0;
+	feed->were_alone = alone;
+	if (feed->n_alike < SURE)
+		return;
+	feed->wide = e;
+	if (alone)
+		feed->cs->space.at_once = SKIP;
+	else
+		feed->n_skip = SKIP;
 }
 
 /* Do most of the list lie alone? Then merging is not worth looking for. */
 static bool lie_alone(struct feed *feed, const struct extent *e, struct sonde_io *list)
 {
 	uint32_t gap = feed->cs->space.loop->merge_gap, n = feed->cs->space.n_leaving;
+	uint32_t n_singles = 0;
 	struct merge_probe probe;
 	uint64_t off;
 
@@ -37,105 +54,113 @@ static bool lie_alone(struct feed *feed, const struct extent *e, struct sonde_io
 		return true;
 	if (n <= FEW || n > MERGE_WINDOW)
 		return false;
-	if (feed->n_alone >= ALONE_SURE && feed->n_alone++ % ALONE_LOOK)
-		return true;
+	if (feed->n_skip) {
+		feed->n_skip--;
+		return false;
+	}
 	merge_probe_begin(&probe, &feed->room, n, gap);
 	for (struct sonde_io *io = list; io; io = io_core(io)->next) {
 		if (!is_single(feed->cs, io, e, &off))
-			return false;
+			continue;
 		merge_probe_add(&probe, off, io->xfers->len);
+		n_singles++;
 	}
-	bool alone = probe.hits < n / 4;
-	feed->n_alone = alone ? feed->n_alone + 1 : 0;
+	bool alone = n_singles >= n / 2 && probe.hits < n / 4;
+	note_verdict(feed, e, alone);
 	return alone;
 }
 
-/* Short, or a bad page: what lies behind goes the long way. */
-static void go_on(struct feed *feed, struct sonde_io *io, uint32_t len, int32_t err)
+/* Short, or a bad page, or not at all: what lies behind goes the long way. */
+static __attribute__((noinline)) void go_on(struct feed *feed, struct sonde_io *io, int32_t result)
 {
-	stretch_settle(io, len, err);
+	struct stretch s = stretch_at(feed->cs, io); /* all of the piece: is_single */
+	int32_t err;
+
+	if (result != -EAGAIN && result != -EINTR) {
+		uint64_t off = s.extent->off + s.in_extent;
+		uint32_t len = stretch_judge(result, 0, off, s.len, &err);
+		stretch_settle(io, len, err);
+	}
 	if (io_core(io)->piece == io->n)
 		io_finish(io);
 	else
 		feed_go_on(feed, io);
 }
 
-static void single_done(struct file_op *op)
+static void moved(struct sonde_io *io, int32_t result)
 {
-	struct feed *feed = op->owner;
-	struct sonde_io *io = op->cargo;
-	int32_t result = op->result, err;
-	uint64_t off = op->off;
-	uint32_t len = op->len;
+	struct connector_space *cs = of_space(io_core(io)->space);
 
-	feed_put_op(feed, op);
-	if (result == (int32_t)len) {
-		io->xfers->done = len;
-		if (!space_finish_single(&feed->cs->space, io))
-			io_finish(io);
+	cs->space.loop->n_moves--;
+	feed_end(cs->feed);
+	if (result != (int32_t)io->xfers->len) {
+		go_on(cs->feed, io, result);
 		return;
 	}
-	len = stretch_judge(result, 0, off, len, &err);
-	go_on(feed, io, len, err);
+	io->xfers->done = (uint32_t)result;
+	if (space_is_single(io))
+		space_call_single(&cs->space, io);
+	else
+		io_finish(io);
 }
 
-static inline void fill_op(struct feed *feed, struct file_op *op, const struct extent *e,
-			   struct sonde_io *io, uint64_t off)
+/* false: there is no room. */
+static inline bool send_lone(struct connector_space *cs, const struct extent *e,
+			     struct sonde_io *io, uint64_t off)
 {
+	struct sonde_loop *loop = cs->space.loop;
+
+	if (!loop_may_move(loop) ||
+	    !loop->engine_ops->read_lone(loop->engine, io, e->fd, e->slot, off))
+		return false;
 	io->state = SONDE_IO_IN_FLIGHT;
-	op->done = single_done;
-	op->owner = feed;
-	op->off = off;
-	op->buf = io->xfers->buf;
-	op->cargo = io;
-	op->len = io->xfers->len;
-	op->fd = e->fd;
-	op->slot = (int16_t)e->slot;
-	op->write = 0;
-	op->works = false;
+	io_core(io)->moved = moved;
+	loop->n_moves++;
+	cs->feed->n_in_flight++;
+	return true;
 }
 
-/* A few at a time, so that the engine finds them in the nearest cache. Returns what is of another kind, or found no operation. */
-static struct sonde_io *send_some(struct feed *feed, const struct extent *e, struct sonde_io *list)
+/* There is little to check of a plain read, and to set. */
+int by_engine_submit_at_once(struct sonde_space *space, struct sonde_io *io)
 {
-	struct sonde_loop *loop = feed->cs->space.loop;
-	struct file_op *ops = loop->free_ops, *op = NULL, *next = ops;
-	uint32_t n = 0;
-	uint64_t bytes = 0;
+	struct connector_space *cs = of_space(space);
+	const struct feed *feed = cs->feed;
+	uint64_t off;
 
-	for (; n < FEW && list && next; n++, list = io_core(list)->next) {
-		uint64_t off;
-		if (!is_single(feed->cs, list, e, &off))
-			break;
-		op = next;
-		next = op->next;
-		__builtin_prefetch(next, 1);
-		fill_op(feed, op, e, list, off);
-		bytes += op->len;
-	}
-	if (n == 0)
-		return list;
-	loop->free_ops = next;
-	loop->ops_in_use += n;
-	op->next = NULL;
-	feed->n_in_flight += n;
-	feed->cs->space.stats.moves += n;
-	feed->cs->space.stats.moved += bytes;
-	loop->engine_ops->submit(loop->engine, ops);
-	return list;
+	if (!io->xfers || io->state != SONDE_IO_IDLE || io->deadline_ns || !io->done ||
+	    !is_single(cs, io, feed->wide, &off) || !io->xfers->buf || feed->stuck ||
+	    !send_lone(cs, feed->wide, io, off))
+		return space_submit(space, io);
+	io_xfer_reset(io->xfers);
+	io_begin(io, space_complete_by_callback);
+	io_core(io)->watches = NULL;
+	space->n_sent++;
+	space->n_sent_bytes += io->xfers->len;
+	space_enter(space, io);
+	return SONDE_OK;
 }
 
 struct sonde_io *feed_send_singles(struct feed *feed, struct sonde_io *list)
 {
 	struct connector_space *cs = feed->cs;
 	const struct extent *e = cs->hint < cs->extents.n ? &cs->extents.at[cs->hint] : NULL;
-	struct sonde_io *before;
 
-	if (!e || e->kind != SONDE_EXTENT_FILE || !lie_alone(feed, e, list))
+	if (!cs->space.loop->engine_ops->read_lone || !e || e->kind != SONDE_EXTENT_FILE ||
+	    !lie_alone(feed, e, list))
 		return list;
-	do {
-		before = list;
-		list = send_some(feed, e, list);
-	} while (list && list != before);
-	return list;
+	struct sonde_io *rest = NULL, **tail = &rest;
+	while (list) {
+		struct sonde_io *io = list;
+		uint64_t off;
+		list = io_core(io)->next;
+		if (is_single(cs, io, e, &off) && send_lone(cs, e, io, off)) {
+			cs->space.stats.moves++;
+			cs->space.stats.moved += io->xfers->len;
+			continue;
+		}
+		*tail = io;
+		tail = &io_core(io)->next;
+	}
+	*tail = NULL;
+	return rest;
 }

@@ -271,8 +271,11 @@ static struct sonde_io *move_singles(struct connector_space *cs, struct sonde_io
 		list = gather(cs, list, soon);
 		move_group(cs, now, soon);
 		for (uint32_t i = 0; i < now->moved; i++) {
-			if (!space_finish_single(&cs->space, now->at[i].io))
-				io_finish(now->at[i].io);
+			struct sonde_io *io = now->at[i].io;
+			if (space_is_single(io))
+				space_finish_single(&cs->space, io);
+			else
+				io_finish(io);
 		}
 		if (now->moved < now->n)
 			return now->at[now->moved].io;

@@ -283,8 +283,8 @@ static void async_io_done(struct sonde_io *io)
 	}
 static const struct space_ops auto_ops = CONNECTOR_SPACE_OPS(by_auto_submit, .how = auto_how);
 static const struct space_ops inline_ops = CONNECTOR_SPACE_OPS(by_extents_inline);
-static const struct space_ops engine_space_ops =
-	CONNECTOR_SPACE_OPS(by_engine_submit, .takes_queued = true);
+static const struct space_ops engine_space_ops = CONNECTOR_SPACE_OPS(
+	by_engine_submit, .takes_queued = true, .submit_at_once = by_engine_submit_at_once);
 static const struct space_ops transfer_ops = CONNECTOR_SPACE_OPS(submit_transfer);
 static const struct space_ops transfer_threads_ops = CONNECTOR_SPACE_OPS(submit_transfer_threads);
 static const struct space_ops async_ops =

@@ -75,6 +75,7 @@ void by_extents_inline(struct sonde_space *space, struct sonde_io *list);
 /* ... and where some go through the loop's engine, between these two; open again is nothing. SONDE_E_NO_MEMORY. */
 int by_engine_open(struct connector_space *cs);
 void by_engine_submit(struct sonde_space *space, struct sonde_io *list);
+int by_engine_submit_at_once(struct sonde_space *space, struct sonde_io *io);
 void by_engine_close(struct connector_space *cs);
 /* ... and where all is mapped and either would do. How: for --stats, as snprintf. */
 void by_auto_open(struct connector_space *cs);

@@ -20,18 +20,21 @@ struct bounce {
 
 struct feed {
 	struct connector_space *cs;
-	struct loop_flush resume; /* there is something to send, and may be room for it    */
-	bool stuck;               /* something waits for an operation of ours to come back */
-	uint32_t n_in_flight;     /* operations                                            */
-	struct part *free;        /* of those that were used before: parts[0 .. n_used) */
+	struct loop_flush resume;  /* there is something to send, and may be room for it    */
+	bool stuck;                /* something waits for an operation of ours to come back */
+	bool joins;                /* some in the window may be neighbours                  */
+	uint32_t n_in_flight;      /* moves                                                 */
+	const struct extent *wide; /* by_engine_single.c, while space.at_once: where they lie */
+	bool were_alone;           /* ... the requests of the last batch that was looked at   */
+	uint32_t n_alike;          /* ... batches before it of which the same held            */
+	uint32_t n_skip;           /* ... how many are taken to have neighbours, unlooked at  */
+	struct part *free;         /* of those that were used before: parts[0 .. n_used)      */
 	size_t n_used;
-	struct part *alone;                /* to be sent on their own, before anything else */
-	struct part *window[MERGE_WINDOW]; /* [at, n) are not sent yet */
-	size_t at, n;
-	uint32_t n_alone;       /* by_engine_single.c: batches in a row that had no neighbours */
-	bool joins;             /* some in the window may be neighbours */
-	struct bounce *bounces; /* [N_BOUNCES]; the free ones are linked */
+	struct part *alone;     /* to be sent on their own, before anything else */
+	size_t at, n;           /* window[at .. n) are not sent yet              */
+	struct bounce *bounces; /* [N_BOUNCES]; the free ones are linked         */
 	struct bounce *free_bounces;
+	struct part *window[MERGE_WINDOW];
 	struct merge_room room;
 	struct part parts[N_PARTS];
 };
@@ -45,12 +48,18 @@ static inline struct file_op *feed_take_op(struct feed *feed)
 	return op;
 }
 
-static inline void feed_put_op(struct feed *feed, struct file_op *op)
+/* A move of ours came back. */
+static inline void feed_end(struct feed *feed)
 {
-	loop_put_op(feed->cs->space.loop, op);
 	feed->n_in_flight--;
 	if (feed->stuck)
 		loop_add_flush(feed->cs->space.loop, &feed->resume);
+}
+
+static inline void feed_put_op(struct feed *feed, struct file_op *op)
+{
+	loop_put_op(feed->cs->space.loop, op);
+	feed_end(feed);
 }
 
 /* An operation about to be sent, for the statistics. */
@@ -64,9 +73,8 @@ static inline void feed_count(struct feed *feed, const struct file_op *op)
 void feed_go_on(struct feed *feed, struct sonde_io *io);
 
 /*
- * by_engine_single.c: send each request of the list as one operation, straight to its buffer, where all are
- * reads of one piece, far from each other. Returns what is left of the list: all, or those for which there was no
- * operation.
+ * by_engine_single.c: send each read of one piece straight to its buffer, where most of the list are such and lie
+ * far from each other. Returns what is left of the list, in its order.
  */
 struct sonde_io *feed_send_singles(struct feed *feed, struct sonde_io *list);
 

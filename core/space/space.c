@@ -58,16 +58,36 @@ static struct sonde_io *take_queue(struct sonde_space *space)
 	return list;
 }
 
+/* Each of them was one piece and one move. */
+static void count_sent(const struct sonde_space *space, struct sonde_space_stats *stats)
+{
+	stats->pieces += space->n_sent;
+	stats->bytes += space->n_sent_bytes;
+	stats->moves += space->n_sent;
+	stats->moved += space->n_sent_bytes;
+}
+
+/* A pass is over. */
+static void end_at_once(struct sonde_space *space)
+{
+	count_sent(space, &space->stats);
+	space->n_sent = 0;
+	space->n_sent_bytes = 0;
+	if (space->at_once)
+		space->at_once--;
+}
+
 static void flush_queue(struct loop_flush *flush)
 {
 	struct sonde_space *space =
 		(struct sonde_space *)((char *)flush - offsetof(struct sonde_space, flush));
 	struct sonde_io *list = take_queue(space);
 
-	if (!list)
-		return;
-	space->stats.trips++;
-	space->ops->submit(space, list);
+	if (list || space->n_sent)
+		space->stats.trips++;
+	end_at_once(space);
+	if (list)
+		space->ops->submit(space, list);
 }
 
 const bool space_always = true, space_never = false;
@@ -87,15 +107,12 @@ static inline void queue(struct sonde_space *space, struct sonde_io *io)
 	struct io_core *core = io_core(io);
 
 	core->next = NULL;
-	core->space = space;
 	io->state = SONDE_IO_QUEUED;
+	space_enter(space, io);
 	space_count(space, io);
 	*space->queue_tail = io;
 	space->queue_tail = &core->next;
 	space->n_queued++;
-	space->loop->n_inflight++;
-	if (!space->flush.queued)
-		loop_add_flush(space->loop, &space->flush);
 }
 
 void space_queue(struct sonde_space *space, struct sonde_io *io)
@@ -211,6 +228,11 @@ static void start_deadline(struct sonde_space *space, struct sonde_io *io)
 }
 
 int sonde_io_submit(struct sonde_space *space, struct sonde_io *io)
+{
+	return space->at_once ? space->ops->submit_at_once(space, io) : space_submit(space, io);
+}
+
+int space_submit(struct sonde_space *space, struct sonde_io *io)
 {
 	if (!io->done)
 		return SONDE_E_BAD_ARG;
@@ -381,4 +403,5 @@ size_t sonde_space_how(const struct sonde_space *space, char *text, size_t cap)
 void sonde_space_stats(const struct sonde_space *space, struct sonde_space_stats *ret)
 {
 	*ret = space->stats;
+	count_sent(space, ret);
 }

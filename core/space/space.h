@@ -24,6 +24,11 @@ struct space_ops {
 	void (*submit)(struct sonde_space *space, struct sonde_io *list);
 	/* submit may get them QUEUED, and moves all on before anything is called that might look. */
 	bool takes_queued;
+	/*
+	 * Optional, in the place of space_submit while space.at_once: what can be sent where that tells nobody yet need
+	 * not wait in the queue.
+	 */
+	int (*submit_at_once)(struct sonde_space *space, struct sonde_io *io);
 	/* Optional: a plugin has ended this request, on the loop's thread. NULL: io_finish. */
 	void (*io_done)(struct sonde_io *io);
 	/* Optional. */
@@ -56,6 +61,9 @@ struct sonde_space {
 	uint32_t n_queued;  /* requests in it, those that were cancelled included  */
 	uint32_t n_stopped; /* ... whose end was asked for                         */
 	uint32_t n_leaving; /* ... of the batch that submit has, or had: at most as many */
+	uint32_t at_once;   /* passes left in which requests are sent as they are submitted */
+	uint32_t n_sent;    /* ... in this pass, not in stats yet                       */
+	uint64_t n_sent_bytes;
 	struct sonde_space_stats stats;
 	/*
 	 * A hint that may change between two batches: submit finishes its requests before it returns. A
@@ -68,6 +76,18 @@ extern const bool space_always, space_never;
 
 void space_init(struct sonde_space *space, const struct space_ops *ops, struct sonde_loop *loop,
 		const bool *resident);
+
+/* As sonde_io_submit, by way of the queue. */
+int space_submit(struct sonde_space *space, struct sonde_io *io);
+
+/* A request is under way: at the end of the pass there is a flush. */
+static inline void space_enter(struct sonde_space *space, struct sonde_io *io)
+{
+	io_core(io)->space = space;
+	space->loop->n_inflight++;
+	if (!space->flush.queued)
+		loop_add_flush(space->loop, &space->flush);
+}
 
 /* Put an already prepared request (core.complete set) into the queue. */
 void space_queue(struct sonde_space *space, struct sonde_io *io);
@@ -99,21 +119,32 @@ int64_t space_note(struct sonde_space *space, const char *name, void *buf, size_
 /* The complete function of the completion door, as long as there is no timer to stop. */
 void space_complete_by_callback(struct sonde_io *io);
 
-/*
- * io_finish where all is well: of a request IN_FLIGHT whose fragments nobody watches and whose one piece
- * was moved whole. false: nothing was done, for more than its callback waits for its end.
- */
-static inline bool space_finish_single(struct sonde_space *space, struct sonde_io *io)
+/* Does nothing but its callback wait for the end of a request? Of those whose fragments nobody watches. */
+static inline bool space_is_single(struct sonde_io *io)
 {
-	struct io_core *core = io_core(io);
+	return io_core(io)->complete == space_complete_by_callback;
+}
 
-	if (core->complete != space_complete_by_callback)
-		return false;
+/*
+ * io_finish of one IN_FLIGHT for which that holds, and whose one piece was moved whole; here with its callback, so
+ * in the loop only.
+ */
+static inline void space_call_single(struct sonde_space *space, struct sonde_io *io)
+{
+	space->loop->n_inflight--;
+	io->result = 1;
+	io->state = SONDE_IO_IDLE;
+	loop_watch_fire_all(&io_core(io)->watches, SONDE_OK);
+	io->done(io);
+}
+
+/* ... and here its callback has its turn soon. */
+static inline void space_finish_single(struct sonde_space *space, struct sonde_io *io)
+{
+	space->loop->n_inflight--;
 	io->result = 1;
 	io->state = SONDE_IO_DONE;
-	space->loop->n_inflight--;
 	loop_add_done(space->loop, io);
-	return true;
 }
 
 /* One request of a batch that leaves: pieces and bytes for the statistics. */

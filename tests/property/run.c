@@ -154,11 +154,11 @@ static void check_idle(const struct run *run)
 {
 	const struct sonde_loop *loop = run->world.loop;
 
-	if (loop->n_inflight || loop->n_tasks || loop->n_timers || loop->ops_in_use ||
+	if (loop->n_inflight || loop->n_tasks || loop->n_timers || loop->n_moves ||
 	    loop->op_waiters || loop->flush_head || loop->done_head || loop->ready_head)
 		fail_now("the loop is over but not idle: %zu requests, %zu tasks, %zu timers, "
 			 "%u operations",
-			 loop->n_inflight, loop->n_tasks, loop->n_timers, loop->ops_in_use);
+			 loop->n_inflight, loop->n_tasks, loop->n_timers, loop->n_moves);
 	if (layers_timers())
 		fail_now("%u timers of layers are left", layers_timers());
 	for (unsigned i = 0; i < run->plan->n_nodes; i++) {

@@ -21,6 +21,7 @@
 #include "fake.h"
 #include "io/loop.h"
 #include "space/merge.h"
+#include "space/space.h"
 
 #define PAGE UINT64_C(0x1000)
 #define FILLED UINT64_C(0x100000)    /* bytes that are not zero ...        */
@@ -459,6 +460,158 @@ static void a_merged_write_that_comes_short_tells_each_piece_how_far_it_came(voi
 	on_both_engines(limited);
 }
 
+/* ---- requests one after another, each refilled in its callback --------------------------------------- */
+
+enum { FLYING = 400, TOTAL = 60000, END = 0x2345678 };
+
+enum kind {
+	PLAIN,
+	AT_END,
+	BEHIND_END,
+	OUTSIDE,
+	TWO_PIECES,
+	NO_PIECE,
+	WATCHED,
+	LATE,
+	CANCELLED,
+	N_KINDS
+};
+
+/* More of them than the engine is deep, over a file that ends before it was said to. */
+struct flight {
+	struct world w;
+	uint32_t n_left, n_at_once, n_ended[N_KINDS], n_fragments;
+	struct flyer {
+		struct sonde_io io;
+		struct sonde_xfer x[2];
+		uint8_t got[16];
+		enum kind kind;
+		struct flight *flight;
+	} flyers[FLYING];
+};
+
+static void flyer_submit(struct flyer *f);
+
+/* What the piece reads, as far as the file has it, and nothing behind. */
+static void check_flyer(const struct flyer *f, uint64_t end)
+{
+	const struct sonde_xfer *x = &f->x[0];
+	uint64_t there = x->addr < end ? end - x->addr : 0;
+	uint32_t done = there < x->len ? (uint32_t)there : x->len;
+
+	assert_int_equal(x->done, done);
+	assert_int_equal(x->err, done == x->len       ? 0
+				 : x->addr < FILE_LEN ? SONDE_E_TRUNCATED
+						      : SONDE_E_NOT_MAPPED);
+	assert_int_equal(x->err_off, done);
+	for (uint32_t k = 0; k < x->len; k++)
+		assert_int_equal(f->got[k], k < done ? byte_at(x->addr + k) : 0);
+	assert_int_equal(f->io.result, (done == x->len) + (f->io.n == 2));
+}
+
+static void flyer_ended(struct sonde_io *io)
+{
+	struct flyer *f = (struct flyer *)(void *)io;
+	bool stopped = io->result == SONDE_E_TIMED_OUT || io->result == SONDE_E_CANCELLED;
+
+	if (stopped)
+		assert_int_equal(f->kind, io->result == SONDE_E_TIMED_OUT ? LATE : CANCELLED);
+	else if (f->kind != NO_PIECE)
+		check_flyer(f, END);
+	f->flight->n_ended[f->kind]++;
+	if (f->flight->n_left)
+		flyer_submit(f);
+}
+
+static void flyer_fragment(struct sonde_io *io, const struct sonde_fragment *fragment)
+{
+	(void)fragment;
+	((struct flyer *)(void *)io)->flight->n_fragments++;
+}
+
+static uint64_t flyer_addr(enum kind kind)
+{
+	switch (kind) {
+	case AT_END:
+		return END - 4;
+	case BEHIND_END:
+		return END + 5;
+	case OUTSIDE:
+		return FILE_LEN;
+	default:
+		return next(END / PAGE) * PAGE + next(4000);
+	}
+}
+
+static void flyer_submit(struct flyer *f)
+{
+	struct flight *flight = f->flight;
+
+	flight->n_left--;
+	f->kind = next(40) ? PLAIN : (enum kind)next(N_KINDS);
+	memset(f->got, 0xee, sizeof(f->got));
+	f->x[0] = (struct sonde_xfer){ .addr = flyer_addr(f->kind), .buf = f->got, .len = 8 };
+	f->x[1] = (struct sonde_xfer){ .addr = 64, .buf = f->got + 8, .len = 8 };
+	f->io = (struct sonde_io){ .xfers = f->x,
+				   .n = f->kind == TWO_PIECES ? 2 : 1,
+				   .done = flyer_ended };
+	f->io.fragment = f->kind == WATCHED ? flyer_fragment : NULL;
+	f->io.deadline_ns = f->kind == LATE ? 1 : 0;
+	flight->n_at_once += flight->w.space->at_once > 0;
+	f->x[0].len = 0;
+	assert_int_equal(sonde_io_submit(flight->w.space, &f->io), SONDE_E_BAD_ARG);
+	f->x[0].len = 8;
+	if (f->kind == NO_PIECE) {
+		f->io.n = 0;
+		f->io.xfers = NULL;
+	}
+	assert_int_equal(sonde_io_submit(flight->w.space, &f->io), 0);
+	assert_int_equal(sonde_io_submit(flight->w.space, &f->io), SONDE_E_BAD_ARG);
+	if (f->kind == CANCELLED)
+		assert_int_equal(sonde_io_cancel(&f->io), 1);
+}
+
+static void refilled(uint32_t engine)
+{
+	struct sonde_loop_options options = options_of(engine, 256, 0);
+	struct flight *flight = calloc(1, sizeof(*flight));
+	uint32_t n_ended = 0;
+
+	assert_non_null(flight);
+	open_world(&flight->w, &options);
+	assert_int_equal(ftruncate(flight->w.fd, END), 0);
+	flight->n_left = TOTAL;
+	long before = atomic_load(&n_allocs);
+	for (uint32_t i = 0; i < FLYING; i++) {
+		flight->flyers[i].flight = flight;
+		flyer_submit(&flight->flyers[i]);
+	}
+	assert_int_equal(sonde_loop_run(flight->w.loop), 0);
+	assert_int_equal(atomic_load(&n_allocs), before);
+	for (uint32_t i = 0; i < N_KINDS; i++) {
+		assert_true(flight->n_ended[i] > 50);
+		n_ended += flight->n_ended[i];
+	}
+	assert_int_equal(n_ended, TOTAL);
+	assert_int_equal(flight->n_fragments, flight->n_ended[WATCHED]);
+	/* Those that were stopped while they waited left for nowhere. */
+	uint32_t n_pieces = TOTAL + flight->n_ended[TWO_PIECES] - flight->n_ended[NO_PIECE];
+	assert_in_range(stats_of(&flight->w).pieces,
+			n_pieces - flight->n_ended[CANCELLED] - flight->n_ended[LATE], n_pieces);
+	assert_int_equal(stats_of(&flight->w).bytes, 8 * stats_of(&flight->w).pieces);
+	/* A ring has them as they are submitted, most of the time. */
+	assert_true(engine == SONDE_ENGINE_URING ? flight->n_at_once > TOTAL / 2
+						 : flight->n_at_once == 0);
+	close_world(&flight->w);
+	free(flight);
+}
+
+static void lone_reads_without_end_are_each_ended_as_they_must(void **state)
+{
+	(void)state;
+	on_both_engines(refilled);
+}
+
 /* ---- foreign loops ------------------------------------------------------------------------------ */
 
 /* It is turned when its descriptor says so, and never else. */
@@ -517,6 +670,7 @@ int main(void)
 		cmocka_unit_test(a_merged_move_that_comes_short_costs_only_those_behind_the_end),
 		cmocka_unit_test(a_merged_move_that_fails_costs_only_the_piece_that_fails_alone),
 		cmocka_unit_test(a_merged_write_that_comes_short_tells_each_piece_how_far_it_came),
+		cmocka_unit_test(lone_reads_without_end_are_each_ended_as_they_must),
 		cmocka_unit_test(a_foreign_loop_hears_of_every_last_move),
 		cmocka_unit_test(a_foreign_loop_is_told_to_send_again_what_the_kernel_did_not_take),
 	};

@@ -79,8 +79,8 @@ static int parse(int argc, char **argv, struct options *o)
 			return -EINVAL;
 		}
 	}
-	o->effort.run_ns = (run_ms ? run_ms : o->effort.quick ? 2 : 80) * 1000000;
-	o->effort.n_rounds = rounds ? (uint32_t)rounds : o->effort.quick ? 3 : 9;
+	o->effort.run_ns = (run_ms ? run_ms : o->effort.quick ? 2 : 40) * 1000000;
+	o->effort.n_rounds = rounds ? (uint32_t)rounds : o->effort.quick ? 3 : 21;
 	return optind == argc && (o->path || o->list) ? 0 : -EINVAL;
 }
 

@@ -54,8 +54,8 @@ struct sonde_io {
 	void *user;                  /* in:  the caller's                               */
 	int32_t result;              /* out: pieces in full, 0..n; CANCELLED, TIMED_OUT */
 	uint32_t state;              /* out: enum sonde_io_state                        */
-	uint64_t core[17];           /* the library's while in flight                   */
 	uint64_t deadline_ns;        /* in:  0, or sonde_now_ns() time: then TIMED_OUT  */
+	uint64_t core[17];           /* the library's while in flight                   */
 };
 
 /*
