@@ -602,9 +602,64 @@ static void vspace_destroy(struct sonde_space *space)
 	mem_release(vs);
 }
 
+/* ---- lending -------------------------------------------------------------------------------------------- */
+
+/* Where a byte lies below, and for how many bytes that goes on; 0: it does not, or cannot be told now. */
+static size_t look_up(struct vspace *vs, uint64_t va, uint64_t *ret_pa)
+{
+	const struct paging *paging = vs->map.paging;
+	struct sonde_translation t;
+	uint64_t size = SONDE_PAGE_SIZE;
+
+	if (!paging_canonical(paging, va))
+		return 0;
+	if (!vs->tlb || !tlb_find(vs->tlb, paging, va, ret_pa)) {
+		if (paging_translate(vs->phys, vs->map, va, &t) < 0)
+			return 0;
+		if (vs->tlb)
+			tlb_add(vs->tlb, paging, paging->n_levels - t.levels, va, t.pa);
+		*ret_pa = t.pa;
+		size = t.page_size;
+	}
+	return (size_t)(size - (va & (size - 1)));
+}
+
+/* As far as pages lie together in what the space below lends. */
+static const void *borrow_pages(struct vspace *vs, uint64_t va, size_t *len)
+{
+	uint64_t pa, next;
+	size_t n = look_up(vs, va, &pa), more;
+	const void *at = n ? sonde_space_borrow_run(vs->phys, pa, *len, len) : NULL;
+
+	while (at && n < *len) {
+		more = va + n > va ? look_up(vs, va + n, &next) : 0;
+		if (!more || next != pa + n)
+			*len = n;
+		n += more;
+	}
+	return at;
+}
+
+/* The tables are read, where that takes no waiting. */
+static const void *vspace_borrow(struct sonde_space *space, uint64_t addr, size_t *len)
+{
+	struct vspace *vs = (struct vspace *)(void *)space;
+	bool outer = space->loop->in_call;
+	const void *at;
+
+	if (!*vs->phys->resident)
+		return NULL;
+	refresh_tlb(vs);
+	space->loop->in_call = true;
+	at = borrow_pages(vs, addr, len);
+	space->loop->in_call = outer;
+	return at;
+}
+
 static const struct space_ops vspace_ops = {
 	.submit = vspace_submit,
 	.regions = vspace_regions,
+	.borrow = vspace_borrow,
 	.trim = vspace_trim,
 	.how = vspace_how,
 	.invalidate = vspace_invalidate,

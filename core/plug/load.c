@@ -30,6 +30,8 @@ _Static_assert(offsetof(struct sonde_host, now_ns) == 96, "published offset");
 _Static_assert(offsetof(struct sonde_host, code_text) == 184, "published offset");
 _Static_assert(offsetof(struct sonde_connector_ops, cancel) == 112, "published offset");
 _Static_assert(offsetof(struct sonde_layer_ops, map) == 112, "published offset");
+_Static_assert(offsetof(struct sonde_layer_ops, borrow_run) == 120, "published offset");
+_Static_assert(offsetof(struct sonde_host, borrow_run) == 192, "published offset");
 #endif
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;

@@ -220,14 +220,16 @@ static int connector_regions(struct sonde_space *space, sonde_region_fn *fn, voi
 	return r == 0 && visit.open.len ? fn(user, &visit.open) : r;
 }
 
-static const void *connector_borrow(struct sonde_space *space, uint64_t addr, size_t len)
+static const void *connector_borrow(struct sonde_space *space, uint64_t addr, size_t *len)
 {
 	struct connector_space *cs = of_space(space);
 	uint64_t gap;
 	const struct extent *e = extents_find(&cs->extents, addr, &cs->hint, &gap);
 
-	if (!e || !e->ptr || len - 1 > e->last - addr)
+	if (!e || !e->ptr)
 		return NULL;
+	if (*len - 1 > e->last - addr)
+		*len = (size_t)(e->last - addr) + 1;
 	return e->ptr + (addr - e->addr);
 }
 

@@ -70,4 +70,5 @@ const struct sonde_host space_host = {
 	.borrow = layer_below_borrow,
 	.cpu = layer_below_cpu,
 	.note = layer_below_note,
+	.borrow_run = layer_below_borrow_run,
 };

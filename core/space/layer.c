@@ -122,6 +122,11 @@ const void *layer_below_borrow(void *below, uint64_t addr, size_t len)
 	return sonde_space_borrow(below, addr, len);
 }
 
+const void *layer_below_borrow_run(void *below, uint64_t addr, size_t cap, size_t *ret_len)
+{
+	return sonde_space_borrow_run(below, addr, cap, ret_len);
+}
+
 int layer_below_cpu(void *below, uint32_t index, struct sonde_cpu *ret)
 {
 	return space_cpu(below, index, ret);
@@ -152,16 +157,31 @@ static int layer_regions(struct sonde_space *space, sonde_region_fn *fn, void *u
 			      : sonde_space_regions(layer->below, fn, user);
 }
 
-static const void *layer_borrow(struct sonde_space *space, uint64_t addr, size_t len)
+/* All of it, or what is left of its page: a plugin that knows no runs is not asked byte by byte. */
+static const void *borrow_whole(const struct layer *layer, uint64_t addr, size_t *len)
+{
+	const void *at = layer->ops.borrow(layer->conn, addr, *len);
+	size_t rest = (size_t)(SONDE_PAGE_SIZE - (addr & (SONDE_PAGE_SIZE - 1)));
+
+	if (at || *len <= rest)
+		return at;
+	*len = rest;
+	return layer->ops.borrow(layer->conn, addr, rest);
+}
+
+static const void *layer_borrow(struct sonde_space *space, uint64_t addr, size_t *len)
 {
 	struct layer *layer = of_space(space);
 
+	if (layer->ops.borrow_run)
+		return layer->ops.borrow_run(layer->conn, addr, *len, len);
 	if (layer->ops.borrow)
-		return layer->ops.borrow(layer->conn, addr, len);
+		return borrow_whole(layer, addr, len);
 	if (layer->ops.map)
 		return remap_borrow(space, addr, len);
-	return layer->traits & SONDE_LAYER_SAME_BYTES ? sonde_space_borrow(layer->below, addr, len)
-						      : NULL;
+	return layer->traits & SONDE_LAYER_SAME_BYTES
+		       ? sonde_space_borrow_run(layer->below, addr, *len, len)
+		       : NULL;
 }
 
 static void layer_trim(struct sonde_space *space)

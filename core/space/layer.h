@@ -12,6 +12,7 @@ int layer_issue(void *below, struct sonde_io *io);
 int layer_below_resident(void *below);
 int layer_below_regions(void *below, sonde_region_fn *fn, void *user);
 const void *layer_below_borrow(void *below, uint64_t addr, size_t len);
+const void *layer_below_borrow_run(void *below, uint64_t addr, size_t cap, size_t *ret_len);
 int layer_below_cpu(void *below, uint32_t index, struct sonde_cpu *ret);
 int64_t layer_below_note(void *below, const char *name, void *buf, size_t cap);
 

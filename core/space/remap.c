@@ -518,15 +518,17 @@ int remap_regions(struct sonde_space *space, sonde_region_fn *fn, void *user)
 	return r;
 }
 
-const void *remap_borrow(struct sonde_space *space, uint64_t addr, size_t len)
+const void *remap_borrow(struct sonde_space *space, uint64_t addr, size_t *len)
 {
 	struct remap *remap = of_space(space);
 	uint64_t gap;
 	const struct remap_stretch *s = find(remap, addr, &gap);
 
-	if (!s || len - 1 > s->last - addr)
+	if (!s)
 		return NULL;
-	return sonde_space_borrow(remap->lowers[s->lower].space, addr + s->shift, len);
+	if (*len - 1 > s->last - addr)
+		*len = (size_t)(s->last - addr) + 1;
+	return sonde_space_borrow_run(remap->lowers[s->lower].space, addr + s->shift, *len, len);
 }
 
 void remap_trim(struct sonde_space *space)

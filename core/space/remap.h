@@ -54,7 +54,7 @@ void remap_finish(struct remap *remap);
 void remap_submit(struct sonde_space *space, struct sonde_io *list);
 void remap_cancel(struct sonde_space *space, struct sonde_io *io);
 int remap_regions(struct sonde_space *space, sonde_region_fn *fn, void *user);
-const void *remap_borrow(struct sonde_space *space, uint64_t addr, size_t len);
+const void *remap_borrow(struct sonde_space *space, uint64_t addr, size_t *len);
 void remap_trim(struct sonde_space *space);
 void remap_invalidate(struct sonde_space *space);
 

@@ -360,9 +360,22 @@ int sonde_space_regions(struct sonde_space *space, sonde_region_fn *fn, void *us
 	return space->ops->regions ? space->ops->regions(space, fn, user) : SONDE_E_UNSUPPORTED;
 }
 
+const void *sonde_space_borrow_run(struct sonde_space *space, uint64_t addr, size_t cap,
+				   size_t *ret_len)
+{
+	const void *at = space->ops->borrow && cap ? space->ops->borrow(space, addr, &cap) : NULL;
+
+	if (at)
+		*ret_len = cap;
+	return at;
+}
+
 const void *sonde_space_borrow(struct sonde_space *space, uint64_t addr, size_t len)
 {
-	return space->ops->borrow && len ? space->ops->borrow(space, addr, len) : NULL;
+	size_t run = 0;
+	const void *at = sonde_space_borrow_run(space, addr, len, &run);
+
+	return run == len ? at : NULL;
 }
 
 void sonde_space_trim(struct sonde_space *space)

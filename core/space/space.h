@@ -33,8 +33,8 @@ struct space_ops {
 	void (*io_done)(struct sonde_io *io);
 	/* Optional. */
 	int (*regions)(struct sonde_space *space, sonde_region_fn *fn, void *user);
-	/* Optional. */
-	const void *(*borrow)(struct sonde_space *space, uint64_t addr, size_t len);
+	/* Optional. *len: at most so many bytes, > 0; how many there are, > 0, where the result is not NULL. Never waits. */
+	const void *(*borrow)(struct sonde_space *space, uint64_t addr, size_t *len);
 	/* Optional: give back pages of maps read so far. */
 	void (*trim)(struct sonde_space *space);
 	/* Optional: what was kept of its contents does not count any more. */

@@ -142,6 +142,8 @@ struct sonde_host {
 	/* As sonde_error_name and sonde_strerror. */
 	const char *(*code_name)(int code);
 	const char *(*code_text)(int code);
+	/* As sonde_space_borrow_run, of the space below. */
+	const void *(*borrow_run)(void *below, uint64_t addr, size_t cap, size_t *ret_len);
 };
 
 /* What a connector does. NULL in an optional slot means the core's default. */
@@ -272,6 +274,8 @@ struct sonde_layer_ops {
 	 * submit is never called. Once, after open. A result of fn but 0 is handed back.
 	 */
 	int (*map)(void *conn, sonde_stretch_fn *fn, void *user, struct sonde_error *err);
+	/* Optional: as sonde_space_borrow_run. Default: what borrow says of all of it, or of the rest of its page. */
+	const void *(*borrow_run)(void *conn, uint64_t addr, size_t cap, size_t *ret_len);
 };
 
 /* The exported descriptor. */

@@ -164,13 +164,30 @@ typedef int sonde_region_fn(void *user, const struct sonde_region *region);
 int sonde_space_regions(struct sonde_space *space, sonde_region_fn *fn, void *user);
 
 /*
- * Borrow the host's own pointer to len bytes of a memory-mapped space, without a copy.
+ * Borrow the host's own pointer to len bytes of a space, without a copy: where they are mapped memory below all
+ * layers and translations. A layer that has to see every read, or that holds it up, lends nothing.
  *
- * Returns   the pointer, valid until the space is closed and readable only; NULL where
- *           the range is not mapped in one stretch. A file that is truncated under the
- *           map makes a borrowed pointer fault: read instead where that can happen.
+ * Returns   the pointer, to be read only; NULL where the range does not lie in one stretch of such
+ *           memory, or that cannot be told without waiting: read instead.
+ * Context   the thread of the space's loop, callbacks and watchers of fragments too; never waits. Other threads may read
+ *           what the pointer leads to.
+ * Owns      nothing. The memory stays until the lowest space, or the target it belongs to, is closed: neither
+ *           sonde_space_trim nor closing a space above takes it away.
+ *           It shows what a read of addr gives until the space, or one below it, is invalidated or written to, or
+ *           the guest changes its page tables: then other memory may be what stands at addr.
+ *           A file that is truncated under the map makes the pointer fault (SIGBUS) behind the file's new
+ *           end: read instead where that can happen, or scan (scan.h), which survives it.
  */
 const void *sonde_space_borrow(struct sonde_space *space, uint64_t addr, size_t len);
+
+/*
+ * As sonde_space_borrow, of as many of the next cap bytes as lie in one stretch.
+ *
+ * Returns   the pointer, and 1..cap in *ret_len; NULL where not even the first can be borrowed (*ret_len is
+ *           not touched then), and for a cap of 0.
+ */
+const void *sonde_space_borrow_run(struct sonde_space *space, uint64_t addr, size_t cap,
+				   size_t *ret_len);
 
 /*
  * Give back the host memory that pages mapped by earlier reads take up; a hint for sweeps over

@@ -198,14 +198,17 @@ static int overlay_regions(void *conn, sonde_region_fn *fn, void *user)
 	return r;
 }
 
-/* As long as nothing can come between the reader and what is below. */
-static const void *overlay_borrow(void *conn, uint64_t addr, size_t len)
+/* Up to the first page that stands between the reader and what is below. */
+static const void *overlay_borrow_run(void *conn, uint64_t addr, size_t cap, size_t *ret_len)
 {
 	const struct overlay *overlay = conn;
+	size_t len = overlay->pages.n ? 0 : cap;
 
-	if (overlay->write || overlay->pages.n)
-		return NULL;
-	return overlay->host->borrow(overlay->below, addr, len);
+	while (len < cap && !pages_find(&overlay->pages, (addr + len) / OVERLAY_PAGE)) {
+		size_t rest = OVERLAY_PAGE - (addr + len) % OVERLAY_PAGE;
+		len = rest < cap - len ? len + rest : cap;
+	}
+	return len ? overlay->host->borrow_run(overlay->below, addr, len, ret_len) : NULL;
 }
 
 static void overlay_info(void *conn, struct sonde_target_info *info)
@@ -313,7 +316,7 @@ static const struct sonde_layer_ops overlay_ops = {
 	.traits = overlay_traits,
 	.cancel = overlay_cancel,
 	.regions = overlay_regions,
-	.borrow = overlay_borrow,
+	.borrow_run = overlay_borrow_run,
 	.info = overlay_info,
 	.stats = overlay_stats,
 };
