@@ -49,7 +49,8 @@ static struct paging_entry page(const struct paging_level *lv, uint64_t address_
 }
 
 /* The processor finds nothing here; but software may keep a page in such an entry, or note where it went. */
-static struct paging_entry absent(const struct paging *paging, uint32_t level, uint64_t entry)
+static __attribute__((noinline)) struct paging_entry absent(const struct paging *paging,
+							    uint32_t level, uint64_t entry)
 {
 	const struct paging_level *lv = &paging->levels[level];
 
@@ -59,7 +60,10 @@ static struct paging_entry absent(const struct paging *paging, uint32_t level, u
 	return fails(level <= 1 && entry ? SONDE_E_PAGED_OUT : SONDE_E_NOT_MAPPED);
 }
 
-struct paging_entry paging_decode(const struct paging *paging, uint32_t level, uint64_t entry)
+static inline __attribute__((always_inline)) struct paging_entry decode(const struct paging *paging,
+									uint32_t level,
+									uint64_t entry,
+									bool with_rights)
 {
 	const struct paging_level *lv = &paging->levels[level];
 
@@ -68,16 +72,52 @@ struct paging_entry paging_decode(const struct paging *paging, uint32_t level, u
 	if (holds(lv->table, entry)) {
 		if (entry & lv->table_reserved)
 			return fails(SONDE_E_NOT_MAPPED);
-		uint32_t rights = rights_of(paging->table_rights, entry) | SONDE_PAGE_PRESENT;
-		return (struct paging_entry){
-			.pa = address_of(&lv->table_pa, entry),
-			.flags = lv->limits_nothing ? PAGING_ALL_RIGHTS : rights,
-		};
+		struct paging_entry table = { .pa = address_of(&lv->table_pa, entry) };
+		if (with_rights)
+			table.flags = lv->limits_nothing ? PAGING_ALL_RIGHTS
+							 : rights_of(paging->table_rights, entry) |
+								   SONDE_PAGE_PRESENT;
+		return table;
 	}
-	uint32_t rights = rights_of(paging->page_rights, entry) | SONDE_PAGE_PRESENT;
+	uint32_t rights =
+		with_rights ? rights_of(paging->page_rights, entry) | SONDE_PAGE_PRESENT : 0;
 	if (holds(lv->wide_page, entry))
 		return page(lv, entry, lv->wide_shift, rights);
 	if ((!holds(lv->page, entry) && !holds(lv->page_too, entry)) || entry & lv->page_reserved)
 		return fails(SONDE_E_NOT_MAPPED);
 	return page(lv, entry, lv->shift, rights);
+}
+
+struct paging_entry paging_decode(const struct paging *paging, uint32_t level, uint64_t entry)
+{
+	return decode(paging, level, entry, true);
+}
+
+struct paging_entry paging_locate(const struct paging *paging, uint32_t level, uint64_t entry)
+{
+	return decode(paging, level, entry, false);
+}
+
+static uint64_t highest_bit(uint64_t bits)
+{
+	return bits ? UINT64_C(1) << (63 - __builtin_clzll(bits)) : 0;
+}
+
+/* A page that many entries share has one bit more set than others: plain ones have it clear. */
+struct paging_plain paging_plain_pages(const struct paging *paging)
+{
+	const struct paging_level *lv = &paging->levels[0];
+	uint64_t set = lv->page.set | PAGING_PRESENT;
+	bool is_wide = lv->wide_page.set | lv->wide_page.clear;
+	uint64_t not_wide = highest_bit(lv->wide_page.set & ~set);
+	struct paging_plain plain = { .set = 1,
+				      .size = paging_page_size(paging, 0),
+				      .up = lv->page_pa.up };
+
+	if (lv->page_pa.bits || (is_wide && !not_wide) || lv->table.set || lv->table.clear)
+		return plain; /* set, but not cared for: no entry is plain */
+	plain.care = set | lv->page.clear | lv->page_reserved | not_wide;
+	plain.set = set;
+	plain.mask = lv->page_pa.mask & ~((plain.size - 1) >> plain.up);
+	return plain;
 }

@@ -100,6 +100,8 @@ struct paging_entry {
 };
 
 struct paging_entry paging_decode(const struct paging *paging, uint32_t level, uint64_t entry);
+/* As paging_decode, but for flags: where it points to is all that is asked. */
+struct paging_entry paging_locate(const struct paging *paging, uint32_t level, uint64_t entry);
 
 /* enum sonde_page_flag */
 static inline uint32_t paging_flags(uint32_t rights)
@@ -109,6 +111,16 @@ static inline uint32_t paging_flags(uint32_t rights)
 	return (rights & ~(PAGING_EXEC_USER | PAGING_EXEC_KERNEL)) |
 	       (rights & exec ? SONDE_PAGE_EXEC : 0);
 }
+
+/*
+ * Entries of the last level that say no more than where a page lies, as nearly all do: where (entry & care) == set,
+ * it is at (entry & mask) << up, of size bytes. Other entries may be pages as well.
+ */
+struct paging_plain {
+	uint64_t care, set, mask, size;
+	uint8_t up;
+};
+struct paging_plain paging_plain_pages(const struct paging *paging);
 
 /* ---- an address space ------------------------------------------------------------------------------ */
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small store of translations, one set a page size, direct-mapped. On a live target
- * it forgets everything after a while, so that a remapped page is not believed for long.
+ * A small store of translations, one set a page size, direct-mapped.
  */
 #ifndef SONDE_ARCH_TLB_H
 #define SONDE_ARCH_TLB_H
@@ -22,7 +21,6 @@ struct tlb_entry {
 struct tlb {
 	struct tlb_entry at[3][TLB_SETS]; /* leaf levels 0, 1, 2 */
 	bool used[3];
-	uint64_t forget_at_ns; /* 0: never */
 };
 
 static inline void tlb_clear(struct tlb *tlb)

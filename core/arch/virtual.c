@@ -9,6 +9,7 @@
 #include <sonde/error.h>
 #include <sonde/types.h>
 
+#include "arch/near.h"
 #include "arch/paging.h"
 #include "arch/tlb.h"
 #include "base/mem.h"
@@ -56,9 +57,10 @@ struct vspace {
 	struct sonde_space space;
 	struct sonde_space *phys;
 	struct paging_map map;
-	uint64_t tlb_ns;
+	uint64_t tlb_ns, forget_at_ns;
 	struct tlb *tlb; /* made by the second batch: many spaces see only one */
 	bool seen_one;
+	struct near near;
 	struct vm_op *spares;
 	uint32_t n_spares;
 };
@@ -163,6 +165,12 @@ static void add_slot(struct vm_op *op, uint64_t va, uint32_t len)
 		op->walking = true;
 }
 
+/* Was it read the short way? Nobody else has written done of a request that has just come. */
+static inline bool is_moved(const struct sonde_xfer *x)
+{
+	return x->done == x->len;
+}
+
 static void fill_piece(struct vm_op *op, const struct sonde_xfer *x)
 {
 	int32_t stop = io_stop_code(op->fill_io);
@@ -198,6 +206,10 @@ static void fill(struct vm_op *op)
 		if (op->fill_piece == io->n) {
 			op->fill_io = io_core(io)->next;
 			op->fill_piece = 0;
+			continue;
+		}
+		if (op->fill_off == 0 && is_moved(&io->xfers[op->fill_piece])) {
+			op->fill_piece++;
 			continue;
 		}
 		fill_piece(op, &io->xfers[op->fill_piece]);
@@ -501,17 +513,24 @@ static struct sonde_io *split_by_op(struct sonde_io **list)
 	return same;
 }
 
-static void refresh_tlb(struct vspace *vs)
+static void forget(struct vspace *vs)
 {
+	near_forget(&vs->near);
+	if (vs->tlb)
+		tlb_clear(vs->tlb);
+}
+
+/* Before each batch: what was kept for too long goes, and the second batch has a TLB. */
+static void refresh(struct vspace *vs)
+{
+	uint64_t now = vs->tlb_ns ? sonde_now_ns() : 0;
+
 	if (!vs->tlb && vs->seen_one)
 		vs->tlb = mem_alloc(1, sizeof(*vs->tlb));
 	vs->seen_one = true;
-	if (!vs->tlb || !vs->tlb_ns)
-		return;
-	uint64_t now = sonde_now_ns();
-	if (now >= vs->tlb->forget_at_ns) {
-		tlb_clear(vs->tlb);
-		vs->tlb->forget_at_ns = now + vs->tlb_ns;
+	if (now >= vs->forget_at_ns && vs->tlb_ns) {
+		forget(vs);
+		vs->forget_at_ns = now + vs->tlb_ns;
 	}
 }
 
@@ -526,11 +545,40 @@ static void fail_all(struct sonde_io *list, int32_t err)
 	}
 }
 
+static bool is_done(const struct sonde_io *io)
+{
+	for (uint32_t i = 0; i < io->n; i++) {
+		if (!is_moved(&io->xfers[i]))
+			return false;
+	}
+	return true;
+}
+
+/* The short way for all that go it. Returns those of which something is left. */
+static struct sonde_io *read_near(struct vspace *vs, struct sonde_io *list)
+{
+	struct sonde_io *rest = NULL, **tail = &rest, *next;
+
+	near_read(&vs->near, list);
+	for (struct sonde_io *io = list; io; io = next) {
+		next = io_core(io)->next;
+		if (is_done(io)) {
+			io_finish(io);
+			continue;
+		}
+		*tail = io;
+		tail = &io_core(io)->next;
+	}
+	*tail = NULL;
+	return rest;
+}
+
 static void vspace_submit(struct sonde_space *space, struct sonde_io *list)
 {
 	struct vspace *vs = (struct vspace *)(void *)space;
 
-	refresh_tlb(vs);
+	refresh(vs);
+	list = read_near(vs, list);
 	while (list) {
 		struct sonde_io *same = split_by_op(&list);
 		struct vm_op *op = op_get(vs);
@@ -584,8 +632,7 @@ static void vspace_invalidate(struct sonde_space *space)
 {
 	struct vspace *vs = (struct vspace *)(void *)space;
 
-	if (vs->tlb)
-		tlb_clear(vs->tlb);
+	forget(vs);
 	sonde_space_invalidate(vs->phys);
 }
 
@@ -598,6 +645,7 @@ static void vspace_destroy(struct sonde_space *space)
 		op_free(vs->spares);
 		vs->spares = next;
 	}
+	near_finish(&vs->near);
 	mem_release(vs->tlb);
 	mem_release(vs);
 }
@@ -649,7 +697,7 @@ static const void *vspace_borrow(struct sonde_space *space, uint64_t addr, size_
 
 	if (!*vs->phys->resident)
 		return NULL;
-	refresh_tlb(vs);
+	refresh(vs);
 	space->loop->in_call = true;
 	at = borrow_pages(vs, addr, len);
 	space->loop->in_call = outer;
@@ -678,6 +726,7 @@ int paging_space(struct sonde_space *phys, struct paging_map map, uint64_t tlb_n
 	vs->phys = phys;
 	vs->map = map;
 	vs->tlb_ns = tlb_ns;
+	near_init(&vs->near, phys, &vs->map);
 	*ret = &vs->space;
 	return SONDE_OK;
 }

@@ -8,7 +8,7 @@
 #define SONDE_BASE_COPY_H
 
 #include <stdint.h>
-#include <string.h>
+#include "base/mem.h"
 
 #define COPY_LARGE 1024u /* bytes; from here on the loop matters  */
 #define COPY_LOOPS 2u
@@ -23,27 +23,48 @@ struct copier {
 	uint32_t clocks[COPY_LOOPS][COPY_TRIALS]; /* of one KiB, on average over the copy  */
 };
 
-/* Behind copy_bytes: len >= COPY_LARGE. */
+/* Behind copy_bytes: len >= COPY_LARGE. copy.c knows loops and clocks; a program without a host brings its own. */
 void copy_large(struct copier *copier, void *to, const void *from, size_t len);
+
+/* n of them from either end, which may overlap in the middle: every len from half to all of 2 * n. */
+#define COPY_ENDS(to, from, len, n)                                                                \
+	do {                                                                                       \
+		struct copy_##n {                                                                  \
+			char bytes[n];                                                             \
+		} first, last;                                                                     \
+		memcpy(&first, (from), n);                                                         \
+		memcpy(&last, (from) + (len)-n, n);                                                \
+		memcpy((to), &first, n);                                                           \
+		memcpy((to) + (len)-n, &last, n);                                                  \
+	} while (0)
+
+/* Up to 64 bytes without a call: registers, each moved once. */
+static inline void copy_small(char *to, const char *from, size_t len)
+{
+	if (len > 32)
+		COPY_ENDS(to, from, len, 32);
+	else if (len > 16)
+		COPY_ENDS(to, from, len, 16);
+	else if (len >= 8)
+		COPY_ENDS(to, from, len, 8);
+	else if (len >= 4)
+		COPY_ENDS(to, from, len, 4);
+	else if (len >= 2)
+		COPY_ENDS(to, from, len, 2);
+	else if (len)
+		*to = *from;
+}
 
 static inline void copy_bytes(struct copier *copier, char *to, const char *from, size_t len)
 {
-	switch (len) {
-	case 8:
+	if (len == 8) /* pointers: half of all that is ever read */
 		memcpy(to, from, 8);
-		break;
-	case 4:
-		memcpy(to, from, 4);
-		break;
-	case 1:
-		*to = *from;
-		break;
-	default:
-		if (len < COPY_LARGE)
-			memcpy(to, from, len);
-		else
-			copy_large(copier, to, from, len);
-	}
+	else if (len <= 64)
+		copy_small(to, from, len);
+	else if (len < COPY_LARGE)
+		memcpy(to, from, len);
+	else
+		copy_large(copier, to, from, len);
 }
 
 #endif

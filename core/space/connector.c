@@ -11,6 +11,7 @@
 #include <sonde/error.h>
 #include <stdlib.h>
 
+#include "base/guard.h"
 #include "space/connector_space.h"
 #include "space/io_list.h"
 
@@ -233,6 +234,23 @@ static const void *connector_borrow(struct sonde_space *space, uint64_t addr, si
 	return e->ptr + (addr - e->addr);
 }
 
+static bool connector_guarded(struct sonde_space *space, void (*fn)(void *arg), void *arg)
+{
+	struct guard guard;
+	volatile bool whole = false;
+
+	if (!of_space(space)->guarded) {
+		fn(arg);
+		return true;
+	}
+	if (!GUARD_ENTER(&guard)) {
+		fn(arg);
+		whole = true;
+	}
+	guard_leave(&guard);
+	return whole;
+}
+
 static void connector_trim(struct sonde_space *space)
 {
 	file_maps_trim(&of_space(space)->maps);
@@ -280,8 +298,8 @@ static void async_io_done(struct sonde_io *io)
 #define CONNECTOR_SPACE_OPS(way, ...)                                                              \
 	{                                                                                          \
 		.submit = way, .regions = connector_regions, .borrow = connector_borrow,           \
-		.trim = connector_trim, .cpu = connector_cpu, .note = connector_note,              \
-		.destroy = connector_destroy, __VA_ARGS__                                          \
+		.guarded = connector_guarded, .trim = connector_trim, .cpu = connector_cpu,        \
+		.note = connector_note, .destroy = connector_destroy, __VA_ARGS__                  \
 	}
 static const struct space_ops auto_ops = CONNECTOR_SPACE_OPS(by_auto_submit, .how = auto_how);
 static const struct space_ops inline_ops = CONNECTOR_SPACE_OPS(by_extents_inline);

@@ -35,6 +35,11 @@ struct space_ops {
 	int (*regions)(struct sonde_space *space, sonde_region_fn *fn, void *user);
 	/* Optional. *len: at most so many bytes, > 0; how many there are, > 0, where the result is not NULL. Never waits. */
 	const void *(*borrow)(struct sonde_space *space, uint64_t addr, size_t *len);
+	/*
+	 * Optional, with borrow: call fn, in which looking at what was borrowed may end it. false: that
+	 * happened, for the file behind a map is shorter now, or its disk failed. fn takes no lock and allocates nothing.
+	 */
+	bool (*guarded)(struct sonde_space *space, void (*fn)(void *arg), void *arg);
 	/* Optional: give back pages of maps read so far. */
 	void (*trim)(struct sonde_space *space);
 	/* Optional: what was kept of its contents does not count any more. */

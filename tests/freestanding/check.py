@@ -26,6 +26,7 @@ HOOKS = {
     'mem_alloc',           # base/mem.h: zeroed memory
     'mem_resize',          # base/mem.h: more room, or new room that is not zeroed
     'mem_release',         # base/mem.h
+    'copy_large',          # base/copy.h: the fastest way to copy a page
     'ensure_failed',       # base/ensure.h: a bug of ours; does not return
     'loop_is_here',        # io/host.h: which thread is this?
     'loop_post',           # io/host.h: to the loop's thread from another

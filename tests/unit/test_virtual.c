@@ -3,9 +3,13 @@
  * Virtual spaces: page tables of text, hostile tables, trips a batch, and a random comparison with
  * the naive way (one address at a time by paging_translate, then a physical read).
  */
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "arch/paging.h"
 #include "arch/tlb.h"
 #include "fake.h"
+#include "spaces.h"
 #include "task/sanitize.h"
 #include "synth/page_tables.h"
 
@@ -212,7 +216,21 @@ static void a_batch_costs_a_trip_a_level_and_one(void **state)
 	}
 }
 
-/* Live targets: after a while a translation is looked up again. */
+/* The page moves, and with move_table the table of its entry as well. */
+static void move_page(struct world *w, uint64_t pa, bool move_table)
+{
+	uint64_t *table = tables_entry(&w->tables, 0x1000, 1);
+
+	if (move_table) {
+		uint64_t to = tables_new(&w->tables);
+		memcpy(w->fake.bytes + to, w->fake.bytes + (*table & ~UINT64_C(0xfff)), 4096);
+		memset(w->fake.bytes + (*table & ~UINT64_C(0xfff)), 0, 4096);
+		*table = to | 7;
+	}
+	*tables_entry(&w->tables, 0x1000, 0) = pa | 3;
+}
+
+/* Live targets: after a while, or when told to, a translation is looked up again. */
 static void old_translations_are_forgotten(void **state)
 {
 	struct world w;
@@ -220,15 +238,108 @@ static void old_translations_are_forgotten(void **state)
 	uint64_t got;
 
 	(void)state;
-	world_open(&w, SONDE_WAY_TRANSFER, 4, four_levels);
-	paging_space(w.fake.space, paging_map(paging_x86_64(4), w.tables.root), 1, &live);
-	for (int i = 0; i < 3; i++)
-		assert_int_equal(sonde_space_u64(live, 0x1000, &got), 0);
-	*tables_entry(&w.tables, 0x1000, 0) = 0x9003;
-	assert_int_equal(sonde_space_u64(live, 0x1000, &got), 0);
-	assert_true(got == 0x9000);
-	sonde_space_close(live);
+	for (uint32_t way = SONDE_WAY_EXTENTS; way <= SONDE_WAY_SUBMIT; way <<= 1) {
+		for (unsigned tlb_ns = 0; tlb_ns < 2; tlb_ns++) {
+			world_open(&w, way, 4, four_levels);
+			paging_space(w.fake.space, paging_map(paging_x86_64(4), w.tables.root),
+				     tlb_ns, &live);
+			for (unsigned i = 0; i < 8; i++) {
+				move_page(&w, 0x9000 + i * 0x1000, i % 2);
+				if (!tlb_ns)
+					sonde_space_invalidate(live);
+				for (int again = 0; again < 3; again++) {
+					assert_int_equal(sonde_space_u64(live, 0x1008, &got), 0);
+					assert_true(got == 0x9008 + i * 0x1000);
+				}
+			}
+			sonde_space_close(live);
+			world_close(&w);
+		}
+	}
+}
+
+/* In one batch, so that what is kept of one is replaced by the next. */
+static void many_distant_pages_do_not_mix_in_a_batch(void **state)
+{
+	enum { N = 3000 };
+	static struct sonde_xfer x[N];
+	static uint64_t got[N];
+	struct world w;
+
+	(void)state;
+	world_open(&w, SONDE_WAY_EXTENTS, 4, "");
+	for (uint64_t i = 0; i < 700; i++)
+		*tables_entry(&w.tables, 0x1000 + (i << 21) * 3, 0) = (i << 12) | 3;
+	for (int round = 0; round < 3; round++) {
+		for (uint64_t i = 0; i < N; i++) {
+			uint64_t page = i * 37 % 700;
+			x[i] = (struct sonde_xfer){
+				0x1000 + (page << 21) * 3 + i % 500 * 8, &got[i], 8, 0, 0, 0
+			};
+		}
+		assert_int_equal(sonde_space_read(w.space, x, N), N);
+		for (uint64_t i = 0; i < N; i++)
+			assert_true(got[i] == (i * 37 % 700 << 12) + i % 500 * 8);
+	}
 	world_close(&w);
+}
+
+/* ---- a file that becomes shorter ---------------------------------------------------------------- */
+
+static int file_extents(void *conn, sonde_extent_fn *fn, void *user, struct sonde_error *err)
+{
+	struct sonde_extent e = { .len = MEM,
+				  .kind = SONDE_EXTENT_FILE,
+				  .flags = SONDE_REGION_READ };
+
+	(void)err;
+	e.fd = *(int *)conn;
+	return fn(user, &e);
+}
+
+/* Bytes behind the tables, then the tables as well. */
+static void what_a_shorter_file_has_lost_costs_its_pieces(void **state)
+{
+	static const char text[] = "1000 4k 1000\n2000 4k 800000\n3000 4k 3000\n";
+	uint8_t *mem = calloc(1, MEM);
+	struct sonde_loop *loop = loop_new(SONDE_ENGINE_DIRECT, 0);
+	int fd = memfd_create("virtual", MFD_CLOEXEC);
+	struct page_tables tables;
+	struct sonde_space *space;
+	uint64_t got[3];
+
+	(void)state;
+	assert_non_null(mem);
+	for (uint64_t at = 0; at < MEM; at += 8)
+		memcpy(mem + at, &at, 8);
+	tables_build(&tables, mem, MEM, TABLES, 4, text);
+	assert_int_equal(pwrite(fd, mem, MEM, 0), MEM);
+	struct sonde_space *phys = open_extents_of(loop, &fd, file_extents);
+	assert_int_equal(paging_space(phys, paging_map(paging_x86_64(4), tables.root), 0, &space),
+			 0);
+	for (int round = 0; round < 6; round++) {
+		struct sonde_xfer x[3] = { { 0x1000, &got[0], 8, 0, 0, 0 },
+					   { 0x2000, &got[1], 8, 0, 0, 0 },
+					   { 0x3000, &got[2], 8, 0, 0, 0 } };
+		if (round == 2)
+			assert_int_equal(ftruncate(fd, 0x700000), 0);
+		if (round == 4) {
+			assert_int_equal(ftruncate(fd, 0x300000), 0);
+			sonde_space_invalidate(space);
+		}
+		int n = sonde_space_read(space, x, 3);
+		assert_int_equal(n, round < 2 ? 3 : round < 4 ? 2 : 0);
+		for (int i = 0; i < 3; i++) {
+			bool there = round < 2 || (round < 4 && i != 1);
+			assert_int_equal(x[i].err, there ? 0 : SONDE_E_TRUNCATED);
+			assert_true(got[i] == (!there ? 0 : i == 1 ? 0x800000 : x[i].addr));
+		}
+	}
+	sonde_space_close(space);
+	sonde_space_close(phys);
+	close(fd);
+	sonde_loop_destroy(loop);
+	free(mem);
 }
 
 /* ---- hostile tables -------------------------------------------------------------------------- */
@@ -529,6 +640,8 @@ int main(void)
 		cmocka_unit_test(writes_go_through),
 		cmocka_unit_test(a_batch_costs_a_trip_a_level_and_one),
 		cmocka_unit_test(old_translations_are_forgotten),
+		cmocka_unit_test(many_distant_pages_do_not_mix_in_a_batch),
+		cmocka_unit_test(what_a_shorter_file_has_lost_costs_its_pieces),
 		cmocka_unit_test(tables_that_point_at_themselves_end),
 		cmocka_unit_test(a_missing_entry_costs_its_own_page),
 		cmocka_unit_test(a_root_outside_memory_maps_nothing),

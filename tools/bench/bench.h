@@ -20,11 +20,13 @@
 
 /* Where the bytes lie when a round begins. */
 enum place {
-	PLACE_WARM, /* the large file, in the page cache       */
-	PLACE_HOT,  /* 4 MiB of a file, in the processor's caches, nearly */
-	PLACE_COLD, /* the large file, on its disk             */
-	PLACE_NEAR, /* memory, 256 KiB: in the second-level cache */
-	PLACE_FAR,  /* memory, 64 MiB: mostly out of every cache */
+	PLACE_WARM,      /* the large file, in the page cache       */
+	PLACE_HOT,       /* 4 MiB of a file, in the processor's caches, nearly */
+	PLACE_COLD,      /* the large file, on its disk             */
+	PLACE_NEAR,      /* memory, 256 KiB: in the second-level cache */
+	PLACE_FAR,       /* memory, 64 MiB: mostly out of every cache */
+	PLACE_IMAGE,     /* a machine's memory, 512 MiB in the page cache: image.h */
+	PLACE_IMAGE_HOT, /* 1 MiB of it                                  */
 };
 
 /* Which operations: reads of size bytes, depth of them in flight where the contender can. */
@@ -44,7 +46,7 @@ struct slot {
 struct work {
 	struct shape shape;
 	struct bench_file *file; /* NULL where the place is memory             */
-	const uint8_t *memory;   /* what is read there, set by run             */
+	const uint8_t *memory;   /* what is read there, set by open or run     */
 	uint64_t len;            /* only that many bytes are gone over         */
 	uint64_t n_ops;          /* of one run                                 */
 	uint64_t seed;           /* another one each run: no run warms the next */

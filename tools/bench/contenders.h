@@ -7,6 +7,7 @@
 
 extern const struct contender contenders_ours[];   /* ours.c       */
 extern const struct contender contenders_ram[];    /* ours_ram.c   */
+extern const struct contender contenders_image[];  /* ours_image.c */
 extern const struct contender contenders_layer[];  /* ours_layer.c */
 extern const struct contender contenders_task[];   /* ours_task.c  */
 extern const struct contender contenders_calls[];  /* ours_calls.c */

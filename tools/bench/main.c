@@ -169,7 +169,7 @@ static int run_contest(const struct rows *rows, size_t first, bool *done, struct
 		       const struct effort *effort)
 {
 	struct shape shape = rows->at[first].shape;
-	bool in_memory = shape.place == PLACE_NEAR || shape.place == PLACE_FAR;
+	bool in_memory = shape.place >= PLACE_NEAR;
 	struct contest contest = { .shape = shape, .file = in_memory ? NULL : file };
 	const char *why = why_not(&shape, file);
 

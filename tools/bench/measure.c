@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "image.h"
+
 #define ROUNDS_MAX 32
 #define EVICTIONS_MAX 4
 #define OPS_MAX (UINT64_C(1) << 26)
@@ -47,13 +49,17 @@ static double now_ns(clockid_t clock)
 
 /* ---- the work ---------------------------------------------------------------------------------- */
 
-static uint64_t place_len(const struct contest *contest)
+static uint64_t place_len(const struct contest *contest, bool quick)
 {
 	switch (contest->shape.place) {
 	case PLACE_NEAR:
 		return UINT64_C(256) << 10;
 	case PLACE_FAR:
 		return UINT64_C(64) << 20;
+	case PLACE_IMAGE:
+		return quick ? IMAGE_SIZE_QUICK : IMAGE_SIZE;
+	case PLACE_IMAGE_HOT:
+		return UINT64_C(1) << 20;
 	case PLACE_HOT:
 		return contest->file->size < HOT ? contest->file->size : HOT;
 	default:
@@ -67,7 +73,7 @@ static int work_init(struct work *work, const struct contest *contest, const str
 
 	*work = (struct work){ .shape = contest->shape,
 			       .file = contest->file,
-			       .len = place_len(contest),
+			       .len = place_len(contest, effort->quick),
 			       .seed = 1,
 			       .quick = effort->quick };
 	work->bufs_len = (stride * contest->shape.depth + 4095) / 4096 * 4096;

@@ -94,8 +94,7 @@ static void name_target(const struct bench_file *file, char *out, size_t cap)
 	snprintf(out + n, cap - n, ",length=%llu", (unsigned long long)file->size);
 }
 
-/* One byte of each page, so that an engine that maps has its pages, as the reference has. */
-static int touch_pages(struct ours *ours, uint64_t size)
+int ours_touch(struct ours *ours, uint64_t size)
 {
 	enum { BATCH = 1024 };
 	static struct sonde_xfer xfers[BATCH];
@@ -126,7 +125,7 @@ static int borrow(const struct contender *contender, const char *engine, struct 
 		if (r != 0)
 			return r;
 		if (kind == SONDE_ENGINE_AUTO || kind == SONDE_ENGINE_DIRECT)
-			r = touch_pages(file->engines[kind], file->size);
+			r = ours_touch(file->engines[kind], file->size);
 		if (r < 0)
 			return r;
 	}

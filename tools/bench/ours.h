@@ -20,6 +20,8 @@ enum ours_flag { OURS_WRITE = 1 };
 /* Open a target by name; flags of enum ours_flag. Returns 0; BENCH_SKIPPED where the engine is not to be had; -errno, said. */
 int ours_create(const struct contender *contender, const char *engine, const char *target,
 		unsigned flags, struct ours **ret);
+/* Read one byte of each page, so that an engine that maps has its pages, as the reference has. 0 or -errno. */
+int ours_touch(struct ours *ours, uint64_t size);
 void ours_destroy(struct ours *ours); /* NULL is allowed */
 
 /* As the errno nearest to a code of ours, below zero. */

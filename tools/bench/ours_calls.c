@@ -129,5 +129,6 @@ const struct contender contenders_calls[] = {
 	CONSTANT("limit of calls", "80"),
 	CONSTANT("none at all", "0"),
 	CONSTANT("limit of bytes", "9216"),
+	CONSTANT("limit of trips", "5"),
 	{ 0 },
 };

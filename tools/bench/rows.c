@@ -54,6 +54,18 @@
 	{                                                                                          \
 		PLACE_FAR, true, 8, 64                                                             \
 	}
+#define IMAGE(size, depth)                                                                         \
+	{                                                                                          \
+		PLACE_IMAGE, true, size, depth                                                     \
+	}
+#define IMAGE_HOT                                                                                  \
+	{                                                                                          \
+		PLACE_IMAGE_HOT, true, 8, 64                                                       \
+	}
+#define BY_COPY                                                                                    \
+	{                                                                                          \
+		"image.copy", "image.copy.avx2"                                                    \
+	}
 #define COUNTED                                                                                    \
 	{                                                                                          \
 		PLACE_WARM, true, 256, 256                                                         \
@@ -106,6 +118,24 @@ static const struct row named[] = {
 	  "uring.transfers",
 	  { "none at all" },
 	  .unit = "calls" },
+	{ "phys.8.rand.batch64", IMAGE(8, 64), "image.physical", BY_COPY, .cpu = true },
+	{ "phys.8.rand.batch4096", IMAGE(8, 4096), "image.physical", BY_COPY, .cpu = true },
+	{ "phys.8.hot.batch64", IMAGE_HOT, "image.physical", BY_COPY, .cpu = true },
+	{ "phys.4096.rand.batch64", IMAGE(4096, 64), "image.physical", BY_COPY, .cpu = true },
+	{ "virt.8.rand.batch64", IMAGE(8, 64), "image.direct", BY_COPY, .cpu = true },
+	{ "virt.8.hot.batch64", IMAGE_HOT, "image.direct", BY_COPY, .cpu = true },
+	{ "virt.8.vmalloc.batch64", IMAGE(8, 64), "image.vmalloc", BY_COPY, .cpu = true },
+	{ "virt.mixed.batch4096", IMAGE(8, 4096), "image.mixed", { "image.unmixed" }, .cpu = true },
+	{ "virt.4096.rand.batch64",
+	  IMAGE(4096, 64),
+	  "image.direct",
+	  { "image.physical" },
+	  .cpu = true },
+	{ "remote.virt.delay",
+	  IMAGE(8, 10000),
+	  "image.remote",
+	  { "limit of trips" },
+	  .unit = "trips" },
 	/* Last, for they empty the page cache. */
 	{ "uring.cold.4096.qd256",
 	  COLD(4096, 256),

@@ -21,6 +21,16 @@ TARGETS = {
     "task.parked": ("ours", 9216),
     "threads.rand.4096.qd64": ("ratio", 1),
     "uring.syscalls": ("ours", 80),
+    "phys.8.rand.batch64": ("ratio", 0.8),
+    "phys.8.rand.batch4096": ("ratio", 0.8),
+    "phys.8.hot.batch64": ("ours", 12),
+    "phys.4096.rand.batch64": ("ratio", 0.95),
+    "virt.8.rand.batch64": ("ours", 70),
+    "virt.8.hot.batch64": ("ours", 20),
+    "virt.8.vmalloc.batch64": ("ours", 80),
+    "virt.mixed.batch4096": ("ratio", 1 / 1.2),
+    "virt.4096.rand.batch64": ("ratio", 0.9),
+    "remote.virt.delay": ("ours", 5),
 }
 
 HEAD = ("case", "ours", "", "reference", "theirs", "ratio", "target", "met")
