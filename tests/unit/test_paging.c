@@ -209,6 +209,34 @@ static void entries_of_arm64(void **state)
 /* ---- formats ---------------------------------------------------------------------------------------- */
 
 /* Index bits and the bits of a byte in a page are all of the address. */
+/* What is taken for a plain page is the page that the entry says. */
+static void check_plain(const struct paging *paging)
+{
+	struct paging_plain plain = paging_plain_pages(paging);
+	uint64_t state = 1, n = 0;
+
+	for (uint32_t i = 0; i < 20000; i++) {
+		state = state * UINT64_C(6364136223846793005) + 1442695040888963407u;
+		/* Mostly bits of few kinds, or no entry would be a page. */
+		uint64_t entry = (state >> 11 & plain.mask) | plain.set |
+				 (i % 4 ? 0 : UINT64_C(1) << (state >> 58));
+		if (paging->entry_size == 4)
+			entry &= UINT32_MAX;
+		struct paging_entry e = paging_decode(paging, 0, entry),
+				    located = paging_locate(paging, 0, entry);
+		assert_true(located.pa == e.pa && located.err == e.err && located.leaf == e.leaf &&
+			    located.shift == e.shift);
+		if ((entry & plain.care) != plain.set)
+			continue;
+		n++;
+		assert_true(e.leaf && !e.err);
+		assert_true(UINT64_C(1) << e.shift == plain.size);
+		assert_true((entry & plain.mask) << plain.up == e.pa);
+	}
+	/* All but those whose address comes in two pieces have plain ones. */
+	assert_true(paging->levels[0].page_pa.bits ? n == 0 : n > 10000);
+}
+
 static void check_format(const struct paging *paging)
 {
 	uint32_t at = paging->levels[0].shift;
@@ -219,6 +247,7 @@ static void check_format(const struct paging *paging)
 		at += paging->levels[level].bits;
 	}
 	assert_int_equal(at, paging->va_bits);
+	check_plain(paging);
 }
 
 static void levels_make_up_the_address(void **state)
