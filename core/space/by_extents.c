@@ -71,74 +71,120 @@ static inline __attribute__((always_inline)) void fetch(const char *at, uint32_t
 		__builtin_prefetch(at + off);
 }
 
-/* The next pieces from *at on, which steps over them. */
-static void fetch_pieces(const struct extent *e, const struct sonde_io *io, uint32_t *at)
+/* As lies_in, of the extent that *e becomes. */
+static const char *lies_elsewhere(struct connector_space *cs, const struct extent **e,
+				  const struct sonde_xfer *x)
 {
-	const struct sonde_xfer *x = io->xfers + *at;
-	uint32_t n = io->n - *at < FETCH_PIECES ? io->n - *at : FETCH_PIECES;
+	uint64_t gap;
+	const struct extent *found = extents_find(&cs->extents, x->addr, &cs->hint, &gap);
 
-	*at += n;
-	for (; n; n--, x++) {
-		const char *from = lies_in(e, x);
-		if (from)
-			fetch(from, x->len);
-	}
+	if (!found || !found->ptr)
+		return NULL;
+	*e = found;
+	return lies_in(found, x);
 }
 
-/* Whole pieces in one mapped extent, from the cursor on; at most n. How many they were. */
-static inline uint32_t read_some(struct connector_space *cs, const struct extent *e,
-				 struct sonde_io *io, uint32_t n)
+/* Where the piece before lay, if that is mapped. */
+static inline const struct extent *last_extent(const struct connector_space *cs)
 {
-	struct io_core *core = io_core(io);
-	uint32_t first = core->piece, piece = first;
+	const struct extent *e = cs->hint < cs->extents.n ? &cs->extents.at[cs->hint] : NULL;
 
-	for (; piece - first < n; piece++) {
-		struct sonde_xfer *x = &io->xfers[piece];
-		const char *at = lies_in(e, x);
+	return e && e->ptr ? e : NULL;
+}
+
+/* Where a piece lies, most likely in *e, which becomes the extent that it lies in; NULL: not whole in a mapped one. */
+static inline const char *find_piece(struct connector_space *cs, const struct extent **e,
+				     const struct sonde_xfer *x)
+{
+	const char *at = *e ? lies_in(*e, x) : NULL;
+
+	return at ? at : lies_elsewhere(cs, e, x);
+}
+
+/* Where some pieces of a request are that come one after the other, each whole in a mapped extent. */
+struct lot {
+	const char *at[FETCH_PIECES];
+	uint32_t n;
+};
+
+/* Those from first on, and ask for their bytes. */
+static void find_lot(struct connector_space *cs, const struct sonde_io *io, uint32_t first,
+		     struct lot *lot)
+{
+	const struct extent *e = last_extent(cs);
+	const struct sonde_xfer *x = io->xfers + first;
+	uint32_t n = io->n - first < FETCH_PIECES ? io->n - first : FETCH_PIECES;
+
+	for (lot->n = 0; lot->n < n; lot->n++, x++) {
+		const char *at = find_piece(cs, &e, x);
 		if (!at)
 			break;
-		copy_bytes(&cs->copier, x->buf, at, x->len);
-		/* A fault in the copy must find the cursor, and the account, where they were. */
-		__asm__ volatile("" ::: "memory");
-		if (io->fragment)
-			io_account(io, piece, 0, x->len, SONDE_OK);
-		else
-			x->done = x->len;
-		core->piece = piece + 1;
+		lot->at[lot->n] = at;
+		fetch(at, x->len);
 	}
-	return piece - first;
 }
 
-/* ... as long as they come one after the other. One lot is copied while the next is under way. */
-static void read_run(struct connector_space *cs, const struct extent *e, struct sonde_io *io)
+/* The piece at the cursor, which lies at `at`. */
+static inline void copy_piece(struct connector_space *cs, struct sonde_io *io, const char *at)
 {
 	struct io_core *core = io_core(io);
-	uint32_t ahead = core->piece, n;
+	struct sonde_xfer *x = &io->xfers[core->piece];
 
-	if (io->n <= 1) {
-		read_some(cs, e, io, io->n);
+	copy_bytes(&cs->copier, x->buf, at, x->len);
+	/* A fault in the copy must find the cursor, and the account, where they were. */
+	__asm__ volatile("" ::: "memory");
+	if (io->fragment)
+		io_account(io, core->piece, 0, x->len, SONDE_OK);
+	else
+		x->done = x->len;
+	core->piece++;
+}
+
+static void copy_lot(struct connector_space *cs, struct sonde_io *io, const struct lot *lot)
+{
+	for (uint32_t i = 0; i < lot->n; i++)
+		copy_piece(cs, io, lot->at[i]);
+}
+
+/* Of requests of one piece there is nothing to ask for ahead. */
+static void read_one(struct connector_space *cs, struct sonde_io *io)
+{
+	const struct extent *e = last_extent(cs);
+	const char *at = find_piece(cs, &e, io->xfers);
+
+	if (at)
+		copy_piece(cs, io, at);
+}
+
+/* From the cursor on, as far as that goes. One lot is copied while the next is under way. */
+static void read_run(struct connector_space *cs, struct sonde_io *io)
+{
+	struct lot lots[2], *now = &lots[0], *soon = &lots[1];
+
+	if (io->n == 1) {
+		read_one(cs, io);
 		return;
 	}
-	fetch_pieces(e, io, &ahead);
-	do {
-		n = ahead - core->piece;
-		fetch_pieces(e, io, &ahead);
-	} while (read_some(cs, e, io, n) == n && core->piece < io->n);
+	find_lot(cs, io, io_core(io)->piece, now);
+	while (now->n) {
+		find_lot(cs, io, io_core(io)->piece + now->n, soon);
+		copy_lot(cs, io, now);
+		struct lot *done = now;
+		now = soon;
+		soon = done;
+	}
 }
 
 /* Every copy in one stretch, as fast as it goes. */
 static void move_unguarded(struct connector_space *cs, struct sonde_io *io)
 {
-	/* Where the request before lay; NULL: nowhere yet. */
-	const struct extent *e = cs->hint < cs->extents.n ? &cs->extents.at[cs->hint] : NULL;
-
-	if (e && e->ptr && io->op == SONDE_IO_READ)
-		read_run(cs, e, io);
+	if (io->op == SONDE_IO_READ)
+		read_run(cs, io);
 	while (io_core(io)->piece < io->n) {
 		struct stretch s = stretch_at(cs, io);
 		if (s.extent && s.extent->ptr && io->op == SONDE_IO_READ && io_core(io)->off == 0 &&
 		    s.len == io->xfers[io_core(io)->piece].len) {
-			read_run(cs, s.extent, io);
+			read_run(cs, io);
 			continue;
 		}
 		if (s.extent && s.extent->ptr && !stretch_is_denied(io, s.extent))
@@ -197,19 +243,6 @@ struct group {
 	uint32_t n, moved;
 };
 
-/* As lies_in, of the extent that *e becomes. */
-static const char *lies_elsewhere(struct connector_space *cs, const struct extent **e,
-				  const struct sonde_xfer *x)
-{
-	uint64_t gap;
-	const struct extent *found = extents_find(&cs->extents, x->addr, &cs->hint, &gap);
-
-	if (!found || !found->ptr)
-		return NULL;
-	*e = found;
-	return lies_in(found, x);
-}
-
 /* What fits from io on, in the order of the list. Returns the first that is not in it. */
 static struct sonde_io *gather(struct connector_space *cs, struct sonde_io *io, struct group *ret)
 {
@@ -220,9 +253,7 @@ static struct sonde_io *gather(struct connector_space *cs, struct sonde_io *io, 
 		if (io->n != 1 || io->op != SONDE_IO_READ || io->fragment)
 			break;
 		at->io = io;
-		at->from = e ? lies_in(e, io->xfers) : NULL;
-		if (!at->from)
-			at->from = lies_elsewhere(cs, &e, io->xfers);
+		at->from = find_piece(cs, &e, io->xfers);
 		if (!at->from)
 			break;
 	}

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define EXTENTS_MAX (1u << 20)
+#define INDEX_FROM 16u /* extents */
 
 /*
  * No file reaches beyond INT64_MAX, but a lying header may say so: bytes there are missing, and
@@ -175,6 +176,25 @@ static void sweep_until(struct sweep *sweep, uint64_t *at, uint64_t before, bool
 	}
 }
 
+/* About as many slices as extents. Without an index a search takes longer, that is all. */
+static void make_index(struct extents *extents)
+{
+	size_t n = extents->n, i = 0;
+
+	if (n < INDEX_FROM)
+		return;
+	uint64_t first = extents->at[0].addr, span = extents->at[n - 1].last - first;
+	while (span >> extents->shift >= n)
+		extents->shift++;
+	extents->n_slices = (size_t)(span >> extents->shift) + 1;
+	extents->index = malloc(extents->n_slices * sizeof(*extents->index));
+	for (size_t slice = 0; extents->index && slice < extents->n_slices; slice++) {
+		while (extents->at[i].last < first + ((uint64_t)slice << extents->shift))
+			i++;
+		extents->index[slice] = (uint32_t)i;
+	}
+}
+
 int extents_seal(struct extents *extents)
 {
 	size_t n = extents->n;
@@ -204,13 +224,28 @@ int extents_seal(struct extents *extents)
 	extents->at = out;
 	extents->n = sweep.n_out;
 	extents->cap = 2 * n + 1;
+	make_index(extents);
 	return SONDE_OK;
 }
 
 void extents_finish(struct extents *extents)
 {
 	free(extents->at);
+	free(extents->index);
 	*extents = (struct extents){ 0 };
+}
+
+/* [*low, *high) has the first extent that ends at or behind addr, unless the last one ends before it. */
+static inline void narrow(const struct extents *extents, uint64_t addr, size_t *low, size_t *high)
+{
+	uint64_t in = addr - extents->at[0].addr;
+	size_t slice = (size_t)(in >> extents->shift);
+
+	if (addr < extents->at[0].addr || slice >= extents->n_slices)
+		return;
+	*low = extents->index[slice];
+	if (slice + 1 < extents->n_slices)
+		*high = extents->index[slice + 1] + 1u;
 }
 
 const struct extent *extents_find(const struct extents *extents, uint64_t addr, size_t *hint,
@@ -221,7 +256,8 @@ const struct extent *extents_find(const struct extents *extents, uint64_t addr, 
 
 	if (*hint < high && at[*hint].addr <= addr && addr <= at[*hint].last)
 		return &at[*hint];
-	/* The first extent that ends at or behind addr. */
+	if (extents->index)
+		narrow(extents, addr, &low, &high);
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 		if (at[mid].last < addr)

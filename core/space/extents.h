@@ -23,9 +23,16 @@ struct extent {
 	int32_t err;  /* ABSENT                                             */
 };
 
+/*
+ * A sealed list is searched from an index: the addresses from the first to the last extent in slices of
+ * 1 << shift bytes, for each the first extent that ends in it or behind it.
+ */
 struct extents {
-	struct extent *at; /* [n], by addr, not overlapping */
+	struct extent *at; /* [n], by addr, not overlapping              */
 	size_t n, cap;
+	uint32_t *index; /* [n_slices]; NULL: few extents, or no memory */
+	size_t n_slices;
+	uint32_t shift;
 };
 
 /* Add one in the order told. Returns 0; SONDE_E_BAD_ARG, SONDE_E_LIMIT, SONDE_E_NO_MEMORY. */
