@@ -178,6 +178,66 @@ static void the_sweep_agrees_with_a_byte_map(void **state)
 	}
 }
 
+/* What the search says, by looking at each. */
+static const struct extent *look_through(const struct extents *extents, uint64_t addr,
+					 uint64_t *ret_gap)
+{
+	for (size_t i = 0; i < extents->n; i++) {
+		const struct extent *e = &extents->at[i];
+		if (e->last < addr)
+			continue;
+		*ret_gap = e->addr - addr;
+		return e->addr <= addr ? e : NULL;
+	}
+	*ret_gap = 0;
+	return NULL;
+}
+
+static void check_search(const struct extents *extents, uint64_t addr, size_t *hint)
+{
+	uint64_t gap = 0, want_gap = 0;
+	const struct extent *want = look_through(extents, addr, &want_gap);
+
+	assert_ptr_equal(extents_find(extents, addr, hint, &gap), want);
+	if (!want)
+		assert_true(gap == want_gap);
+}
+
+/* Thousands, spread over few and over many addresses, up to the last one of all. */
+static void a_search_among_many_agrees_with_looking_at_each(void **state)
+{
+	static const uint64_t spans[] = { 1 << 12, UINT64_C(1) << 36, UINT64_MAX };
+
+	(void)state;
+	for (unsigned round = 0; round < 9; round++) {
+		struct extents extents = { 0 };
+		uint64_t seed = round + 1, span = spans[round % 3];
+		size_t hint = 0;
+		for (int i = 0; i < 1500; i++) {
+			seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+			/* Half of them close together. */
+			uint64_t addr = (seed >> 7) % span >> (i % 2 ? 0 : 12);
+			uint64_t len = 1 + (seed >> 40) % (span / 3000 + 1);
+			add(&extents, addr, len - 1 > UINT64_MAX - addr ? 1 : len, -1);
+		}
+		add(&extents, span - 3, span == UINT64_MAX ? 4 : 3, -2);
+		assert_int_equal(extents_seal(&extents), 0);
+		assert_non_null(extents.index);
+		for (size_t i = 0; i < extents.n; i++) {
+			const struct extent *e = &extents.at[i];
+			check_search(&extents, e->addr, &hint);
+			check_search(&extents, e->last, &hint);
+			check_search(&extents, e->addr - 1, &hint);
+			check_search(&extents, e->last + 1, &hint);
+		}
+		for (int i = 0; i < 3000; i++) {
+			seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+			check_search(&extents, seed >> 5 >> (i % 60), &hint);
+		}
+		extents_finish(&extents);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +248,7 @@ int main(void)
 		cmocka_unit_test(neighbours_of_one_kind_become_one),
 		cmocka_unit_test(nothing_told_is_all_hole),
 		cmocka_unit_test(the_sweep_agrees_with_a_byte_map),
+		cmocka_unit_test(a_search_among_many_agrees_with_looking_at_each),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
