@@ -178,7 +178,7 @@ static void read_run(struct connector_space *cs, struct sonde_io *io)
 /* Every copy in one stretch, as fast as it goes. */
 static void move_unguarded(struct connector_space *cs, struct sonde_io *io)
 {
-	if (io->op == SONDE_IO_READ)
+	if (io->op == SONDE_IO_READ && io->n)
 		read_run(cs, io);
 	while (io_core(io)->piece < io->n) {
 		struct stretch s = stretch_at(cs, io);

@@ -10,6 +10,7 @@
 
 #define EXTENTS_MAX (1u << 20)
 #define INDEX_FROM 16u /* extents */
+#define SLICES_EACH 8u
 
 /*
  * No file reaches beyond INT64_MAX, but a lying header may say so: bytes there are missing, and
@@ -176,7 +177,7 @@ static void sweep_until(struct sweep *sweep, uint64_t *at, uint64_t before, bool
 	}
 }
 
-/* About as many slices as extents. Without an index a search takes longer, that is all. */
+/* Several slices an extent, so that most lead to one alone. Without an index a search takes longer, that is all. */
 static void make_index(struct extents *extents)
 {
 	size_t n = extents->n, i = 0;
@@ -184,7 +185,7 @@ static void make_index(struct extents *extents)
 	if (n < INDEX_FROM)
 		return;
 	uint64_t first = extents->at[0].addr, span = extents->at[n - 1].last - first;
-	while (span >> extents->shift >= n)
+	while (span >> extents->shift >= SLICES_EACH * n)
 		extents->shift++;
 	extents->n_slices = (size_t)(span >> extents->shift) + 1;
 	extents->index = malloc(extents->n_slices * sizeof(*extents->index));

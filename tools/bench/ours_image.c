@@ -14,12 +14,13 @@
 #endif
 
 #include "arch/paging.h"
+#include "space/backed.h"
 #include "contenders.h"
 #include "image.h"
 #include "ours.h"
 
 /* Addresses of the image's bytes, by kind. */
-enum view { PHYSICAL, DIRECT, VMALLOC, USER, MIXED, UNMIXED, REMOTE, N_VIEWS };
+enum view { PHYSICAL, DIRECT, VMALLOC, USER, MIXED, UNMIXED, REMOTE, SPARSE, N_VIEWS };
 
 struct at_image {
 	const struct image *image;
@@ -28,9 +29,50 @@ struct at_image {
 	struct sonde_xfer *xfers;            /* [depth]                     */
 	const uint8_t **from;                /* [depth]: reference          */
 	enum view view;
+	uint32_t step; /* pieces a request                      */
 };
 
 /* ---- opening ----------------------------------------------------------------------------------------- */
+
+/* The image in pieces of 1 MiB, spread over 64 GiB. */
+#define SPREAD_BITS 20u
+#define SPREAD_OVER 27u
+
+static int tell_spread(void *conn, sonde_extent_fn *fn, void *user, struct sonde_error *err)
+{
+	const struct image *image = conn;
+	int r = 0;
+
+	(void)err;
+	for (uint64_t i = 0; i < image->size >> SPREAD_BITS && r == 0; i++)
+		r = fn(user, &(struct sonde_extent){
+				     .addr = i << SPREAD_OVER,
+				     .len = UINT64_C(1) << SPREAD_BITS,
+				     .kind = SONDE_EXTENT_MEMORY,
+				     .flags = SONDE_REGION_READ,
+				     .ptr = (char *)(uintptr_t)image->map + (i << SPREAD_BITS),
+			     });
+	return r;
+}
+
+static void close_nothing(void *conn)
+{
+	(void)conn;
+}
+
+static int open_spread(const struct contender *contender, struct at_image *at)
+{
+	static const struct sonde_connector_ops ops = { .size = sizeof(ops),
+							.close = close_nothing,
+							.extents = tell_spread };
+	int r = ours_create(contender, "auto", "ram:size=4096", 0, &at->ours);
+
+	if (r == 0)
+		r = ours_errno(space_from_connector(
+			at->ours->loop, &ops, (void *)(uintptr_t)at->image, &at->virtual, NULL));
+	at->space = at->virtual;
+	return r;
+}
 
 static int open_space(const struct contender *contender, struct at_image *at)
 {
@@ -65,7 +107,7 @@ static void close_image(void *state)
 static enum view view_of(const char *name)
 {
 	static const char *const names[N_VIEWS] = { "physical", "direct",  "vmalloc", "user",
-						    "mixed",    "unmixed", "remote" };
+						    "mixed",    "unmixed", "remote",  "sparse" };
 	uint32_t view = 0;
 
 	while (view < N_VIEWS && strcmp(names[view], name) != 0)
@@ -85,8 +127,11 @@ static int open_image(const struct contender *contender, struct work *work, void
 	at->xfers = calloc(depth, sizeof(*at->xfers));
 	at->from = calloc(depth, sizeof(*at->from));
 	at->view = view_of(contender->arg);
+	at->step = strstr(contender->name, ".by64") ? 64 : depth;
 	if (at->image && at->xfers && at->from)
-		r = at->view == N_VIEWS ? 0 : open_space(contender, at);
+		r = at->view == N_VIEWS  ? 0
+		    : at->view == SPARSE ? open_spread(contender, at)
+					 : open_space(contender, at);
 	if (r != 0) {
 		close_image(at);
 		return r;
@@ -123,9 +168,22 @@ static inline uint64_t address(const struct at_image *at, enum view view, uint32
 	case REMOTE:
 	case UNMIXED: /* the same bytes, of one half */
 		return address(at, i % 2 ? VMALLOC : DIRECT, i, off);
+	case SPARSE:
+		return *off >> SPREAD_BITS << SPREAD_OVER | (*off & ((1u << SPREAD_BITS) - 1));
 	default:
 		return *off;
 	}
+}
+
+/* All of a batch in one request, or in several of step pieces. */
+static inline int read_batch(struct at_image *at, uint32_t n, uint32_t step)
+{
+	for (uint32_t i = 0; i < n; i += step) {
+		uint32_t some = n - i < step ? n - i : step;
+		if (sonde_space_read(at->space, at->xfers + i, some) != (int)some)
+			return -EIO;
+	}
+	return 0;
 }
 
 static int run_ours(void *state, struct work *work)
@@ -142,8 +200,9 @@ static int run_ours(void *state, struct work *work)
 			at->xfers[i].buf = slot->buf;
 			at->xfers[i].len = size;
 		}
-		if (sonde_space_read(at->space, at->xfers, depth) != (int)depth)
-			return -EIO;
+		int r = read_batch(at, depth, at->step);
+		if (r != 0)
+			return r;
 	}
 	return 0;
 }
@@ -235,6 +294,9 @@ const struct contender contenders_image[] = {
 	IMAGE("user", "user"),
 	IMAGE("mixed", "mixed"),
 	IMAGE("unmixed", "unmixed"),
+	IMAGE("sparse", "sparse"),
+	IMAGE("physical.by64", "physical"),
+	IMAGE("direct.by64", "direct"),
 	{ .name = "image.remote",
 	  .arg = "remote",
 	  .open = open_image,

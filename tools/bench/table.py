@@ -31,6 +31,9 @@ TARGETS = {
     "virt.mixed.batch4096": ("ratio", 1 / 1.2),
     "virt.4096.rand.batch64": ("ratio", 0.9),
     "remote.virt.delay": ("ours", 5),
+    "growth.phys.batch1000000": ("ratio", 0.8),
+    "growth.virt.batch1000000": ("ratio", 0.8),
+    "growth.phys.sparse64G": ("ratio", 0.8),
 }
 
 HEAD = ("case", "ours", "", "reference", "theirs", "ratio", "target", "met")
