@@ -28,7 +28,18 @@ import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SUITES = ("bookworm", "trixie", "bullseye")
-ARCHES = ("amd64",)
+# Kernels of each architecture: linux-image-FLAVOUR. The first is fetched where none is named.
+FLAVOURS = {
+    "amd64": ("cloud-amd64",), "i386": ("686", "686-pae"), "arm64": ("cloud-arm64", "arm64-16k"),
+    "riscv64": ("riscv64",),
+}
+ARCHES = ("amd64",)  # in which guest.c runs; foreign.py boots the others
+QEMU_PROGRAMS = {
+    "amd64": ("qemu-system-x86_64", "qemu-system-x86"),
+    "i386": ("qemu-system-x86_64", "qemu-system-x86"),
+    "arm64": ("qemu-system-aarch64", "qemu-system-arm"),
+    "riscv64": ("qemu-system-riscv64", "qemu-system-misc"),
+}
 DEFAULT_SUITE = "bookworm"
 DEFAULT_ARCH = "amd64"
 BUILD_VERSION = "1"  # raise when the layout of the initramfs changes
@@ -88,11 +99,16 @@ def cache_root():
     return os.path.join(os.path.abspath(base), "sonde-lab")
 
 
-def check_suite(suite, arch):
+def check_suite(suite, arch, flavour):
     if suite not in SUITES:
         fail(suite, "unknown suite", "use one of %s" % ", ".join(SUITES))
-    if arch not in ARCHES:
-        fail(arch, "unknown architecture", "use one of %s" % ", ".join(ARCHES))
+    if flavour not in FLAVOURS[arch]:
+        fail(flavour, "unknown kernel of %s" % arch, "use one of %s" % ", ".join(FLAVOURS[arch]))
+
+
+def check_arch(arch, arches):
+    if arch not in arches:
+        fail(arch, "unknown architecture", "use one of %s" % ", ".join(arches))
 
 
 @contextlib.contextmanager
@@ -183,9 +199,9 @@ def apt_download(package, env, folder, suite):
     return os.path.join(folder, debs[0])
 
 
-def kernel_package(arch, env, folder):
-    """The package that the meta package of the cloud kernel depends on."""
-    meta = "linux-image-cloud-%s" % arch
+def kernel_package(flavour, env, folder):
+    """The package that the meta package of the kernel depends on."""
+    meta = "linux-image-%s" % flavour
     _, output = run_apt(["apt-cache", "depends", meta], env, folder)
     found = re.findall(r"Depends: (linux-image-[0-9][\w.+~-]*)", output)
     if not found:
@@ -210,23 +226,26 @@ def find_file(root, tail):
     return None
 
 
-def fetch_into(folder, suite, arch):
+def fetch_into(folder, suite, arch, flavour):
     """Download and unpack into @folder; returns what meta.json records."""
     apt = os.path.join(folder, "apt")
     os.makedirs(apt)
     env = apt_update(apt, suite, arch)
-    package = kernel_package(arch, env, apt)
+    package = kernel_package(flavour, env, apt)
     kernel_deb = apt_download(package, env, apt, suite)
     busybox_deb = apt_download("busybox-static", env, apt, suite)
     unpack(kernel_deb, os.path.join(folder, "kernel"))
     unpack(busybox_deb, os.path.join(folder, "busybox"))
     shutil.rmtree(apt)
     release = package[len("linux-image-"):]
-    kernel = find_file(os.path.join(folder, "kernel"), "vmlinuz-" + release)
+    kernel = (find_file(os.path.join(folder, "kernel"), "vmlinuz-" + release)
+              or find_file(os.path.join(folder, "kernel"), "vmlinux-" + release))
     order = find_file(os.path.join(folder, "kernel"), release + "/modules.order")
     busybox = find_file(os.path.join(folder, "busybox"), "bin/busybox")
     if not kernel or not order or not busybox:
         fail(package, "no kernel, modules or busybox in the packages", "report this as a lab bug")
+    if arch not in ARCHES:  # guests of these load no modules, and some kernels have 300 MB of them
+        shutil.rmtree(os.path.join(os.path.dirname(order), "kernel"))
     return {
         "suite": suite, "arch": arch, "package": package, "release": release,
         "deb": os.path.basename(kernel_deb),
@@ -236,23 +255,26 @@ def fetch_into(folder, suite, arch):
     }
 
 
-def fetch(suite=DEFAULT_SUITE, arch=DEFAULT_ARCH):
+def fetch(suite=DEFAULT_SUITE, arch=DEFAULT_ARCH, flavour=None):
     """Make sure that the kernel of @suite is in the cache; returns its description.
 
     Asks the network only when the cache has no such kernel.
     """
-    check_suite(suite, arch)
+    check_arch(arch, FLAVOURS)
+    flavour = flavour or FLAVOURS[arch][0]
+    check_suite(suite, arch, flavour)
     root = cache_root()
-    folder = os.path.join(root, "%s-%s" % (suite, arch))
+    leaf = "%s-%s" % (suite, flavour[len("cloud-"):] if flavour.startswith("cloud-") else flavour)
+    folder = os.path.join(root, leaf)
     meta = os.path.join(folder, "meta.json")
     if not os.path.exists(meta):
         try:
             os.makedirs(root, exist_ok=True)
         except OSError as err:
             fail(root, "cannot make the cache: %s" % err.strerror, "set SONDE_LAB_CACHE")
-        with locked(os.path.join(root, ".lock-%s-%s" % (suite, arch))):
+        with locked(os.path.join(root, ".lock-" + leaf)):
             if not os.path.exists(meta):
-                fetch_locked(folder, suite, arch)
+                fetch_locked(folder, suite, arch, flavour)
     with open(meta) as handle:
         info = json.load(handle)
     for key in ("kernel", "modules", "busybox"):
@@ -264,7 +286,7 @@ def fetch(suite=DEFAULT_SUITE, arch=DEFAULT_ARCH):
     return info
 
 
-def fetch_locked(folder, suite, arch):
+def fetch_locked(folder, suite, arch, flavour):
     for program, package in (("apt-get", "apt"), ("apt-cache", "apt"), ("dpkg", "dpkg")):
         need_program(program, package)
     work = folder + ".part"
@@ -272,7 +294,7 @@ def fetch_locked(folder, suite, arch):
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(work)
     try:
-        info = fetch_into(work, suite, arch)
+        info = fetch_into(work, suite, arch, flavour)
         with open(os.path.join(work, "meta.json"), "w") as out:
             json.dump(info, out, indent=1)
         os.rename(work, folder)
@@ -408,16 +430,22 @@ def prune_initramfs(folder):
             os.unlink(old)
 
 
-def build_initramfs(info, path):
-    prune_initramfs(info["dir"])
-    program = path + ".init"
-    compile_guest(program)
+def user_space(info, init):
+    """An archive with folders, busybox and the bytes @init as the first program."""
     archive = Cpio()
     for folder in ("bin", "dev", "modules", "mnt", "proc", "sys", "tmp"):
         archive.add(folder, stat.S_IFDIR | 0o755)
     archive.add("dev/console", stat.S_IFCHR | 0o600, rdev=(5, 1))
-    archive.add("init", stat.S_IFREG | 0o755, read_bytes(program))
+    archive.add("init", stat.S_IFREG | 0o755, init)
     archive.add("bin/busybox", stat.S_IFREG | 0o755, read_bytes(info["busybox"]))
+    return archive
+
+
+def build_initramfs(info, path):
+    prune_initramfs(info["dir"])
+    program = path + ".init"
+    compile_guest(program)
+    archive = user_space(info, read_bytes(program))
     modules = choose_modules(info["modules"])
     for name, data in modules:
         archive.add("modules/%s.ko" % name, stat.S_IFREG | 0o644, data)
@@ -1044,8 +1072,7 @@ def gather_truth(guest, state, short=None):
 
 
 def qemu_program(arch):
-    name = {"amd64": "qemu-system-x86_64"}[arch]
-    return need_program(name, "qemu-system-x86")
+    return need_program(*QEMU_PROGRAMS[arch])
 
 
 def qemu_argv(guest, info, opts):
@@ -1119,8 +1146,7 @@ def check_room(guest, opts):
              "use --private, a smaller --mem or another --dir")
 
 
-def start_qemu(guest, info, opts):
-    argv = qemu_argv(guest, info, opts)
+def start_qemu(guest, info, opts, argv):
     note(" ".join(argv))
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, text=True, errors="replace",
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -1167,6 +1193,7 @@ def boot(name, dir=None, suite=DEFAULT_SUITE, mem=512, procs=0, share=True, vmco
             "keep_mem": keep_mem, "smp": smp, "append": append, "cpu": cpu}
     check_options(guest, opts)
     check_socket_paths(guest)
+    check_arch(arch, ARCHES)
     qemu_program(arch)
     info = fetch(suite, arch)
     make_guest_dir(guest, dir)
@@ -1178,7 +1205,7 @@ def boot(name, dir=None, suite=DEFAULT_SUITE, mem=512, procs=0, share=True, vmco
         prepare_dir(guest, opts)
         check_room(guest, opts)
         begin = time.monotonic()
-        state = start_qemu(guest, info, opts)
+        state = start_qemu(guest, info, opts, qemu_argv(guest, info, opts))
         try:
             state["boot_id"] = wait_ready(guest, timeout)
             state["boot_seconds"] = round(time.monotonic() - begin, 2)
@@ -1444,7 +1471,7 @@ def print_json(value):
 
 
 def command_fetch(args):
-    print_json(fetch(args.suite, args.arch))
+    print_json(fetch(args.suite, args.arch, args.flavour))
 
 
 def command_boot(args):
@@ -1539,7 +1566,8 @@ def make_parser():
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     one = add_command(commands, "fetch", command_fetch, "get a kernel into the cache", named=False)
     one.add_argument("--suite", default=DEFAULT_SUITE, help="one of %s" % ", ".join(SUITES))
-    one.add_argument("--arch", default=DEFAULT_ARCH, help="one of %s" % ", ".join(ARCHES))
+    one.add_argument("--arch", default=DEFAULT_ARCH, help="one of %s" % ", ".join(FLAVOURS))
+    one.add_argument("--flavour", help="which kernel: linux-image-FLAVOUR")
     add_boot_options(
         add_command(commands, "boot", command_boot, "boot a guest and leave it running"))
     one = add_command(commands, "truth", command_truth, "ask the guest again for its truth")
