@@ -80,7 +80,10 @@ const struct paging *paging_x86_64(uint32_t n_levels)
 	return n_levels == 4 || n_levels == 5 ? &x64[n_levels - 4] : NULL;
 }
 
-/* The four entries that CR3 points to have no rights; what would be theirs is reserved, and so is bit 63. */
+/*
+ * The four entries that CR3 points to have no rights; what would be theirs is reserved, and so is bit 63. Bit 5 is
+ * too, but only when CR3 is loaded: QEMU (v7.2 target/i386/tcg/sysemu/excp_helper.c) then marks them accessed in memory.
+ */
 static const struct paging pae = {
 	.name = "x86, PAE",
 	.n_levels = 3,
@@ -94,7 +97,7 @@ static const struct paging pae = {
 		      .limits_nothing = true,
 		      .table = PAGING_ALWAYS,
 		      .table_pa = { .mask = BITS(51, 12) },
-		      .table_reserved = RW | US | BITS(8, 5) | BITS(63, 52) } },
+		      .table_reserved = RW | US | BITS(8, 6) | BITS(63, 52) } },
 	.page_rights = &page_rights,
 	.table_rights = &table_rights,
 	.root_pa = { .mask = BITS(31, 5) },

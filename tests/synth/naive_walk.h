@@ -135,7 +135,7 @@ static inline struct naive_walk naive_pae(const struct naive_memory *m, uint64_t
 	uint64_t entry;
 
 	if (va > UINT32_MAX || !naive_load(m, root + 8 * (va >> 30), 8, &entry) ||
-	    !naive_bit(entry, 0) || naive_bits(entry, 2, 1) || naive_bits(entry, 8, 5) ||
+	    !naive_bit(entry, 0) || naive_bits(entry, 2, 1) || naive_bits(entry, 8, 6) ||
 	    naive_bits(entry, 63, 52))
 		return naive_fails(SONDE_E_NOT_MAPPED);
 	return naive_x86_long(m, naive_bits(entry, 51, 12), 2, va);

@@ -108,7 +108,8 @@ static void entries_of_pae(void **state)
 		{ "2 MiB, bit 14 is reserved", 1, 0x204081, FAULT, 0, 0, 0 },
 		{ "a PDPT entry", 2, 0xf00007019, 0, 0, 0xf00007000, TABLE_FLAGS },
 		{ "a PDPT entry has no rights: bit 1", 2, 0x7003, FAULT, 0, 0, 0 },
-		{ "... bit 5", 2, 0x7021, FAULT, 0, 0, 0 },
+		{ "... bit 6", 2, 0x7041, FAULT, 0, 0, 0 },
+		{ "... but QEMU marks it accessed", 2, 0x7021, 0, 0, 0x7000, TABLE_FLAGS },
 		{ "... bit 63", 2, 0x8000000000007001, FAULT, 0, 0, 0 },
 		{ "a PDPT entry that is not present", 2, 0x7000, FAULT, 0, 0, 0 },
 	};
