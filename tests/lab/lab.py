@@ -1298,6 +1298,31 @@ def kmsg(name, text, dir=None):
             channel.command("kmsg " + text, 10.0)
 
 
+def page(name, action, dir=None):
+    """Change a page of the guest's init: map, map-table, swap, flip MS, close, seal, open, unmap or renew.
+
+    Returns (its address, the word it is full of, the word of the page it can be swapped with).
+    """
+    guest = Guest(name, dir)
+    with guest.locked():
+        guest.need_running()
+        need_unpaused(guest)
+        with Channel(guest) as channel:
+            return tuple(int(word, 16) for word in channel.command("page " + action, 30.0))
+
+
+@contextlib.contextmanager
+def in_background(name, command, timeout, dir=None):
+    """Have the guest do @command while the body runs; its answer is awaited at the end."""
+    guest = Guest(name, dir)
+    guest.need_running()
+    with Channel(guest) as channel:
+        tag = channel.send(command)
+        yield
+        if channel.reply(tag, time.monotonic() + timeout) is None:
+            fail(name, "no answer to '%s' within %d s" % (command, timeout), "is it paused?")
+
+
 DUMP_FORMATS = ("elf", "kdump-zlib", "raw")
 
 
