@@ -10,8 +10,9 @@
  *   translate   of each address on stdin: VA PA PAGE-SIZE FLAGS, or VA ! ERROR LEVEL ENTRY
  *   read        8 bytes at each, all in one batch: VA BYTES, or VA ! ERROR
  *   visit       every run: VA PA LEN PAGE-SIZE FLAGS
- *   session=MS  one space, kept, that may use a translation for so long again: each line on stdin is answered
- *               at once: an address as of read, "invalidate" with "ok"
+ *   direct=MS   one space, kept, that may use a translation for so long again, over memory that is mapped: each
+ *               line on stdin is answered at once: an address as of read, "invalidate" with "ok"
+ *   sync=MS     ... over memory that is read with system calls
  *
  * FORMAT: x86_64-LEVELS, x86, x86-pae, riscv64-BITS, arm64-GRANULE_BITS-BITS or the same with -wide behind it.
  */
@@ -120,8 +121,9 @@ static void add_stretch(struct memory *memory, const char *text)
 	};
 }
 
-static void open_guest(struct guest *guest, struct memory *memory, char **words)
+static void open_guest(struct guest *guest, struct memory *memory, const char *mode, char **words)
 {
+	struct sonde_loop_options options = { .size = sizeof(options) };
 	static const struct sonde_connector_ops ops = { .size = sizeof(ops),
 							.close = close_nothing,
 							.info = tell_nothing,
@@ -139,7 +141,11 @@ static void open_guest(struct guest *guest, struct memory *memory, char **words)
 		die("cannot open %s", words[3]);
 	for (char **word = words + 4; *word; word++)
 		add_stretch(memory, *word);
-	if (sonde_loop_create(NULL, &guest->loop, &err) < 0 ||
+	if (!strncmp(mode, "sync=", 5))
+		options.engine = SONDE_ENGINE_SYNC;
+	else if (!strncmp(mode, "direct=", 7))
+		options.engine = SONDE_ENGINE_DIRECT;
+	if (sonde_loop_create(&options, &guest->loop, &err) < 0 ||
 	    space_from_connector(guest->loop, &ops, memory, &guest->phys, &err) < 0)
 		die("%s", err.text);
 }
@@ -274,15 +280,15 @@ int main(int argc, char **argv)
 
 	if (argc < 7)
 		die("usage: pagetables MODE FORMAT ROOT HIGH-ROOT FILE PHYS:LEN:OFFSET...");
-	open_guest(&guest, &memory, argv + 2);
+	open_guest(&guest, &memory, argv[1], argv + 2);
 	if (!strcmp(argv[1], "translate"))
 		translate(&guest);
 	else if (!strcmp(argv[1], "read"))
 		read_all(&guest);
 	else if (!strcmp(argv[1], "visit"))
 		visit(&guest);
-	else if (!strncmp(argv[1], "session=", 8))
-		session(&guest, strtoull(argv[1] + 8, NULL, 10));
+	else if (strchr(argv[1], '='))
+		session(&guest, strtoull(strchr(argv[1], '=') + 1, NULL, 10));
 	else
 		die("there is no mode '%s'", argv[1]);
 	sonde_space_close(guest.phys);

@@ -34,6 +34,14 @@ def main():
 
 
 @functools.lru_cache(maxsize=None)
+def plain():
+    """A guest, and nothing asked of it."""
+    guest = boot("plain")
+    atexit.register(guest.stop)
+    return guest
+
+
+@functools.lru_cache(maxsize=None)
 def crowded():
     """What the guest tells of each of so many is short: no arguments, no mappings."""
     return World("crowded", lists=(("ps",),), mem=1024, procs=5000)
