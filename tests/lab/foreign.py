@@ -99,16 +99,11 @@ def wait_ready(guest, state, timeout):
              "see the log; a busy machine may need more time")
 
 
-def fetch(kind):
-    """The kernel of @kind in the cache, from the network when it is not there yet."""
-    kind = KINDS[kind]
-    return lab.fetch(kind.suite, kind.arch, kind.flavour)
-
-
 def boot(name, kind, dir=None, mem=256, timeout=120):
     """Boot a guest of @kind and wait until its processes run; returns the summary. lab.stop ends it."""
     guest = lab.Guest(name, dir)
-    info = fetch(kind)
+    one = KINDS[kind]
+    info = lab.fetch(one.suite, one.arch, one.flavour)
     opts = {"mem": mem, "share": True, "keep_mem": False, "kind": kind}
     lab.check_socket_paths(guest)
     lab.make_guest_dir(guest, dir)
@@ -118,7 +113,7 @@ def boot(name, kind, dir=None, mem=256, timeout=120):
         lab.prepare_dir(guest, opts)
         lab.check_room(guest, opts)
         begin = time.monotonic()
-        state = lab.start_qemu(guest, info, opts, qemu_argv(guest, info, KINDS[kind], mem))
+        state = lab.start_qemu(guest, info, opts, qemu_argv(guest, info, one, mem))
         try:
             wait_ready(guest, state, timeout)
         except BaseException:

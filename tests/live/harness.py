@@ -169,11 +169,11 @@ class Guest:
         return f"qemu:{self.qmp}{extra}"
 
 
-def need_lab(suite=lab.DEFAULT_SUITE):
+def need_lab(suite=lab.DEFAULT_SUITE, arch=lab.DEFAULT_ARCH, flavour=None):
     """Skip where there is no QEMU, or no kernel in the cache and none to be fetched."""
     try:
-        lab.qemu_program(lab.DEFAULT_ARCH)
-        lab.fetch(suite)
+        lab.qemu_program(arch)
+        lab.fetch(suite, arch, flavour)
     except lab.LabError as err:
         raise unittest.SkipTest(str(err)) from err
 

@@ -19,13 +19,13 @@ import unittest
 import foreign
 import monitor
 import worlds
-from harness import Case, FOLDER, lab, run
+from harness import Case, FOLDER, lab, need_lab, run
 
 PROGRAM = os.environ.get("SONDE_PAGETABLES")
 READ, WRITE, EXEC, USER, GLOBAL, ACCESSED, DIRTY, PRESENT = 1, 2, 4, 256, 512, 1024, 2048, 4096
 MEM = 256
 PAGE = 4096
-N_RANDOM, N_EDGES, N_EDGES_FIRST, N_BYTES = 400, 400, 4000, 150
+N_RANDOM, N_NEAR, N_EDGES, N_EDGES_FIRST, N_BYTES = 400, 200, 400, 4000, 150
 
 Run = collections.namedtuple("Run", "va pa length page_size flags")
 # format, low, high: pagetables.c's. user: in user space. readable: whether QEMU's debugger would read a page
@@ -102,23 +102,18 @@ def riscv64_moment(mon):
 
 class Guest:
     def __init__(self, kind, moment_of):
-        self.kind, self.moment_of = foreign.KINDS[kind], moment_of
+        self.kind, self.moment_of, self.name = foreign.KINDS[kind], moment_of, "pages-" + kind
+        need_lab(self.kind.suite, self.kind.arch, self.kind.flavour)
         try:
-            foreign.fetch(kind)
-            lab.qemu_program(self.kind.arch)
-            self.state = foreign.boot("pages-" + kind, kind, dir=FOLDER, mem=MEM)
+            self.state = foreign.boot(self.name, kind, dir=FOLDER, mem=MEM)
         except lab.Skip as err:
             raise unittest.SkipTest(str(err)) from err
-        except lab.LabError as err:
-            if os.path.exists(os.path.join(FOLDER, "pages-" + kind)):
-                raise
-            raise unittest.SkipTest(str(err)) from err  # no kernel, and none to be fetched
         self.monitor = monitor.Monitor(kind, self.state["qmp"])
         self.random = random.Random(kind)
 
     def end(self):
-        self.monitor.__exit__()
-        lab.stop("pages-" + self.state["name"][len("pages-"):], FOLDER)
+        self.monitor.sock.close()
+        lab.stop(self.name, FOLDER)
 
     def moments(self, n_user, n_kernel):
         """Stop it here and there; the guest stays stopped while each is looked at."""
@@ -212,15 +207,18 @@ class Comparison:
     # ---- single addresses ----
 
     def addresses(self, moment, runs, n_edges):
-        """Of every run the first byte, the last, and those beside it; random ones within; the registers."""
-        edges = [v for run in runs for v in (run.va - 1, run.va, run.va + run.length - 1, run.va + run.length)]
-        edges = [v for v in edges if 0 <= v < (1 << (32 if moment.format in ("x86", "x86-pae") else 64))]
+        """
+        Of every run the first byte, the last, and those beside it; random ones within, and near by: what the
+        visit left out; the registers.
+        """
         rng = self.guest.random
+        edges = [v for run in runs for v in (run.va - 1, run.va, run.va + run.length - 1, run.va + run.length)]
         if len(edges) > n_edges:
             edges = rng.sample(edges, n_edges)
-        chosen = rng.choices(runs, k=N_RANDOM)
-        inside = [run.va + rng.randrange(run.length) for run in chosen]
-        return sorted({*edges, *inside, *moment.values})
+        inside = [run.va + rng.randrange(run.length) for run in rng.choices(runs, k=N_RANDOM)]
+        near = [run.va + run.length + rng.randrange(1 << rng.randrange(12, 31)) for run in rng.choices(runs, k=N_NEAR)]
+        end = 1 << (32 if moment.format in ("x86", "x86-pae") else 64)
+        return sorted({va for va in (*edges, *inside, *near, *moment.values) if 0 <= va < end})
 
     def check_addresses(self, moment, runs, n_edges):
         addresses = self.addresses(moment, runs, n_edges)
