@@ -17,6 +17,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Report(unittest.TextTestResult):
+    n_passed = 0
+
+    def addSuccess(self, test):
+        self.n_passed += 1
+        super().addSuccess(test)
+
     def startTest(self, test):
         self.began = time.monotonic()
         super().startTest(test)
@@ -24,6 +30,8 @@ class Report(unittest.TextTestResult):
     def getDescription(self, test):
         if hasattr(test, "test_case"):
             return f"  {test._subDescription()}"
+        if not hasattr(test, "_testMethodName"):  # what sets up a class, and all of its tests with it
+            return str(test)
         return f"{type(test).__name__}: {test._testMethodName[5:].replace('_', ' ')}"
 
     def stopTest(self, test):
@@ -51,7 +59,7 @@ def main():
     result = runner.run(suite)
     failed = len({getattr(test, "test_case", test) for test, _ in result.failures + result.errors})
     skipped = len(result.skipped)
-    passed = max(result.testsRun - failed - skipped, 0)
+    passed = result.n_passed
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     if failed or not (passed or skipped):
         sys.exit(1)
