@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Page tables as data: what a walker must know of an architecture (format_*.c), what one entry says (decode.c),
- * and what is made of it: a virtual space (virtual.c), one address explained and all that is mapped (walk.c).
+ * and what is made of it: a virtual space (virtual.c), one address explained (walk.c), all that is mapped (visit.c).
  */
 #ifndef SONDE_ARCH_PAGING_H
 #define SONDE_ARCH_PAGING_H
@@ -196,11 +196,26 @@ int paging_translate(struct sonde_space *phys, struct paging_map map, uint64_t v
 		     struct sonde_translation *ret);
 
 #define PAGING_RIGHTS (SONDE_PAGE_READ | SONDE_PAGE_WRITE | SONDE_PAGE_EXEC)
+
+/* A table of the highest level, the first address that it maps, and what of it is asked for (inclusive). */
+struct paging_root {
+	uint64_t pa, base;
+	uint64_t first, last;
+};
+
 /*
- * Visit what is mapped in first..last (inclusive), by rising address; care as of sonde_os_pages. Tables that cannot be read are
- * skipped. Returns 0, what fn returned to stop, SONDE_E_GONE, SONDE_E_BUSY, SONDE_E_LIMIT after more tables than any sane
- * machine has (hostile tables may point at themselves).
+ * All that is mapped in first..last (inclusive), or under each of n roots, in their order; care as of sonde_os_pages.
+ * Tables that cannot be read are left out. Returns 0; SONDE_E_NO_MEMORY. Owns *ret: sonde_pages_close.
  */
+int paging_pages(struct sonde_space *phys, struct paging_map map, uint64_t first, uint64_t last,
+		 uint32_t care, struct sonde_pages **ret);
+int paging_pages_of(struct sonde_space *phys, const struct paging *paging,
+		    const struct paging_root *roots, uint32_t n, uint32_t care,
+		    struct sonde_pages **ret);
+/* As sonde_pages_next; *ret_root: under which of the roots. */
+int paging_pages_next(struct sonde_pages *pages, struct sonde_page_run *ret, uint32_t *ret_root);
+
+/* The same with a callback. Returns 0, what fn returned to stop, or as paging_pages and sonde_pages_next. */
 int paging_visit(struct sonde_space *phys, struct paging_map map, uint64_t first, uint64_t last,
 		 uint32_t care, sonde_page_run_fn *fn, void *user);
 

@@ -149,8 +149,28 @@ int sonde_os_translate(struct sonde_os *os, int32_t pid, uint64_t va, struct son
 	return os->layer->translate(os, pid, va, ret, err);
 }
 
+int sonde_os_pages_open(struct sonde_os *os, int32_t pid, uint32_t care, struct sonde_pages **ret,
+			struct sonde_error *err)
+{
+	return os->layer->pages(os, pid, care, ret, err);
+}
+
 int sonde_os_pages(struct sonde_os *os, int32_t pid, uint32_t care, sonde_page_run_fn *fn,
 		   void *user, struct sonde_error *err)
 {
-	return os->layer->pages(os, pid, care, fn, user, err);
+	struct sonde_page_run run;
+	struct sonde_pages *pages;
+	int r = sonde_os_pages_open(os, pid, care, &pages, err);
+
+	if (r < 0)
+		return r;
+	while ((r = sonde_pages_next(pages, &run)) > 0) {
+		int stop = fn(user, &run);
+		if (stop) {
+			sonde_pages_close(pages);
+			return stop;
+		}
+	}
+	sonde_pages_close(pages);
+	return r < 0 ? sonde_error_set(err, r, "page tables: %s", sonde_strerror(r)) : r;
 }

@@ -669,8 +669,8 @@ static int linux_translate(struct sonde_os *os, int32_t pid, uint64_t va,
 	return r;
 }
 
-static int linux_pages(struct sonde_os *os, int32_t pid, uint32_t care, sonde_page_run_fn *fn,
-		       void *user, struct sonde_error *err)
+static int linux_pages(struct sonde_os *os, int32_t pid, uint32_t care, struct sonde_pages **ret,
+		       struct sonde_error *err)
 {
 	struct linux_os *lx = linux_of(os);
 	uint64_t root = lx->root, first = pid ? 0 : (uint64_t)INT64_MIN;
@@ -678,12 +678,9 @@ static int linux_pages(struct sonde_os *os, int32_t pid, uint32_t care, sonde_pa
 
 	if (r < 0)
 		return r;
-	r = paging_visit(lx->phys, paging_map(lx->paging, root), first, first | INT64_MAX, care, fn,
-			 user);
-	if (r < 0)
-		sonde_error_set(err, r, "the page tables at 0x%" PRIx64 ": %s", root,
-				sonde_strerror(r));
-	return r;
+	r = paging_pages(lx->phys, paging_map(lx->paging, root), first, first | INT64_MAX, care,
+			 ret);
+	return r < 0 ? sonde_error_set(err, r, NULL) : r;
 }
 
 const struct os_layer os_linux = {

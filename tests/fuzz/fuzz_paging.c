@@ -2,7 +2,8 @@
 /*
  * Page tables of every format, as hostile as they come: random entries that point into a small memory, at each
  * other and at themselves. The batched walk, once cold and twice out of its store of translations, and the walk of one
- * address must tell what the naive walks of tests/synth/naive_walk.h do, each byte and each flag.
+ * address must tell what the naive walks of tests/synth/naive_walk.h do, each byte and each flag; and so must the
+ * enumeration of all that is mapped, as far as it goes: such tables share each other until a limit ends it.
  *
  * Input: a byte that chooses the format, one that says how many addresses there are, the addresses, then entries:
  * where (2 bytes, in entries) and what (8 bytes).
@@ -227,6 +228,87 @@ static void check_batch(const struct check *c)
 		check_piece(c, &xfers[i]);
 }
 
+/* ---- all that is mapped --------------------------------------------------------------------------------- */
+
+#define RUNS_MAX (1u << 11)
+#define CARE                                                                                       \
+	(SONDE_PAGE_READ | SONDE_PAGE_WRITE | SONDE_PAGE_EXEC | SONDE_PAGE_USER |                  \
+	 SONDE_PAGE_PRESENT)
+
+/* One address of a run is as the naive walk has it. */
+static void check_run_at(const struct check *c, const struct sonde_page_run *run, uint64_t va)
+{
+	struct naive_walk want = naive_of(c->format, &c->memory, va);
+	uint64_t off = va - run->va;
+
+	if (run->flags & SONDE_PAGE_SAME)
+		off &= run->page_size - 1;
+	if (want.err || want.pa != run->pa + off ||
+	    (want.flags & CARE) != (run->flags & ~(uint32_t)SONDE_PAGE_SAME))
+		differs(c, "a run", va);
+}
+
+/* Runs rise and do not touch where they could be one; ends and middles are right. */
+static int check_runs(const struct check *c, uint64_t first, uint64_t last,
+		      struct sonde_page_run *runs, uint32_t *ret_n)
+{
+	struct sonde_pages *pages;
+	uint32_t n = 0;
+	int r;
+
+	if (paging_pages(c->phys, c->map, first, last, CARE, &pages) < 0)
+		abort();
+	while (n < RUNS_MAX && (r = sonde_pages_next(pages, &runs[n])) > 0) {
+		const struct sonde_page_run *run = &runs[n];
+		if (n && run->va - 1 < runs[n - 1].va + (runs[n - 1].len - 1))
+			differs(c, "the order of runs", run->va);
+		if (n < 256) {
+			check_run_at(c, run, run->va);
+			check_run_at(c, run, run->va + run->len / 2);
+			check_run_at(c, run, run->va + (run->len - 1));
+		}
+		n++;
+	}
+	if (n < RUNS_MAX && r != 0 && r != SONDE_E_LIMIT)
+		differs(c, "the end of runs", 0);
+	sonde_pages_close(pages);
+	*ret_n = n;
+	return n < RUNS_MAX ? r : 1;
+}
+
+/*
+ * What the naive walk finds is in a run, and where it finds nothing there is none; as far as runs were told. how: all
+ * there is, or what lies around one of the addresses.
+ */
+static void check_visit(const struct check *c, uint32_t how)
+{
+	static struct sonde_page_run runs[RUNS_MAX];
+	uint64_t first = 0, last = UINT64_MAX;
+	uint32_t n;
+
+	if (how && c->n) {
+		uint64_t around = (UINT64_C(1) << (12 + 4 * how)) - 1;
+		first = c->addresses[0] & ~around;
+		last = c->addresses[0] | around;
+	}
+	int r = check_runs(c, first, last, runs, &n);
+
+	for (uint32_t i = 0; i < c->n; i++) {
+		uint64_t va = c->addresses[i];
+		struct naive_walk want = naive_of(c->format, &c->memory, va);
+		uint32_t at = 0;
+		if (va < first || va > last)
+			continue;
+		while (at < n && runs[at].va + (runs[at].len - 1) < va)
+			at++;
+		bool told = at < n && runs[at].va <= va;
+		if ((r == 0 || at < n) && told != !want.err)
+			differs(c, "what is mapped", va);
+		if (told)
+			check_run_at(c, &runs[at], va);
+	}
+}
+
 /* Nearly all addresses make sense, and touch the entries that fill_memory makes. */
 static uint64_t address_of(const struct paging *paging, uint64_t raw)
 {
@@ -280,6 +362,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		check_translation(&c, c.addresses[i]);
 	for (int round = 0; round < 3; round++)
 		check_batch(&c);
+	check_visit(&c, head[1] / ADDRESSES_MAX);
 	sonde_space_close(c.space);
 	sonde_space_close(c.phys);
 	sonde_loop_destroy(loop);

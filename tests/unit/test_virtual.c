@@ -10,10 +10,10 @@
 #include "arch/tlb.h"
 #include "fake.h"
 #include "spaces.h"
-#include "task/sanitize.h"
 #include "synth/page_tables.h"
 
-#define MEM UINT64_C(0x1000000)   /* 16 MiB of physical memory                */
+#define MEM UINT64_C(0x1000000) /* 16 MiB of physical memory                */
+#define RX (SONDE_PAGE_READ | SONDE_PAGE_EXEC)
 #define TABLES UINT64_C(0x400000) /* tables lie here; the bytes in front tell their address */
 
 struct world {
@@ -369,18 +369,44 @@ static void tables_that_point_at_themselves_end(void **state)
 	assert_int_equal(sonde_space_read(w.space, x, 100), 100);
 	for (uint32_t i = 0; i < 100; i++)
 		assert_true(buf[i] == (w.tables.root | 7));
-#ifdef TASK_TSAN
-	uint64_t last = UINT64_C(1)
-			<< 30; /* a hundred million entries are too many to be watched */
-	int want = 0;
-#else
-	uint64_t last = UINT64_MAX;
-	int want = SONDE_E_LIMIT;
-#endif
+	/* Wherever one goes, there is the same page. */
 	assert_int_equal(paging_visit(w.fake.space, paging_map(paging_x86_64(4), w.tables.root), 0,
-				      last - 1, PAGING_RIGHTS, count_runs, &runs),
-			 want);
+				      UINT64_MAX, PAGING_RIGHTS, count_runs, &runs),
+			 0);
+	assert_int_equal(runs, 2);
 	world_close(&w);
+}
+
+/* A memory of nothing but tables, each entry of each leading to another, at every level. */
+static void fill_with_hostile_tables(struct fake *fake, uint64_t holes)
+{
+	uint64_t random = 1;
+
+	for (uint64_t at = 0; at < fake->size; at += 8) {
+		random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
+		uint64_t entry = (random >> 20) % (fake->size * holes) & ~UINT64_C(0xfff);
+		entry |= 0x67;
+		memcpy(fake->bytes + at, &entry, 8);
+	}
+}
+
+static void hostile_tables_end_behind_what_was_found(void **state)
+{
+	(void)state;
+	for (uint64_t holes = 1; holes <= 16; holes *= 4) {
+		struct sonde_loop *loop = loop_new(SONDE_ENGINE_SYNC, 0);
+		struct fake fake = { 0 };
+		uint64_t runs = 0;
+
+		fake_open(&fake, loop, 1 << 20, SONDE_WAY_EXTENTS);
+		fill_with_hostile_tables(&fake, holes);
+		assert_int_equal(paging_visit(fake.space, paging_map(paging_x86_64(4), 0), 0,
+					      UINT64_MAX, PAGING_RIGHTS, count_runs, &runs),
+				 SONDE_E_LIMIT);
+		assert_true(runs > 0 && runs < UINT64_C(512) * (4608 + 256));
+		fake_close(&fake);
+		sonde_loop_destroy(loop);
+	}
 }
 
 /* Entries that lie together are read in one piece: one that is missing hides none behind it. */
@@ -480,6 +506,100 @@ static void runs_come_in_order_with_rights(void **state)
 		     PAGING_RIGHTS, see, &seen);
 	assert_int_equal(seen.n, 2);
 	assert_true(seen.runs[0].va == 0x2000 && seen.runs[1].va == 0x3000);
+	world_close(&w);
+}
+
+/* linux v6.6 mm/kasan/init.c: shadow of what is not there is one page, through one table of each level. */
+static void one_page_mapped_everywhere_is_one_run(void **state)
+{
+	struct seen seen = { 0 };
+	struct world w;
+
+	(void)state;
+	world_open(&w, SONDE_WAY_EXTENTS, 4, "ffff800000001000 4k 7000 rw\n");
+	uint64_t tables = w.tables.next;
+	for (uint64_t level = 0; level < 3; level++) {
+		for (uint64_t i = 0; i < 512; i++) {
+			uint64_t entry = level ? (tables + (level - 1) * 4096) | 0x63 : 0x5161;
+			memcpy(w.fake.bytes + tables + level * 4096 + 8 * i, &entry, 8);
+		}
+	}
+	for (uint64_t i = 300; i < 310; i++) {
+		uint64_t entry = (tables + 2 * 4096) | 0x63;
+		memcpy(w.fake.bytes + w.tables.root + 8 * i, &entry, 8);
+	}
+	assert_int_equal(paging_visit(w.fake.space, paging_map(paging_x86_64(4), w.tables.root), 0,
+				      UINT64_MAX, PAGING_RIGHTS | SONDE_PAGE_SIZES, see, &seen),
+			 0);
+	assert_int_equal(seen.n, 2);
+	assert_true(seen.runs[1].va == 0xffff960000000000 &&
+		    seen.runs[1].len == 10 * (UINT64_C(1) << 39) && seen.runs[1].pa == 0x5000);
+	assert_int_equal(seen.runs[1].flags, RX | SONDE_PAGE_SAME);
+	/* A piece of it, to the page. */
+	seen.n = 0;
+	assert_int_equal(paging_visit(w.fake.space, paging_map(paging_x86_64(4), w.tables.root),
+				      0xffff960000200010, 0xffff960000402010, PAGING_RIGHTS, see,
+				      &seen),
+			 0);
+	assert_int_equal(seen.n, 1);
+	assert_true(seen.runs[0].va == 0xffff960000200000 && seen.runs[0].len == 0x203000);
+	world_close(&w);
+}
+
+/* linux v6.6 arch/x86/kernel/espfix_64.c: for 1024 processors 16 pages, 65 536 times each. */
+static void tables_are_shared_as_real_kernels_share_them(void **state)
+{
+	uint64_t runs = 0;
+	struct world w;
+
+	(void)state;
+	world_open(&w, SONDE_WAY_EXTENTS, 4, "1000 4k 7000 rw\n");
+	uint64_t pte = w.tables.next, pmd = pte + 4096, pud = pmd + 4096;
+	memset(w.fake.bytes + pte, 0, 3 * 4096);
+	for (uint64_t i = 0; i < 512; i++) {
+		uint64_t page = (0x10000 + i % 16 * 0x2000) | 0x161, table = pte | 0x63;
+		memcpy(w.fake.bytes + pte + 8 * i, &page, 8);
+		memcpy(w.fake.bytes + pmd + 8 * i, &table, 8);
+	}
+	for (uint64_t i = 0; i < 4; i++) {
+		uint64_t table = pmd | 0x63;
+		memcpy(w.fake.bytes + pud + 8 * i, &table, 8);
+	}
+	pud |= 0x63;
+	memcpy(w.fake.bytes + w.tables.root + 8 * 511, &pud, 8);
+	assert_int_equal(paging_visit(w.fake.space, paging_map(paging_x86_64(4), w.tables.root), 0,
+				      UINT64_MAX, PAGING_RIGHTS, count_runs, &runs),
+			 0);
+	assert_int_equal(runs, 1 + 16 * 65536);
+	world_close(&w);
+}
+
+/* 300 tables of the last level below 300 of the one above: windows of 128. */
+static void tables_are_read_many_at_a_time(void **state)
+{
+	struct sonde_pages *pages;
+	struct sonde_page_run run;
+	uint64_t n = 0, last = 0;
+	struct world w;
+
+	(void)state;
+	world_open(&w, SONDE_WAY_TRANSFER, 4, "");
+	for (uint64_t i = 0; i < 300; i++)
+		*tables_entry(&w.tables, i << 30, 0) = 0x5000 | 3;
+	w.fake.calls = 0;
+	assert_int_equal(paging_pages(w.fake.space, paging_map(paging_x86_64(4), w.tables.root), 0,
+				      UINT64_MAX, PAGING_RIGHTS, &pages),
+			 0);
+	while (sonde_pages_next(pages, &run) > 0) {
+		assert_true(run.va == n << 30 && run.pa == 0x5000 && run.len == 4096);
+		last = run.va;
+		n++;
+	}
+	assert_int_equal(sonde_pages_next(pages, &run), 0);
+	sonde_pages_close(pages);
+	assert_int_equal(n, 300);
+	assert_true(last == UINT64_C(299) << 30);
+	assert_int_equal(w.fake.calls, 1 + 1 + 3 + 3);
 	world_close(&w);
 }
 
@@ -643,6 +763,10 @@ int main(void)
 		cmocka_unit_test(many_distant_pages_do_not_mix_in_a_batch),
 		cmocka_unit_test(what_a_shorter_file_has_lost_costs_its_pieces),
 		cmocka_unit_test(tables_that_point_at_themselves_end),
+		cmocka_unit_test(hostile_tables_end_behind_what_was_found),
+		cmocka_unit_test(one_page_mapped_everywhere_is_one_run),
+		cmocka_unit_test(tables_are_shared_as_real_kernels_share_them),
+		cmocka_unit_test(tables_are_read_many_at_a_time),
 		cmocka_unit_test(a_missing_entry_costs_its_own_page),
 		cmocka_unit_test(a_root_outside_memory_maps_nothing),
 		cmocka_unit_test(runs_come_in_order_with_rights),

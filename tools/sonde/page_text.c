@@ -20,7 +20,7 @@ void page_attrs_text(char text[PAGE_ATTRS_MAX], uint32_t flags)
 	} words[] = {
 		{ SONDE_PAGE_PRESENT, "present" }, { SONDE_PAGE_USER, "user" },
 		{ SONDE_PAGE_GLOBAL, "global" },   { SONDE_PAGE_ACCESSED, "accessed" },
-		{ SONDE_PAGE_DIRTY, "dirty" },
+		{ SONDE_PAGE_DIRTY, "dirty" },     { SONDE_PAGE_SAME, "same" },
 	};
 	size_t len = 0;
 

@@ -205,6 +205,7 @@ enum sonde_page_flag {
 	SONDE_PAGE_DIRTY = 1u << 11,
 	SONDE_PAGE_PRESENT = 1u << 12, /* not: the system keeps it from the processor (PROT_NONE) */
 	SONDE_PAGE_SIZES = 1u << 13,   /* sonde_os_pages: runs are of pages of one size         */
+	SONDE_PAGE_SAME = 1u << 14, /* of a run, always told: each of its pages is the one at pa */
 };
 
 /*
@@ -223,23 +224,48 @@ struct sonde_translation {
 int sonde_os_translate(struct sonde_os *os, int32_t pid, uint64_t va, struct sonde_translation *ret,
 		       struct sonde_error *err);
 
-/* Pages that lie together in virtual and in physical memory, and of which the tables say the same. */
+/*
+ * Pages that lie together in virtual and in physical memory, and of which the tables say the same; or, with
+ * SONDE_PAGE_SAME, pages that lie together in virtual memory and are one and the same in physical memory.
+ */
 struct sonde_page_run {
 	uint64_t va, pa;
 	uint64_t len;       /* bytes                                                  */
 	uint32_t flags;     /* enum sonde_page_flag, of those that were asked for     */
 	uint64_t page_size; /* bytes, of the first of them                            */
 };
+
+struct sonde_pages; /* handle */
+
+/*
+ * All that is mapped, by rising address: of a process its own half, of pid 0 the kernel's. care: enum
+ * sonde_page_flag; only these flags are told, and tell runs apart. Tables are read many at a time, as they
+ * are needed: trips to the target are a few for each 128 tables.
+ *
+ * Returns   0; SONDE_E_NOT_FOUND (no such pid), _NOT_MAPPED (it has no memory), _NO_MEMORY.
+ * Context   as sonde_space_read.
+ * Owns      *ret: sonde_pages_close before detach.
+ */
+int sonde_os_pages_open(struct sonde_os *os, int32_t pid, uint32_t care, struct sonde_pages **ret,
+			struct sonde_error *err);
+/*
+ * The next run. What cannot be read of the tables is left out.
+ *
+ * Returns   1; 0: that was all; SONDE_E_LIMIT (tables are met again more often than on any sane machine, or
+ *           there are more than 2^20: they are hostile or damaged), _GONE, _BUSY, _NO_MEMORY. An error comes
+ *           behind all that was found before it, and again when asked again.
+ * Context   as sonde_space_read, now and then.
+ */
+int sonde_pages_next(struct sonde_pages *pages, struct sonde_page_run *ret);
+void sonde_pages_close(struct sonde_pages *pages); /* NULL is allowed */
+
 /* Any result but 0 stops and is handed back. */
 typedef int sonde_page_run_fn(void *user, const struct sonde_page_run *run);
 
 /*
- * Visit all that is mapped by rising address: of a process its own half, of pid 0 the kernel's. care: enum
- * sonde_page_flag; only these flags are told, and tell runs apart.
+ * The same with a callback.
  *
- * Returns   0 or what fn returned to stop; SONDE_E_NOT_FOUND (no such pid), _NOT_MAPPED (it has no memory), _LIMIT
- *           (more tables than a sane machine has: they point at themselves), _GONE, _BUSY, _NO_MEMORY.
- *           What cannot be read of the tables is left out.
+ * Returns   0 or what fn returned to stop; what sonde_os_pages_open and sonde_pages_next say.
  * Context   as sonde_space_read, again and again.
  */
 int sonde_os_pages(struct sonde_os *os, int32_t pid, uint32_t care, sonde_page_run_fn *fn,
