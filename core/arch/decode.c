@@ -45,7 +45,9 @@ static struct paging_entry page(const struct paging_level *lv, uint64_t address_
 {
 	uint64_t pa = address_of(&lv->page_pa, address_bits) & ~((UINT64_C(1) << shift) - 1);
 
-	return (struct paging_entry){ .pa = pa, .flags = rights, .leaf = true, .shift = shift };
+	return (struct paging_entry){
+		.pa = pa, .flags = rights, .leaf = true, .shift = shift, .page_shift = shift
+	};
 }
 
 /* The processor finds nothing here; but software may keep a page in such an entry, or note where it went. */
@@ -54,10 +56,11 @@ static __attribute__((noinline)) struct paging_entry absent(const struct paging 
 {
 	const struct paging_level *lv = &paging->levels[level];
 
-	if (holds(paging->kept, entry) && holds(lv->page, entry | PAGING_PRESENT))
+	if (holds(paging->kept, entry) && holds(lv->page, entry | paging->present))
 		return page(lv, paging->kept_inverted ? ~entry : entry, lv->shift,
 			    rights_of(paging->page_rights, entry));
-	return fails(level <= 1 && entry ? SONDE_E_PAGED_OUT : SONDE_E_NOT_MAPPED);
+	return fails(level < paging->n_swap_levels && entry ? SONDE_E_PAGED_OUT
+							    : SONDE_E_NOT_MAPPED);
 }
 
 static inline __attribute__((always_inline)) struct paging_entry decode(const struct paging *paging,
@@ -67,9 +70,9 @@ static inline __attribute__((always_inline)) struct paging_entry decode(const st
 {
 	const struct paging_level *lv = &paging->levels[level];
 
-	if (!(entry & PAGING_PRESENT))
+	if (!(entry & paging->present))
 		return absent(paging, level, entry);
-	if (holds(lv->table, entry)) {
+	if (holds(lv->table, entry) || holds(lv->table_too, entry)) {
 		if (entry & lv->table_reserved)
 			return fails(SONDE_E_NOT_MAPPED);
 		struct paging_entry table = { .pa = address_of(&lv->table_pa, entry) };
@@ -83,9 +86,13 @@ static inline __attribute__((always_inline)) struct paging_entry decode(const st
 		with_rights ? rights_of(paging->page_rights, entry) | SONDE_PAGE_PRESENT : 0;
 	if (holds(lv->wide_page, entry))
 		return page(lv, entry, lv->wide_shift, rights);
-	if ((!holds(lv->page, entry) && !holds(lv->page_too, entry)) || entry & lv->page_reserved)
+	if ((!holds(lv->page, entry) && !holds(lv->page_too, entry)) || entry & lv->page_reserved ||
+	    holds(lv->page_faults[0], entry) || holds(lv->page_faults[1], entry))
 		return fails(SONDE_E_NOT_MAPPED);
-	return page(lv, entry, lv->shift, rights);
+	struct paging_entry e = page(lv, entry, lv->shift, rights);
+	if (entry & lv->joined)
+		e.page_shift = lv->joined_shift;
+	return e;
 }
 
 struct paging_entry paging_decode(const struct paging *paging, uint32_t level, uint64_t entry)
@@ -107,7 +114,8 @@ static uint64_t highest_bit(uint64_t bits)
 struct paging_plain paging_plain_pages(const struct paging *paging)
 {
 	const struct paging_level *lv = &paging->levels[0];
-	uint64_t set = lv->page.set | PAGING_PRESENT;
+	uint64_t set = lv->page.set | (lv->page.set & paging->present ? 0 : paging->present);
+	uint64_t care = 0;
 	bool is_wide = lv->wide_page.set | lv->wide_page.clear;
 	uint64_t not_wide = highest_bit(lv->wide_page.set & ~set);
 	struct paging_plain plain = { .set = 1,
@@ -116,7 +124,12 @@ struct paging_plain paging_plain_pages(const struct paging *paging)
 
 	if (lv->page_pa.bits || (is_wide && !not_wide) || lv->table.set || lv->table.clear)
 		return plain; /* set, but not cared for: no entry is plain */
-	plain.care = set | lv->page.clear | lv->page_reserved | not_wide;
+	for (uint32_t i = 0; i < 2; i++) {
+		uint64_t bit = highest_bit(lv->page_faults[i].clear);
+		set |= bit; /* else the lowest that would have to be set is clear */
+		care |= bit ? 0 : lv->page_faults[i].set & -lv->page_faults[i].set;
+	}
+	plain.care = care | set | lv->page.clear | lv->page_reserved | not_wide;
 	plain.set = set;
 	plain.mask = lv->page_pa.mask & ~((plain.size - 1) >> plain.up);
 	return plain;

@@ -2,7 +2,8 @@
 /*
  * riscv64 page tables. Source: RISC-V privileged specification 1.12: 4.3.1 and 4.4 (Sv39), 4.5 (Sv48), 4.6 (Sv57); 5
  * (Svnapot: bit 63 and a pattern in the address make 16 entries one page of 64 KiB); 6 (Svpbmt: bits 62:61
- * are a memory type).
+ * are a memory type); 8.5.1 (the G-stage, for guest-physical addresses: the root table is four times as large, each
+ * access counts as one of the user's).
  */
 #include <stddef.h>
 
@@ -17,6 +18,8 @@
 #define A BIT(6)
 #define D BIT(7)
 #define N BIT(63)
+
+#define V BIT(0)
 
 static const struct paging_rights page_rights = {
 	.read = { R, 0 },
@@ -40,34 +43,59 @@ static const struct paging_rights page_rights = {
  * large one must be a multiple of its size. A, D and U are reserved in what points to a table, and so is all above
  * the page number in either.
  */
-#define LEVEL(size_bits, ...)                                                                      \
+#define LEVEL(size_bits, n_bits, who, ...)                                                         \
 	{                                                                                          \
-		.shift = size_bits, .bits = 9, .page = { R, 0 }, .page_too = { X, W },             \
-		.page_pa = PAGE_NUMBER,                                                            \
+		.shift = size_bits, .bits = n_bits, .page = { R | who, 0 },                        \
+		.page_too = { X | who, W }, .page_pa = PAGE_NUMBER,                                \
 		.page_reserved = N | BITS(60, 54) | (BIT((size_bits)-2) - BIT(10)), __VA_ARGS__    \
 	}
-#define LAST                                                                                       \
-	LEVEL(12, .wide_page = { N | R | BIT(13), BITS(60, 54) | BITS(12, 10) }, .wide_shift = 16)
-#define UPPER(size_bits)                                                                           \
-	LEVEL(size_bits, .limits_nothing = true, .table = { PAGING_PRESENT, R | W | X },           \
+#define LAST(who)                                                                                  \
+	LEVEL(12, 9, who, .wide_page = { N | R | who | BIT(13), BITS(60, 54) | BITS(12, 10) },     \
+	      .wide_shift = 16)
+#define UPPER(size_bits, n_bits, who)                                                              \
+	LEVEL(size_bits, n_bits, who, .limits_nothing = true, .table = { V, R | W | X },           \
 	      .table_pa = PAGE_NUMBER, .table_reserved = BITS(63, 54) | A | D | U)
 
-#define SV(va_bits_, levels_)                                                                      \
+#define SV(text, va_bits_, levels_, range_, ...)                                                   \
 	{                                                                                          \
-		.name = "riscv64, Sv" #va_bits_, .n_levels = levels_, .va_bits = va_bits_,         \
-		.entry_size = 8, .range = PAGING_SIGNED,                                           \
-		.levels = { LAST, UPPER(21), UPPER(30), UPPER(39), UPPER(48) },                    \
+		.name = "riscv64, " text, .n_levels = levels_, .va_bits = va_bits_,                \
+		.entry_size = 8, .range = range_, .present = V, .levels = { __VA_ARGS__ },         \
 		.page_rights = &page_rights, .table_rights = &page_rights,                         \
 		.root_pa = { .mask = BITS(43, 0), .up = 12 },                                      \
+		.n_swap_levels = (range_) == PAGING_SIGNED ? 2 : 0,                                \
 	}
+#define STAGE_1(va_bits, levels, ...)                                                              \
+	SV("Sv" #va_bits, va_bits, levels, PAGING_SIGNED, LAST(0), UPPER(21, 9, 0), __VA_ARGS__)
+#define G_STAGE(name, va_bits, levels, ...)                                                        \
+	SV(name, va_bits, levels, PAGING_UNSIGNED, LAST(U), UPPER(21, 9, U), __VA_ARGS__)
 
-static const struct paging formats[] = { SV(39, 3), SV(48, 4), SV(57, 5) };
+static const struct paging formats[] = {
+	STAGE_1(39, 3, UPPER(30, 9, 0)),
+	STAGE_1(48, 4, UPPER(30, 9, 0), UPPER(39, 9, 0)),
+	STAGE_1(57, 5, UPPER(30, 9, 0), UPPER(39, 9, 0), UPPER(48, 9, 0)),
+};
+
+static const struct paging g_stages[] = {
+	G_STAGE("Sv39x4", 41, 3, UPPER(30, 11, U)),
+	G_STAGE("Sv48x4", 50, 4, UPPER(30, 9, U), UPPER(39, 11, U)),
+	G_STAGE("Sv57x4", 59, 5, UPPER(30, 9, U), UPPER(39, 9, U), UPPER(48, 11, U)),
+};
+
+static const struct paging *find(const struct paging *all, size_t n, uint32_t va_bits)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (all[i].va_bits == va_bits)
+			return &all[i];
+	}
+	return NULL;
+}
 
 const struct paging *paging_riscv64(uint32_t va_bits)
 {
-	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
-		if (formats[i].va_bits == va_bits)
-			return &formats[i];
-	}
-	return NULL;
+	return find(formats, sizeof(formats) / sizeof(formats[0]), va_bits);
+}
+
+const struct paging *paging_riscv64_guest(uint32_t va_bits)
+{
+	return find(g_stages, sizeof(g_stages) / sizeof(g_stages[0]), va_bits + 2);
 }

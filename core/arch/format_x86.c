@@ -14,6 +14,10 @@
 #include "arch/paging.h"
 
 #define P BIT(0)
+#define ALWAYS                                                                                     \
+	{                                                                                          \
+		P, 0                                                                               \
+	}
 #define RW BIT(1)
 #define US BIT(2)
 #define A BIT(5)
@@ -23,7 +27,7 @@
 #define XD BIT(63)
 
 static const struct paging_rights page_rights = {
-	.read = PAGING_ALWAYS,
+	.read = ALWAYS,
 	.write = { RW, 0 },
 	.user = { US, 0 },
 	.exec_user = { 0, XD },
@@ -34,22 +38,21 @@ static const struct paging_rights page_rights = {
 };
 
 static const struct paging_rights table_rights = {
-	.read = PAGING_ALWAYS,
+	.read = ALWAYS,
 	.write = { RW, 0 },
 	.user = { US, 0 },
 	.exec_user = { 0, XD },
 	.exec_kernel = { 0, XD },
-	.global = PAGING_ALWAYS,
-	.accessed = PAGING_ALWAYS,
-	.dirty = PAGING_ALWAYS,
+	.global = ALWAYS,
+	.accessed = ALWAYS,
+	.dirty = ALWAYS,
 };
 
 /* ---- 8-byte entries -------------------------------------------------------------------------------- */
 
 #define PAGE_4K                                                                                    \
 	{                                                                                          \
-		.shift = 12, .bits = 9, .page = PAGING_ALWAYS,                                     \
-		.page_pa = { .mask = BITS(51, 12) },                                               \
+		.shift = 12, .bits = 9, .page = ALWAYS, .page_pa = { .mask = BITS(51, 12) },       \
 	}
 /* Bit 12 of a large page is PAT, the rest up to its size is reserved. */
 #define PAGE_OR_TABLE(size_bits)                                                                   \
@@ -67,7 +70,7 @@ static const struct paging_rights table_rights = {
 #define LONG(levels_, va_bits_)                                                                    \
 	{                                                                                          \
 		.name = "x86_64, " #levels_ " levels", .n_levels = levels_, .va_bits = va_bits_,   \
-		.entry_size = 8, .range = PAGING_SIGNED,                                           \
+		.entry_size = 8, .range = PAGING_SIGNED, .present = P, .n_swap_levels = 2,         \
 		.levels = { PAGE_4K, PAGE_OR_TABLE(21), PAGE_OR_TABLE(30), TABLE(39), TABLE(48) }, \
 		.page_rights = &page_rights, .table_rights = &table_rights,                        \
 		.root_pa = { .mask = BITS(51, 12) }, .kept = { G, P }, .kept_inverted = true,      \
@@ -90,12 +93,14 @@ static const struct paging pae = {
 	.va_bits = 32,
 	.entry_size = 8,
 	.range = PAGING_UNSIGNED,
+	.present = P,
+	.n_swap_levels = 2,
 	.levels = { PAGE_4K,
 		    PAGE_OR_TABLE(21),
 		    { .shift = 30,
 		      .bits = 2,
 		      .limits_nothing = true,
-		      .table = PAGING_ALWAYS,
+		      .table = ALWAYS,
 		      .table_pa = { .mask = BITS(51, 12) },
 		      .table_reserved = RW | US | BITS(8, 6) | BITS(63, 52) } },
 	.page_rights = &page_rights,
@@ -114,9 +119,11 @@ static const struct paging two_level = {
 	.va_bits = 32,
 	.entry_size = 4,
 	.range = PAGING_UNSIGNED,
+	.present = P,
+	.n_swap_levels = 2,
 	.levels = { { .shift = 12,
 		      .bits = 10,
-		      .page = PAGING_ALWAYS,
+		      .page = ALWAYS,
 		      .page_pa = { .mask = BITS(31, 12) } },
 		    { .shift = 22,
 		      .bits = 10,

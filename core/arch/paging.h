@@ -13,17 +13,10 @@
 
 #define PAGING_LEVELS_MAX 5
 
-#define PAGING_PRESENT UINT64_C(1) /* of an entry, in every architecture */
-
 /* What holds of an entry in which all bits of set are 1 and all of clear are 0. Neither: it never holds. */
 struct paging_rule {
 	uint64_t set, clear;
 };
-/* ... of an entry that is present. */
-#define PAGING_ALWAYS                                                                              \
-	{                                                                                          \
-		PAGING_PRESENT, 0                                                                  \
-	}
 
 /* Rights and marks that an entry gives. A table's limit those of all pages below it. */
 struct paging_rights {
@@ -41,10 +34,13 @@ struct paging_address {
 
 /* The present entries of one level. What is neither a table nor a page is reserved: the processor faults. */
 struct paging_level {
-	uint8_t shift, bits; /* which bits of the virtual address are the index     */
-	uint8_t wide_shift;  /* size of a page that many entries in a row share     */
-	bool limits_nothing; /* entries that point to tables have no rights         */
-	struct paging_rule table, page, page_too, wide_page;
+	uint8_t shift, bits;  /* which bits of the virtual address are the index     */
+	uint8_t wide_shift;   /* size of a page that many entries in a row share     */
+	uint8_t joined_shift; /* ... of one that many make up, each with its own part's address */
+	uint64_t joined;      /* the bit that says so; 0: there is none              */
+	bool limits_nothing;  /* entries that point to tables have no rights         */
+	struct paging_rule table, table_too, page, page_too, wide_page;
+	struct paging_rule page_faults[2]; /* ... and where one of these holds of a page  */
 	struct paging_address table_pa, page_pa;
 	uint64_t table_reserved, page_reserved; /* not 0: the processor faults      */
 };
@@ -60,6 +56,9 @@ struct paging {
 	uint32_t n_levels; /* 1 .. PAGING_LEVELS_MAX                                 */
 	uint32_t va_bits;
 	uint32_t entry_size; /* 4 or 8 bytes, little-endian                          */
+	uint64_t present;    /* an entry is if one of these bits is set                 */
+	/* In so many of the lower levels an entry that is not present and not 0 says that the page went elsewhere: */
+	uint32_t n_swap_levels;
 	enum paging_range range;
 	struct paging_level levels[PAGING_LEVELS_MAX]; /* [n_levels - 1] is the root's */
 	const struct paging_rights *page_rights, *table_rights;
@@ -75,6 +74,14 @@ const struct paging *paging_x86_64(uint32_t n_levels);
 const struct paging *paging_x86_32(bool pae);
 /* riscv64: 39, 48, 57; NULL for another number. */
 const struct paging *paging_riscv64(uint32_t va_bits);
+/* ... its G-stage, of guest-physical addresses: Sv39x4, Sv48x4, Sv57x4 by 39, 48, 57. */
+const struct paging *paging_riscv64_guest(uint32_t va_bits);
+/* Intel's tables of guest-physical addresses, 4 or 5 levels; marked: accessed and dirty bits are in use. */
+const struct paging *paging_ept(uint32_t n_levels, bool marked);
+/* ... as an EPT pointer says; paging_root_of knows its root. NULL: not with 4 or 5 levels. */
+const struct paging *paging_of_eptp(uint64_t eptp);
+/* AMD's, 4 or 5 levels. */
+const struct paging *paging_npt(uint32_t n_levels);
 /*
  * aarch64: granules of 2^12, 2^14, 2^16 bytes, addresses of va_bits as TCR_ELx says. wide: descriptors hold addresses
  * of 52 bits (with granules of 4 and 16 KiB TCR_ELx.DS, with 64 KiB the processor's FEAT_LPA). NULL: no such format.
@@ -95,8 +102,9 @@ struct paging_entry {
 	uint64_t pa;    /* table: of the next table; leaf: of the page                         */
 	uint32_t flags; /* ANDed down the levels; paging_flags makes the answer of it          */
 	bool leaf;
-	uint8_t shift; /* leaf: the page is of 2^shift bytes, pa a multiple of that    */
-	int32_t err;   /* 0; SONDE_E_NOT_MAPPED, SONDE_E_PAGED_OUT: the walk ends here        */
+	uint8_t shift;      /* leaf: maps 2^shift bytes, pa a multiple of that              */
+	uint8_t page_shift; /* leaf: the page is of so many; larger where entries are joined */
+	int32_t err; /* 0; SONDE_E_NOT_MAPPED, SONDE_E_PAGED_OUT: the walk ends here        */
 };
 
 struct paging_entry paging_decode(const struct paging *paging, uint32_t level, uint64_t entry);

@@ -130,7 +130,7 @@ static void put_page(struct sonde_pages *pages, const struct table_ref *ref, uin
 		.pa = paging_byte_pa(e, va),
 		.len = size,
 		.flags = paging_flags(ref->rights & e->flags) & pages->care,
-		.page_size = UINT64_C(1) << e->shift,
+		.page_size = UINT64_C(1) << e->page_shift,
 	};
 
 	put_run(pages, ref->root, &page, size);
@@ -188,7 +188,7 @@ static void note_same(struct sonde_pages *pages, const struct table_ref *ref, co
 		return;
 	struct paging_entry e =
 		paging_decode(pages->paging, level, paging_load(pages->paging, table));
-	if (e.err || (e.leaf && e.shift != pages->paging->levels[level].shift))
+	if (e.err || (e.leaf && e.page_shift != pages->paging->levels[level].shift))
 		return;
 	if (!e.leaf) {
 		below = level ? find_same(pages, level - 1, e.pa) : NULL;

@@ -41,7 +41,7 @@ int paging_translate(struct sonde_space *phys, struct paging_map map, uint64_t v
 		rights &= e.flags;
 		table = e.pa;
 		if (e.leaf) {
-			ret->page_size = UINT64_C(1) << e.shift;
+			ret->page_size = UINT64_C(1) << e.page_shift;
 			ret->pa = paging_byte_pa(&e, va);
 			ret->flags = paging_flags(rights);
 			return SONDE_OK;

@@ -26,21 +26,42 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 /* ---- formats ---------------------------------------------------------------------------------------- */
 
-enum kind { X86_64, X86_32, PAE, RISCV64, ARM64 };
+enum kind { X86_64, X86_32, PAE, RISCV64, ARM64, EPT, NPT, RISCV64_GUEST };
 
 static const struct format {
 	enum kind kind;
 	uint32_t a, b; /* levels; va_bits; granule, va_bits */
-	bool wide;
+	bool wide;     /* EPT: with accessed and dirty bits */
 } formats[] = {
-	{ X86_64, 4, 0, false },   { X86_64, 5, 0, false },   { X86_32, 0, 0, false },
-	{ PAE, 0, 0, false },      { RISCV64, 39, 0, false }, { RISCV64, 48, 0, false },
-	{ RISCV64, 57, 0, false }, { ARM64, 12, 39, false },  { ARM64, 12, 48, false },
-	{ ARM64, 12, 39, true },   { ARM64, 12, 48, true },   { ARM64, 12, 52, true },
-	{ ARM64, 14, 36, false },  { ARM64, 14, 47, false },  { ARM64, 14, 48, false },
-	{ ARM64, 14, 47, true },   { ARM64, 14, 48, true },   { ARM64, 14, 52, true },
-	{ ARM64, 16, 42, false },  { ARM64, 16, 48, false },  { ARM64, 16, 48, true },
+	{ X86_64, 4, 0, false },
+	{ X86_64, 5, 0, false },
+	{ X86_32, 0, 0, false },
+	{ PAE, 0, 0, false },
+	{ RISCV64, 39, 0, false },
+	{ RISCV64, 48, 0, false },
+	{ RISCV64, 57, 0, false },
+	{ ARM64, 12, 39, false },
+	{ ARM64, 12, 48, false },
+	{ ARM64, 12, 39, true },
+	{ ARM64, 12, 48, true },
+	{ ARM64, 12, 52, true },
+	{ ARM64, 14, 36, false },
+	{ ARM64, 14, 47, false },
+	{ ARM64, 14, 48, false },
+	{ ARM64, 14, 47, true },
+	{ ARM64, 14, 48, true },
+	{ ARM64, 14, 52, true },
+	{ ARM64, 16, 42, false },
+	{ ARM64, 16, 48, false },
+	{ ARM64, 16, 48, true },
 	{ ARM64, 16, 52, true },
+	{ EPT, 4, 0, false },
+	{ EPT, 5, 0, true },
+	{ NPT, 4, 0, false },
+	{ NPT, 5, 0, false },
+	{ RISCV64_GUEST, 39, 0, false },
+	{ RISCV64_GUEST, 48, 0, false },
+	{ RISCV64_GUEST, 57, 0, false },
 };
 #define N_FORMATS (sizeof(formats) / sizeof(formats[0]))
 
@@ -55,6 +76,12 @@ static const struct paging *paging_of(const struct format *f)
 		return paging_x86_32(true);
 	case RISCV64:
 		return paging_riscv64(f->a);
+	case EPT:
+		return paging_ept(f->a, f->wide);
+	case NPT:
+		return paging_npt(f->a);
+	case RISCV64_GUEST:
+		return paging_riscv64_guest(f->a);
 	default:
 		return paging_arm64(f->a, f->b, f->wide);
 	}
@@ -73,6 +100,12 @@ static struct naive_walk naive_of(const struct format *f, const struct naive_mem
 		return naive_pae(m, ROOT, va);
 	case RISCV64:
 		return naive_riscv64(m, ROOT, f->a, va);
+	case EPT:
+		return naive_ept(m, ROOT | (f->a - 1) << 3 | (f->wide ? 1 << 6 : 0), va);
+	case NPT:
+		return naive_npt(m, ROOT, f->a, va);
+	case RISCV64_GUEST:
+		return naive_riscv64_guest(m, ROOT, f->a, va);
 	default:
 		return naive_arm64(m, &regime, va);
 	}
@@ -100,15 +133,19 @@ static int tell_extents(void *conn, sonde_extent_fn *add, void *user, struct son
 /* Most entries point into the memory and have no bit that is reserved, or nearly all would lead nowhere. */
 static uint64_t confine(const struct format *f, uint64_t entry, uint16_t where, bool root)
 {
-	uint64_t address =
-		f->kind == RISCV64 ? UINT64_C(0x003ffffffffffc00) : UINT64_C(0x000ffffffffff000);
-	uint64_t inside = f->kind == RISCV64 ? (MEM - 1) >> 2 : MEM - 1;
+	bool riscv = f->kind == RISCV64 || f->kind == RISCV64_GUEST;
+	uint64_t address = riscv ? UINT64_C(0x003ffffffffffc00) : UINT64_C(0x000ffffffffff000);
+	uint64_t inside = riscv ? (MEM - 1) >> 2 : MEM - 1;
 
 	if (where & 0xc000)
 		entry &= ~(address & ~inside);
-	if (where & 0x3000 && f->kind == RISCV64)
+	if (where & 0x3000 && riscv)
 		entry &= ~(UINT64_C(0x7f) << 54);
-	if (where & 0x3000 && f->wide)
+	if (where & 0x3000 && f->kind == EPT)
+		entry &= ~UINT64_C(0x38);
+	if (where & 0x3000 && f->kind == NPT)
+		entry |= 4;
+	if (where & 0x3000 && f->wide && f->kind == ARM64)
 		entry &= ~UINT64_C(0x300) & (f->a == 16 ? ~UINT64_C(0xf000) : UINT64_MAX);
 	if (where & 0x3000 && f->kind == PAE && root)
 		entry &= UINT64_C(0x000fffffffffffff) & ~UINT64_C(0x1e6);
@@ -324,7 +361,7 @@ static uint64_t address_of(const struct paging *paging, uint64_t raw)
 		va = (va & ~(mask << lv->shift)) | close << lv->shift;
 	}
 	if (paging->range == PAGING_UNSIGNED)
-		return va & UINT32_MAX;
+		return va << spare >> spare;
 	if (paging->range == PAGING_SIGNED)
 		return (uint64_t)((int64_t)(va << spare) >> spare);
 	va = va << spare >> spare;

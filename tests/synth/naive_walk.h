@@ -4,7 +4,8 @@
  * library's one walker for all of them is compared with. Nothing here is shared with it.
  *
  *	x86: Intel SDM 3A 4.3 to 4.5     riscv64: privileged specification 4.3.2, Svnapot
- *	aarch64: Arm DDI 0487 D8.2 to D8.4
+ *	aarch64: Arm DDI 0487 D8.2 to D8.4, D8.7.1  EPT: Intel SDM 3C 28.3.2, 28.3.3.1
+ *	NPT: AMD APM 2 15.25.5                      G-stage: riscv64 privileged specification 8.5.1
  */
 #ifndef TESTS_SYNTH_NAIVE_WALK_H
 #define TESTS_SYNTH_NAIVE_WALK_H
@@ -166,23 +167,104 @@ static inline struct naive_walk naive_x86_32(const struct naive_memory *m, uint6
 	return naive_x86_page(&rights, entry, naive_bits(entry, 31, 12), 4096, va);
 }
 
+/* ---- EPT ------------------------------------------------------------------------------------------- */
+
+/* 28.3.3.1: W without R; reserved bits of what points to a table, of large pages; memory types 2, 3, 7. */
+static inline bool naive_ept_misconfigured(uint64_t entry, unsigned level, bool page)
+{
+	uint64_t type = naive_bits(entry, 5, 3) >> 3;
+
+	if (naive_bit(entry, 1) && !naive_bit(entry, 0))
+		return true;
+	if (!page)
+		return naive_bits(entry, 7, 3) != 0;
+	if (type == 2 || type == 3 || type == 7)
+		return true;
+	return (level == 2 && naive_bits(entry, 20, 12)) ||
+	       (level == 3 && naive_bits(entry, 29, 12));
+}
+
+static inline struct naive_walk naive_ept(const struct naive_memory *m, uint64_t eptp, uint64_t gpa)
+{
+	unsigned levels = (unsigned)(naive_bits(eptp, 5, 3) >> 3) + 1;
+	uint64_t table = naive_bits(eptp, 51, 12), rights = 7, entry;
+
+	if (gpa >> (12 + 9 * levels))
+		return naive_fails(SONDE_E_NOT_MAPPED);
+	for (unsigned level = levels;; level--) {
+		unsigned shift = 12 + 9 * (level - 1);
+		if (!naive_load(m, table + 8 * (gpa >> shift & 511), 8, &entry) || !(entry & 7))
+			return naive_fails(SONDE_E_NOT_MAPPED);
+		bool page = level == 1 || (level <= 3 && naive_bit(entry, 7));
+		if (naive_ept_misconfigured(entry, level, page))
+			return naive_fails(SONDE_E_NOT_MAPPED);
+		rights &= entry & 7;
+		table = naive_bits(entry, 51, 12);
+		if (!page)
+			continue;
+		uint64_t size = UINT64_C(1) << shift;
+		bool marked = naive_bit(eptp, 6);
+		return (struct naive_walk){
+			.pa = naive_bits(entry, 51, shift) + gpa % size,
+			.page_size = size,
+			.flags = SONDE_PAGE_PRESENT | naive_if(rights & 1, SONDE_PAGE_READ) |
+				 naive_if(rights & 2, SONDE_PAGE_WRITE) |
+				 naive_if(rights & 4, SONDE_PAGE_EXEC) |
+				 naive_if(marked && naive_bit(entry, 8), SONDE_PAGE_ACCESSED) |
+				 naive_if(marked && naive_bit(entry, 9), SONDE_PAGE_DIRTY),
+		};
+	}
+}
+
+/* ---- NPT ------------------------------------------------------------------------------------------- */
+
+static inline struct naive_walk naive_npt(const struct naive_memory *m, uint64_t root,
+					  unsigned levels, uint64_t gpa)
+{
+	bool write = true, exec = true;
+	uint64_t entry;
+
+	if (gpa >> (12 + 9 * levels))
+		return naive_fails(SONDE_E_NOT_MAPPED);
+	for (unsigned level = levels;; level--) {
+		unsigned shift = 12 + 9 * (level - 1);
+		bool found = naive_load(m, root + 8 * (gpa >> shift & 511), 8, &entry);
+		if (!found || !naive_bit(entry, 0) || !naive_bit(entry, 2))
+			return naive_fails(SONDE_E_NOT_MAPPED);
+		bool large = level > 1 && naive_bit(entry, 7);
+		if (large && (level > 3 || naive_bits(entry, shift - 1, 13)))
+			return naive_fails(SONDE_E_NOT_MAPPED);
+		write &= naive_bit(entry, 1);
+		exec &= !naive_bit(entry, 63);
+		root = naive_bits(entry, 51, 12);
+		if (level > 1 && !large)
+			continue;
+		return (struct naive_walk){
+			.pa = naive_bits(entry, 51, shift) + gpa % (UINT64_C(1) << shift),
+			.page_size = UINT64_C(1) << shift,
+			.flags = SONDE_PAGE_PRESENT | SONDE_PAGE_READ | SONDE_PAGE_USER |
+				 naive_if(write, SONDE_PAGE_WRITE) |
+				 naive_if(exec, SONDE_PAGE_EXEC) |
+				 naive_if(naive_bit(entry, 5), SONDE_PAGE_ACCESSED) |
+				 naive_if(naive_bit(entry, 6), SONDE_PAGE_DIRTY),
+		};
+	}
+}
+
 /* ---- riscv64 --------------------------------------------------------------------------------------- */
 
-static inline struct naive_walk naive_riscv64(const struct naive_memory *m, uint64_t root,
-					      unsigned va_bits, uint64_t va)
+/* guest: the G-stage; its root has 2048 entries, and every page has to be the user's. */
+static inline struct naive_walk naive_riscv64_any(const struct naive_memory *m, uint64_t root,
+						  unsigned levels, bool guest, uint64_t va)
 {
-	unsigned levels = (va_bits - 12) / 9, spare = 64 - va_bits;
-
-	if ((uint64_t)((int64_t)(va << spare) >> spare) != va)
-		return naive_fails(SONDE_E_NOT_MAPPED);
 	for (unsigned i = levels; i-- > 0;) {
-		unsigned shift = 12 + 9 * i;
+		unsigned shift = 12 + 9 * i, mask = guest && i + 1 == levels ? 2047 : 511;
 		uint64_t entry, size = UINT64_C(1) << shift;
-		if (!naive_load(m, root + 8 * (va >> shift & 511), 8, &entry))
+		if (!naive_load(m, root + 8 * (va >> shift & mask), 8, &entry))
 			return naive_fails(SONDE_E_NOT_MAPPED);
 		if (!naive_bit(entry, 0))
-			return naive_fails(i <= 1 && entry ? SONDE_E_PAGED_OUT
-							   : SONDE_E_NOT_MAPPED);
+			return naive_fails(!guest && i <= 1 && entry ? SONDE_E_PAGED_OUT
+								     : SONDE_E_NOT_MAPPED);
 		bool r = naive_bit(entry, 1), w = naive_bit(entry, 2), x = naive_bit(entry, 3);
 		bool napot = naive_bit(entry, 63);
 		uint64_t number = naive_bits(entry, 53, 10) >> 10;
@@ -195,6 +277,8 @@ static inline struct naive_walk naive_riscv64(const struct naive_memory *m, uint
 			root = number << 12;
 			continue;
 		}
+		if (guest && !naive_bit(entry, 4))
+			return naive_fails(SONDE_E_NOT_MAPPED);
 		if (napot && (i > 0 || (number & 15) != 8 || !r))
 			return naive_fails(SONDE_E_NOT_MAPPED);
 		if (napot) {
@@ -215,6 +299,24 @@ static inline struct naive_walk naive_riscv64(const struct naive_memory *m, uint
 		};
 	}
 	return naive_fails(SONDE_E_NOT_MAPPED);
+}
+
+static inline struct naive_walk naive_riscv64(const struct naive_memory *m, uint64_t root,
+					      unsigned va_bits, uint64_t va)
+{
+	unsigned spare = 64 - va_bits;
+
+	if ((uint64_t)((int64_t)(va << spare) >> spare) != va)
+		return naive_fails(SONDE_E_NOT_MAPPED);
+	return naive_riscv64_any(m, root, (va_bits - 12) / 9, false, va);
+}
+
+static inline struct naive_walk naive_riscv64_guest(const struct naive_memory *m, uint64_t root,
+						    unsigned va_bits, uint64_t gpa)
+{
+	if (gpa >> (va_bits + 2))
+		return naive_fails(SONDE_E_NOT_MAPPED);
+	return naive_riscv64_any(m, root, (va_bits - 12) / 9, true, gpa);
 }
 
 /* ---- aarch64 --------------------------------------------------------------------------------------- */
@@ -247,6 +349,19 @@ static inline bool naive_arm64_has_block(const struct naive_arm64 *regime, int l
 		return level == 2 || (level == 1 && regime->wide);
 	default:
 		return level == 2 || (level == 1 && regime->wide);
+	}
+}
+
+/* D8.7.1: how many entries the Contiguous bit joins, as a power of two. */
+static inline unsigned naive_arm64_joined(const struct naive_arm64 *regime, int level)
+{
+	switch (regime->granule) {
+	case 12:
+		return level >= 1 ? 4 : 0;
+	case 14:
+		return level == 3 ? 7 : level == 2 ? 5 : 0;
+	default:
+		return level >= 2 ? 5 : 0;
 	}
 }
 
@@ -292,7 +407,9 @@ static inline struct naive_walk naive_arm64(const struct naive_memory *m,
 		uint64_t size = UINT64_C(1) << shift;
 		return (struct naive_walk){
 			.pa = naive_arm64_address(regime, entry, shift) + va % size,
-			.page_size = size,
+			.page_size = naive_bit(entry, 52)
+					     ? size << naive_arm64_joined(regime, level)
+					     : size,
 			.flags = SONDE_PAGE_PRESENT | SONDE_PAGE_READ |
 				 naive_if(write && !naive_bit(entry, 7), SONDE_PAGE_WRITE) |
 				 naive_if(user, SONDE_PAGE_USER) |

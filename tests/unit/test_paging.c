@@ -207,9 +207,95 @@ static void entries_of_arm64(void **state)
 	CHECK_ENTRIES(paging_arm64(16, 52, true), large_wide);
 }
 
+/* Intel SDM 3C tables 28-1 to 28-7, 28.3.3.1. */
+static void entries_of_ept(void **state)
+{
+	static const struct entry_case plain[] = {
+		{ "empty", 0, 0, FAULT, 0, 0, 0 },
+		{ "no right, but not empty", 0, 0x8000000000005030, FAULT, 0, 0, 0 },
+		{ "4 KiB, write-back", 0, 0x5037, 0, 12, 0x5000, P | RWX },
+		{ "read only", 0, 0x5031, 0, 12, 0x5000, P | 1 },
+		{ "execute only", 0, 0x5034, 0, 12, 0x5000, P | 4 },
+		{ "write without read", 0, 0x5032, FAULT, 0, 0, 0 },
+		{ "... with execute as well", 0, 0x5036, FAULT, 0, 0, 0 },
+		{ "uncached", 0, 0x5001, 0, 12, 0x5000, P | 1 },
+		{ "a memory type of 2", 0, 0x5011, FAULT, 0, 0, 0 },
+		{ "... of 3", 0, 0x5019, FAULT, 0, 0, 0 },
+		{ "... of 7", 0, 0x5039, FAULT, 0, 0, 0 },
+		{ "... of 4, 5", 0, 0x5029, 0, 12, 0x5000, P | 1 },
+		{ "bit 7 of a 4 KiB page is ignored", 0, 0x50b1, 0, 12, 0x5000, P | 1 },
+		{ "marks that nobody made", 0, 0x5331, 0, 12, 0x5000, P | 1 },
+		{ "bits 63:52 are ignored", 0, 0xfff0000000005031, 0, 12, 0x5000, P | 1 },
+		{ "2 MiB", 1, 0x2000b7, 0, 21, 0x200000, P | RWX },
+		{ "2 MiB, execute only", 1, 0x2000b4, 0, 21, 0x200000, P | 4 },
+		{ "2 MiB, bit 12 is reserved", 1, 0x2010b7, FAULT, 0, 0, 0 },
+		{ "2 MiB, write without read", 1, 0x2000b2, FAULT, 0, 0, 0 },
+		{ "1 GiB", 2, 0x400000b1, 0, 30, 0x40000000, P | 1 },
+		{ "1 GiB, bit 29 is reserved", 2, 0x600000b1, FAULT, 0, 0, 0 },
+		{ "a table", 1, 0x7007, 0, 0, 0x7000, P | RWX | A | D },
+		{ "a table of what may be executed only", 2, 0x7004, 0, 0, 0x7000, P | 4 | A | D },
+		{ "a table without read", 2, 0x7002, FAULT, 0, 0, 0 },
+		{ "bits 6:3 are reserved in a table", 1, 0x7037, FAULT, 0, 0, 0 },
+		{ "bit 7 in a PML4 entry", 3, 0x7087, FAULT, 0, 0, 0 },
+		{ "... in a PML5 entry", 4, 0x7087, FAULT, 0, 0, 0 },
+	};
+	static const struct entry_case marked[] = {
+		{ "accessed", 0, 0x5131, 0, 12, 0x5000, P | 1 | A },
+		{ "dirty", 0, 0x5333, 0, 12, 0x5000, P | 1 | 2 | A | D },
+		{ "a table that was used", 1, 0x7107, 0, 0, 0x7000, P | RWX | A | D },
+	};
+
+	(void)state;
+	CHECK_ENTRIES(paging_ept(5, false), plain);
+	CHECK_ENTRIES(paging_ept(5, true), marked);
+	assert_ptr_equal(paging_of_eptp(0x123401e), paging_ept(4, false));
+	assert_ptr_equal(paging_of_eptp(0x1234066), paging_ept(5, true));
+	assert_null(paging_of_eptp(0x1234016));
+	assert_true(paging_root_of(paging_of_eptp(0x123405e), 0x123405e) == 0x1234000);
+}
+
+/* AMD APM 2 15.25.5. */
+static void entries_of_npt(void **state)
+{
+	static const struct entry_case cases[] = {
+		{ "4 KiB", 0, 0x5067, 0, 12, 0x5000, P | RWX | U | A | D },
+		{ "not the user's", 0, 0x5063, FAULT, 0, 0, 0 },
+		{ "global says nothing", 0, 0x5105, 0, 12, 0x5000, P | 1 | 4 | U },
+		{ "not present", 0, 0x5066, FAULT, 0, 0, 0 },
+		{ "no execution", 0, 0x8000000000005005, 0, 12, 0x5000, P | 1 | U },
+		{ "2 MiB", 1, 0x2000e7, 0, 21, 0x200000, P | RWX | U | A | D },
+		{ "2 MiB, not the user's", 1, 0x2000e3, FAULT, 0, 0, 0 },
+		{ "2 MiB, bit 13 is reserved", 1, 0x2020e7, FAULT, 0, 0, 0 },
+		{ "1 GiB", 2, 0x40000085, 0, 30, 0x40000000, P | 1 | 4 | U },
+		{ "a table", 1, 0x7007, 0, 0, 0x7000, P | RWX | U | A | D },
+		{ "a table that is not the user's", 1, 0x7003, FAULT, 0, 0, 0 },
+		{ "a large page at the top", 3, 0x1087, FAULT, 0, 0, 0 },
+	};
+
+	(void)state;
+	CHECK_ENTRIES(paging_npt(5), cases);
+}
+
+/* RISC-V privileged specification 8.5.1. */
+static void entries_of_riscv64_guests(void **state)
+{
+	static const struct entry_case cases[] = {
+		{ "4 KiB", 0, 0x1413, 0, 12, 0x5000, P | 1 | U },
+		{ "not the user's", 0, 0x1403, FAULT, 0, 0, 0 },
+		{ "execute only", 0, 0x1419, 0, 12, 0x5000, P | 4 | U },
+		{ "64 KiB", 0, 0x8000000000006013, 0, 16, 0x10000, P | 1 | U },
+		{ "64 KiB, not the user's", 0, 0x8000000000006003, FAULT, 0, 0, 0 },
+		{ "2 MiB", 1, 0x80017, 0, 21, 0x200000, P | 1 | 2 | U },
+		{ "a table", 1, 0x1c01, 0, 0, 0x7000, TABLE_FLAGS },
+		{ "not present", 0, 0x1400, FAULT, 0, 0, 0 },
+	};
+
+	(void)state;
+	CHECK_ENTRIES(paging_riscv64_guest(39), cases);
+}
+
 /* ---- formats ---------------------------------------------------------------------------------------- */
 
-/* Index bits and the bits of a byte in a page are all of the address. */
 /* What is taken for a plain page is the page that the entry says. */
 static void check_plain(const struct paging *paging)
 {
@@ -238,6 +324,7 @@ static void check_plain(const struct paging *paging)
 	assert_true(paging->levels[0].page_pa.bits ? n == 0 : n > 10000);
 }
 
+/* Index bits and the bits of a byte in a page are all of the address. */
 static void check_format(const struct paging *paging)
 {
 	uint32_t at = paging->levels[0].shift;
@@ -260,9 +347,16 @@ static void levels_make_up_the_address(void **state)
 	check_format(paging_x86_64(5));
 	check_format(paging_x86_32(false));
 	check_format(paging_x86_32(true));
+	for (uint32_t levels = 4; levels <= 5; levels++) {
+		check_format(paging_ept(levels, false));
+		check_format(paging_ept(levels, true));
+		check_format(paging_npt(levels));
+	}
 	for (uint32_t bits = 0; bits < 64; bits++) {
 		if (paging_riscv64(bits))
 			check_format(paging_riscv64(bits)), n++;
+		if (paging_riscv64_guest(bits))
+			check_format(paging_riscv64_guest(bits)), n++;
 		for (uint32_t granule = 0; granule < 20; granule++) {
 			for (int wide = 0; wide < 2; wide++) {
 				if (paging_arm64(granule, bits, wide))
@@ -270,7 +364,7 @@ static void levels_make_up_the_address(void **state)
 			}
 		}
 	}
-	assert_int_equal(n, 3 + 15);
+	assert_int_equal(n, 3 + 3 + 15);
 }
 
 static void registers_hold_roots(void **state)
@@ -479,6 +573,55 @@ static void tables_of_arm64(void **state)
 	check_tables(map, &c);
 }
 
+/* Arm DDI 0487 D8.7.1: what is told is the size that they make up together; each maps its own part. */
+static void contiguous_entries_are_one_page(void **state)
+{
+	static const struct {
+		uint32_t granule, va_bits, level;
+		uint8_t shift, page_shift;
+	} cases[] = {
+		{ 12, 48, 0, 12, 16 }, { 12, 48, 1, 21, 25 }, { 12, 48, 2, 30, 34 },
+		{ 14, 47, 0, 14, 21 }, { 14, 47, 1, 25, 30 }, { 16, 48, 0, 16, 21 },
+		{ 16, 48, 1, 29, 34 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct paging *paging =
+			paging_arm64(cases[i].granule, cases[i].va_bits, false);
+		uint64_t pa = UINT64_C(3) << cases[i].shift;
+		uint64_t entry = pa | UINT64_C(1) << 52 | (cases[i].level ? 0x401 : 0x403);
+		struct paging_entry e = paging_decode(paging, cases[i].level, entry);
+		assert_int_equal(e.err, 0);
+		assert_int_equal(e.shift, cases[i].shift);
+		assert_int_equal(e.page_shift, cases[i].page_shift);
+		assert_true(e.pa == pa);
+	}
+}
+
+/* 16 entries of 4 KiB: one run, and every address of it says 64 KiB. */
+static void tables_of_arm64_contiguous(void **state)
+{
+	static const struct table_case c = {
+		.n_entries = 5,
+		.entries = { { 0x100000 + 8 * 0, 0x101003 },
+			     { 0x101000 + 8 * 0, 0x102003 },
+			     { 0x102000 + 8 * 16, 0x0010000000010403 },
+			     { 0x102000 + 8 * 17, 0x0010000000011403 },
+			     { 0x102000 + 8 * 18, 0x12403 } },
+		.n_walks = 3,
+		.walks = { { 0x10010, 0, 0x10010, 0x10000, RWX },
+			   { 0x11ff8, 0, 0x11ff8, 0x10000, RWX },
+			   { 0x12008, 0, 0x12008, 0x1000, RWX } },
+		.n_runs = 1,
+		.runs = { { 0x10000, 0x10000, 0x3000, RWX } },
+	};
+	struct paging_map map = { paging_arm64(12, 39, false), 0x100000, 0x130000 };
+
+	(void)state;
+	check_tables(map, &c);
+}
+
 /* Tables of 64 KiB, and a small one at the root. */
 static void tables_of_arm64_64k(void **state)
 {
@@ -511,12 +654,17 @@ int main(void)
 		cmocka_unit_test(entries_of_pae),
 		cmocka_unit_test(entries_of_riscv64),
 		cmocka_unit_test(entries_of_arm64),
+		cmocka_unit_test(entries_of_ept),
+		cmocka_unit_test(entries_of_npt),
+		cmocka_unit_test(entries_of_riscv64_guests),
 		cmocka_unit_test(levels_make_up_the_address),
 		cmocka_unit_test(registers_hold_roots),
 		cmocka_unit_test(tables_of_x86_32),
 		cmocka_unit_test(tables_of_pae),
 		cmocka_unit_test(tables_of_riscv64),
 		cmocka_unit_test(tables_of_arm64),
+		cmocka_unit_test(contiguous_entries_are_one_page),
+		cmocka_unit_test(tables_of_arm64_contiguous),
 		cmocka_unit_test(tables_of_arm64_64k),
 	};
 
