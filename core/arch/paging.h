@@ -88,6 +88,9 @@ const struct paging *paging_npt(uint32_t n_levels);
  */
 const struct paging *paging_arm64(uint32_t granule_bits, uint32_t va_bits, bool wide);
 
+/* By the name that struct sonde_tables has for it; NULL: none. */
+const struct paging *paging_by_name(const char *name);
+
 /* ---- an entry -------------------------------------------------------------------------------------- */
 
 /* Rights of a walk so far: bits of enum sonde_page_flag, and two that end as SONDE_PAGE_EXEC. */

@@ -20,6 +20,7 @@
 struct target_layer {
 	struct plugin *plugin;
 	struct sonde_args args;
+	struct sonde_space *tables; /* what it found page tables to map, NULL */
 	struct sonde_space *space;
 };
 
@@ -141,6 +142,30 @@ static int open_connector(struct sonde_target *target, struct sonde_error *err)
 	return 0;
 }
 
+#define LIVE_FORGET_NS UINT64_C(100000000) /* as the OS layers do: a tenth of a second */
+
+/* What lies below a layer that knows of page tables is what they map. */
+static int open_tables(struct sonde_target *target, struct target_layer *layer,
+		       struct sonde_error *err)
+{
+	const struct sonde_layer_ops *ops = &layer->plugin->layer;
+	struct sonde_tables tables = { 0 };
+
+	if (!ops->tables)
+		return 0;
+	if (target->info.flags & SONDE_TARGET_LIVE)
+		tables.forget_ns = LIVE_FORGET_NS;
+	int r = ops->tables(&target->host, &layer->args, &tables, err);
+	if (r < 0)
+		return r;
+	r = sonde_space_tables(sonde_target_memory(target), &tables, &layer->tables);
+	if (r == SONDE_E_BAD_ARG)
+		return sonde_error_set(err, r, "%s: no page-table format '%.40s'",
+				       layer->plugin->desc.name,
+				       tables.format ? tables.format : "");
+	return r < 0 ? sonde_error_set(err, r, NULL) : 0;
+}
+
 static int open_layer(struct sonde_target *target, const struct name_part *part, int write,
 		      struct sonde_error *err)
 {
@@ -148,10 +173,17 @@ static int open_layer(struct sonde_target *target, const struct name_part *part,
 	int r = args_bind(&target->arena, &layer->plugin->desc, part, write, &layer->args, err);
 
 	if (r == 0)
+		r = open_tables(target, layer, err);
+	if (r == 0)
 		r = space_from_layer(target->loop, &layer->plugin->layer, &target->host,
-				     &layer->args, sonde_target_memory(target), &layer->space, err);
-	if (r < 0)
+				     &layer->args,
+				     layer->tables ? layer->tables : sonde_target_memory(target),
+				     &layer->space, err);
+	if (r < 0) {
+		sonde_space_close(layer->tables);
+		layer->tables = NULL;
 		return r;
+	}
 	space_layer_info(layer->space, &target->info);
 	target->n_layers++;
 	return 0;
@@ -241,8 +273,11 @@ void sonde_target_close(struct sonde_target *target)
 {
 	if (!target)
 		return;
-	while (target->n_layers > 0)
-		sonde_space_close(target->layers[--target->n_layers].space);
+	while (target->n_layers > 0) {
+		struct target_layer *layer = &target->layers[--target->n_layers];
+		sonde_space_close(layer->space);
+		sonde_space_close(layer->tables);
+	}
 	sonde_space_close(target->memory); /* and with it the connection, which it took */
 	if (target->conn && !target->memory)
 		target->ops.close(target->conn);

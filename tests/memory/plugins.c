@@ -17,7 +17,7 @@
 #include "world.h"
 
 extern const struct sonde_plugin plugin_cache, plugin_delay, plugin_fault, plugin_overlay,
-	plugin_record, plugin_remap, plugin_throttle, plugin_trace;
+	plugin_paging, plugin_record, plugin_remap, plugin_throttle, plugin_trace;
 extern const struct sonde_plugin plugin_flat, plugin_process, plugin_ram;
 
 static const struct {
@@ -34,6 +34,7 @@ static const struct {
 	{ &plugin_remap, "remap,map=0+0x5001@0;0x5001+1m@0x5001" },
 	{ &plugin_throttle, "throttle,batches=1000000" },
 	{ &plugin_trace, "trace,detail=piece,file=%s" },
+	{ &plugin_paging, "paging,format=ept4,root=0" },
 };
 
 static const struct {
@@ -262,6 +263,7 @@ const struct scenario plugin_scenarios[] = {
 	{ "remap", layer, 7 },
 	{ "throttle", layer, 8 },
 	{ "trace", layer, 9 },
+	{ "paging", layer, 10 },
 	{ "flat", connector, 0 },
 	{ "process", connector, 1 },
 	{ "ram", connector, 2 },

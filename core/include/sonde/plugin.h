@@ -276,6 +276,12 @@ struct sonde_layer_ops {
 	int (*map)(void *conn, sonde_stretch_fn *fn, void *user, struct sonde_error *err);
 	/* Optional: as sonde_space_borrow_run. Default: what borrow says of all of it, or of the rest of its page. */
 	const void *(*borrow_run)(void *conn, uint64_t addr, size_t cap, size_t *ret_len);
+	/*
+	 * Optional: there are page tables in what is below, and what they map is to be below this one instead. Once, before
+	 * open; *ret is zeroed before and names them. Returns 0, or an error with err filled.
+	 */
+	int (*tables)(const struct sonde_host *host, const struct sonde_args *args,
+		      struct sonde_tables *ret, struct sonde_error *err);
 };
 
 /* The exported descriptor. */

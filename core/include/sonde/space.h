@@ -220,6 +220,31 @@ struct sonde_stretch {
 int sonde_space_remap(struct sonde_loop *loop, const struct sonde_stretch *stretches, size_t n,
 		      struct sonde_space **ret);
 
+/* Page tables that lie in a space. */
+struct sonde_tables {
+	/*
+	 * "x86-64-4" "x86-64-5" "x86-32" "x86-pae" "sv39" "sv48" "sv57"; "arm64-4k-39" and so on by granule and bits
+	 * of an address (4k: 39 48 52, 16k: 36 47 48 52, 64k: 42 48 52); of guest-physical addresses "ept4" "ept5"
+	 * "npt4" "npt5" "sv39x4" "sv48x4" "sv57x4"
+	 */
+	const char *format;
+	uint64_t root; /* as the register has it: CR3, TTBR0, satp, the EPT pointer, nCR3, hgatp */
+	uint64_t high_root; /* arm64: TTBR1; else ignored                              */
+	uint64_t forget_ns; /* translations are used for so long; 0: for ever (a dump)  */
+};
+
+/*
+ * Make a space of what page tables in phys map: virtual memory, or with the tables of a hypervisor a guest's
+ * physical memory, over which guest's tables span another such space.
+ *
+ * Returns   0; SONDE_E_BAD_ARG (no such format), SONDE_E_NO_MEMORY. A root that leads nowhere maps nothing.
+ * Per piece SONDE_E_NOT_MAPPED (not present, a reserved bit, an EPT misconfiguration), SONDE_E_PAGED_OUT; what
+ *           reading a table in phys said.
+ * Owns      *ret: sonde_space_close, before phys. *tables is copied.
+ */
+int sonde_space_tables(struct sonde_space *phys, const struct sonde_tables *tables,
+		       struct sonde_space **ret);
+
 /* Let go of a space got from a call that says "close it"; NULL is allowed. No request in flight. */
 void sonde_space_close(struct sonde_space *space);
 
