@@ -17,6 +17,17 @@ static int read_entry(struct sonde_space *phys, const struct paging *paging, uin
 	return r;
 }
 
+static uint32_t kind_of(const struct paging *paging, uint64_t entry, const struct paging_entry *e)
+{
+	const bool present = entry & paging->present;
+
+	if (!e->err)
+		return present ? SONDE_ENTRY_MAPPED : SONDE_ENTRY_KEPT;
+	if (!entry)
+		return SONDE_ENTRY_EMPTY;
+	return present ? SONDE_ENTRY_RESERVED : SONDE_ENTRY_ABSENT;
+}
+
 int paging_translate(struct sonde_space *phys, struct paging_map map, uint64_t va,
 		     struct sonde_translation *ret)
 {
@@ -24,18 +35,20 @@ int paging_translate(struct sonde_space *phys, struct paging_map map, uint64_t v
 	uint64_t table = paging_root(&map, va);
 	uint32_t rights = PAGING_ALL_RIGHTS;
 
-	*ret = (struct sonde_translation){ 0 };
+	*ret = (struct sonde_translation){ .kind = SONDE_ENTRY_OUTSIDE };
 	if (!paging_canonical(paging, va))
 		return SONDE_E_NOT_MAPPED;
 	for (uint32_t level = paging->n_levels; level-- > 0;) {
 		uint64_t at = paging_entry_pa(paging, level, table, va);
 		uint64_t entry = 0;
 		int r = read_entry(phys, paging, at, &entry);
+		ret->kind = SONDE_ENTRY_UNREADABLE;
 		if (r < 0)
 			return r;
 		ret->entry_pa[ret->levels] = at;
 		ret->entry[ret->levels++] = entry;
 		struct paging_entry e = paging_decode(paging, level, entry);
+		ret->kind = kind_of(paging, entry, &e);
 		if (e.err)
 			return e.err;
 		rights &= e.flags;

@@ -149,6 +149,23 @@ int sonde_os_translate(struct sonde_os *os, int32_t pid, uint64_t va, struct son
 	return os->layer->translate(os, pid, va, ret, err);
 }
 
+const char *sonde_entry_kind_text(uint32_t kind)
+{
+	static const char *const texts[] = {
+#define X(name, text) [SONDE_ENTRY_##name] = text,
+		SONDE_ENTRY_KIND_MAP(X)
+#undef X
+	};
+
+	return kind < sizeof(texts) / sizeof(texts[0]) ? texts[kind] : "unknown";
+}
+
+int sonde_os_reverse(struct sonde_os *os, const uint64_t *pas, size_t n, sonde_reverse_fn *fn,
+		     void *user, struct sonde_error *err)
+{
+	return os->layer->reverse(os, pas, n, fn, user, err);
+}
+
 int sonde_os_pages_open(struct sonde_os *os, int32_t pid, uint32_t care, struct sonde_pages **ret,
 			struct sonde_error *err)
 {

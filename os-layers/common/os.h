@@ -33,6 +33,8 @@ struct os_layer {
 	int (*log)(struct sonde_os *os, struct sonde_log *list, struct sonde_error *err);
 	int (*translate)(struct sonde_os *os, int32_t pid, uint64_t va,
 			 struct sonde_translation *ret, struct sonde_error *err);
+	int (*reverse)(struct sonde_os *os, const uint64_t *pas, size_t n, sonde_reverse_fn *fn,
+		       void *user, struct sonde_error *err);
 	int (*pages)(struct sonde_os *os, int32_t pid, uint32_t care, struct sonde_pages **ret,
 		     struct sonde_error *err);
 };

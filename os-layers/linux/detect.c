@@ -653,36 +653,6 @@ static int linux_process_memory(struct sonde_os *os, int32_t pid, struct sonde_s
 	return r < 0 ? r : linux_user_space(linux_of(os), root, ret);
 }
 
-static int linux_translate(struct sonde_os *os, int32_t pid, uint64_t va,
-			   struct sonde_translation *ret, struct sonde_error *err)
-{
-	struct linux_os *lx = linux_of(os);
-	uint64_t root = lx->root;
-	int r = pid ? linux_process_root(lx, pid, &root, err) : SONDE_OK;
-
-	if (r < 0)
-		return r;
-	r = paging_translate(lx->phys, paging_map(lx->paging, root), va, ret);
-	if (r < 0)
-		sonde_error_set(err, r, "0x%" PRIx64 ": %s after %u of %u levels", va,
-				sonde_strerror(r), ret->levels, lx->paging->n_levels);
-	return r;
-}
-
-static int linux_pages(struct sonde_os *os, int32_t pid, uint32_t care, struct sonde_pages **ret,
-		       struct sonde_error *err)
-{
-	struct linux_os *lx = linux_of(os);
-	uint64_t root = lx->root, first = pid ? 0 : (uint64_t)INT64_MIN;
-	int r = pid ? linux_process_root(lx, pid, &root, err) : SONDE_OK;
-
-	if (r < 0)
-		return r;
-	r = paging_pages(lx->phys, paging_map(lx->paging, root), first, first | INT64_MAX, care,
-			 ret);
-	return r < 0 ? sonde_error_set(err, r, NULL) : r;
-}
-
 const struct os_layer os_linux = {
 	.name = "linux",
 	.attach = linux_attach,
@@ -696,4 +666,5 @@ const struct os_layer os_linux = {
 	.log = linux_log,
 	.translate = linux_translate,
 	.pages = linux_pages,
+	.reverse = linux_reverse,
 };

@@ -8,6 +8,7 @@
  *   rows.c        many structures in one trip
  *   task.c        processes and threads    path.c  file names    mm.c  mappings
  *   module.c      modules                  log.c   the kernel's log
+ *   tables.c      page tables              swap_entry.c  what an entry that is not present says
  */
 #ifndef SONDE_LINUX_LINUX_H
 #define SONDE_LINUX_LINUX_H
@@ -70,7 +71,7 @@ struct linux_path {
 };
 int linux_paths(struct linux_os *lx, struct linux_path *paths, size_t n, struct arena *arena);
 
-/* mm.c, module.c, log.c: as the slots of os_layer. */
+/* mm.c, module.c, log.c, tables.c: as the slots of os_layer. */
 int linux_mappings(struct sonde_os *os, int32_t pid, struct sonde_mappings *list,
 		   struct sonde_error *err);
 int linux_modules(struct sonde_os *os, struct sonde_modules *list, struct sonde_error *err);
@@ -80,6 +81,12 @@ int linux_modules(struct sonde_os *os, struct sonde_modules *list, struct sonde_
  * SONDE_E_NO_TYPES, what reading the list said, SONDE_E_LIMIT, SONDE_E_NO_MEMORY.
  */
 int linux_module_symbols(struct linux_os *lx, struct sonde_symbols *add_to);
+int linux_translate(struct sonde_os *os, int32_t pid, uint64_t va, struct sonde_translation *ret,
+		    struct sonde_error *err);
+int linux_pages(struct sonde_os *os, int32_t pid, uint32_t care, struct sonde_pages **ret,
+		struct sonde_error *err);
+int linux_reverse(struct sonde_os *os, const uint64_t *pas, size_t n, sonde_reverse_fn *fn,
+		  void *user, struct sonde_error *err);
 int linux_log(struct sonde_os *os, struct sonde_log *list, struct sonde_error *err);
 
 #endif

@@ -466,6 +466,36 @@ static void a_root_outside_memory_maps_nothing(void **state)
 	world_close(&w);
 }
 
+static void a_walk_says_what_ended_it(void **state)
+{
+	static const struct {
+		uint64_t va;
+		uint32_t kind, levels;
+	} ends[] = {
+		{ 0x1008, SONDE_ENTRY_MAPPED, 4 },
+		{ 0x7010, SONDE_ENTRY_KEPT, 4 },
+		{ 0x4000, SONDE_ENTRY_EMPTY, 4 },
+		{ 0x5000, SONDE_ENTRY_ABSENT, 4 },
+		{ 0x400000, SONDE_ENTRY_ABSENT, 3 },
+		{ 0x600000, SONDE_ENTRY_UNREADABLE, 3 },
+		{ 0x8000000000, SONDE_ENTRY_RESERVED, 1 },
+		{ 0x10000000000, SONDE_ENTRY_EMPTY, 1 },
+		{ 0x0000800000000000, SONDE_ENTRY_OUTSIDE, 0 },
+	};
+	struct world w;
+
+	(void)state;
+	world_open(&w, SONDE_WAY_EXTENTS, 4, four_levels);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		struct sonde_translation t;
+		paging_translate(w.fake.space, paging_map(paging_x86_64(4), w.tables.root),
+				 ends[i].va, &t);
+		assert_int_equal(t.kind, ends[i].kind);
+		assert_int_equal(t.levels, ends[i].levels);
+	}
+	world_close(&w);
+}
+
 /* ---- visiting ----------------------------------------------------------------------------------- */
 
 struct seen {
@@ -768,6 +798,7 @@ int main(void)
 		cmocka_unit_test(tables_are_shared_as_real_kernels_share_them),
 		cmocka_unit_test(tables_are_read_many_at_a_time),
 		cmocka_unit_test(a_missing_entry_costs_its_own_page),
+		cmocka_unit_test(a_walk_says_what_ended_it),
 		cmocka_unit_test(a_root_outside_memory_maps_nothing),
 		cmocka_unit_test(runs_come_in_order_with_rights),
 		cmocka_unit_test(random_batches_agree_with_the_naive_way),

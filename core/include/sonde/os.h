@@ -209,9 +209,38 @@ enum sonde_page_flag {
 };
 
 /*
+ * What the last entry of a walk says: X(name, text). Those from SWAPPED on are what an operating system notes
+ * in an entry that is not present, and are told apart where its layer knows how.
+ */
+#define SONDE_ENTRY_KIND_MAP(X)                                                                    \
+	X(MAPPED, "mapped")                                                                        \
+	X(KEPT, "in memory, kept from the processor (PROT_NONE)")                                  \
+	X(NO_TABLES, "no tables")                                                                  \
+	X(OUTSIDE, "not an address of these tables")                                               \
+	X(UNREADABLE, "the table cannot be read")                                                  \
+	X(EMPTY, "empty")                                                                          \
+	X(RESERVED, "present, but the processor faults on it")                                     \
+	X(ABSENT, "not present")                                                                   \
+	X(SWAPPED, "in swap")                                                                      \
+	X(MIGRATING, "in memory, on its way to another place")                                     \
+	X(POISONED, "taken out of use after a memory error")                                       \
+	X(DEVICE, "in the memory of a device")                                                     \
+	X(DEVICE_EXCLUSIVE, "in memory, lent to a device")                                         \
+	X(MARKER, "a mark of the kernel without a page")
+
+enum sonde_entry_kind {
+#define X(name, text) SONDE_ENTRY_##name,
+	SONDE_ENTRY_KIND_MAP(X)
+#undef X
+};
+/* "in swap"; for people. */
+const char *sonde_entry_kind_text(uint32_t kind);
+
+/*
  * Where a virtual address lies. pid 0: the kernel's own map.
  *
- * Returns   0; SONDE_E_NOT_MAPPED, _PAGED_OUT, _NOT_FOUND (no such pid) or what reading the tables said.
+ * Returns   0; SONDE_E_NOT_MAPPED, _PAGED_OUT, _NOT_FOUND (no such pid) or what reading the tables said. *ret
+ *           is filled either way: how far the walk came, by its entries, and in kind what ended it.
  */
 struct sonde_translation {
 	uint64_t pa;        /* physical address of the byte                          */
@@ -220,6 +249,11 @@ struct sonde_translation {
 	uint32_t levels;    /* entries read, 1..5                                    */
 	uint64_t entry[5];  /* the entries, from the root down                       */
 	uint64_t entry_pa[5];
+	uint32_t kind; /* enum sonde_entry_kind                                 */
+	uint32_t
+		swap_type; /* SWAPPED and behind: the type that the OS noted; of swap, which swap file */
+	uint64_t
+		swap_offset; /* ... and what with it: of swap a page of the file, else mostly a page number */
 };
 int sonde_os_translate(struct sonde_os *os, int32_t pid, uint64_t va, struct sonde_translation *ret,
 		       struct sonde_error *err);
@@ -270,6 +304,29 @@ typedef int sonde_page_run_fn(void *user, const struct sonde_page_run *run);
  */
 int sonde_os_pages(struct sonde_os *os, int32_t pid, uint32_t care, sonde_page_run_fn *fn,
 		   void *user, struct sonde_error *err);
+
+/* A place where a physical address is mapped. */
+struct sonde_reverse {
+	uint64_t pa;        /* as asked for                                          */
+	uint64_t va;        /* of the same byte                                      */
+	uint64_t page_size; /* bytes                                                 */
+	uint64_t n_pages; /* so many pages in a row, va's the first, are all this page; mostly 1 */
+	uint32_t flags;   /* enum sonde_page_flag                                  */
+	int32_t pid;      /* 0: the kernel                                         */
+};
+/* Any result but 0 stops and is handed back. */
+typedef int sonde_reverse_fn(void *user, const struct sonde_reverse *at);
+
+/*
+ * Find all virtual addresses that lead to n physical ones: in the kernel's half of the tables, looked at once, then in
+ * the user's half of those of each process, by rising address. Tables of several processes are read together, and
+ * those that processes share (vfork) once.
+ *
+ * Returns   0 or what fn returned to stop; what sonde_os_processes and sonde_pages_next say. Nothing found is 0.
+ * Context   as sonde_space_read, again and again: it reads all page tables there are.
+ */
+int sonde_os_reverse(struct sonde_os *os, const uint64_t *pas, size_t n, sonde_reverse_fn *fn,
+		     void *user, struct sonde_error *err);
 
 #ifdef __cplusplus
 }
