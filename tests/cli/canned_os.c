@@ -369,10 +369,20 @@ int sonde_os_translate(struct sonde_os *os, int32_t pid, uint64_t va, struct son
 		       struct sonde_error *err)
 {
 	(void)os;
+	if (va == 0x1ff000) {
+		*ret = (struct sonde_translation){ .levels = 3,
+						   .entry = { 0x3067, 0x4067, 0xfffffff70bffff00 },
+						   .entry_pa = { 0x2000, 0x3000, 0x4000 },
+						   .kind = SONDE_ENTRY_SWAPPED,
+						   .swap_type = 1,
+						   .swap_offset = 0x47a };
+		return sonde_error_set(err, SONDE_E_PAGED_OUT, "canned: in swap");
+	}
 	if (va >= 0x200000 || pid > 1) {
 		*ret = (struct sonde_translation){ .levels = 1,
 						   .entry = { 0 },
-						   .entry_pa = { 0x2000 } };
+						   .entry_pa = { 0x2000 },
+						   .kind = SONDE_ENTRY_EMPTY };
 		return sonde_error_set(err, SONDE_E_NOT_MAPPED, "canned: 0x%llx: not mapped",
 				       (unsigned long long)va);
 	}
@@ -385,6 +395,29 @@ int sonde_os_translate(struct sonde_os *os, int32_t pid, uint64_t va, struct son
 		.entry = { 0x3067, 0x4067, 0x4000e3 },
 		.entry_pa = { 0x2000, 0x3000, 0x4000 },
 	};
+	return 0;
+}
+
+int sonde_os_reverse(struct sonde_os *os, const uint64_t *pas, size_t n, sonde_reverse_fn *fn,
+		     void *user, struct sonde_error *err)
+{
+	(void)os;
+	(void)err;
+	for (size_t i = 0; i < n; i++) {
+		struct sonde_reverse at = { .pa = pas[i],
+					    .va = pas[i] + 0xffff888000000000,
+					    .page_size = 2 << 20,
+					    .n_pages = 1,
+					    .flags = SONDE_PAGE_READ | SONDE_PAGE_PRESENT };
+		fn(user, &at);
+		at = (struct sonde_reverse){ .pa = pas[i],
+					     .va = 0x1000,
+					     .page_size = 4096,
+					     .n_pages = 3,
+					     .flags = SONDE_PAGE_READ | SONDE_PAGE_USER,
+					     .pid = 1 };
+		fn(user, &at);
+	}
 	return 0;
 }
 

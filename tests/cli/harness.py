@@ -34,7 +34,8 @@ class Result:
 
 def run(*args, exe=None, text=True, **options):
     """Run the tool with these arguments and take all it says."""
-    options.setdefault("stdin", subprocess.DEVNULL)
+    if "input" not in options:
+        options.setdefault("stdin", subprocess.DEVNULL)
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.PIPE)
     words = [exe or SONDE, *map(str, args)]

@@ -80,8 +80,37 @@ class Text(Case):
     def test_translate_says_where_the_walk_ended(self):
         self.expect(canned("translate", IMAGE, "0x300000"), 1,
                     "0x0000000000300000\n  level 4   0x0000000000000000  at 0x2000\n"
-                    "  nothing   no memory at this address\n",
+                    "  nothing   empty\n",
                     "sonde: translate: canned: 0x300000: not mapped\n")
+
+    def test_translate_tells_what_the_system_noted(self):
+        result = canned("translate", IMAGE, "0x1ff000")
+        self.assertIn("  nothing   in swap: file 1, page 0x47a\n", result.out)
+        [row] = json.loads(canned("translate", IMAGE, "0x1ff000", "--json").out)
+        self.assertEqual((row["kind"], row["swap_type"], row["swap_offset"], row["error"]),
+                         ("in swap", 1, "0x47a", "PAGED_OUT"))
+
+    def test_translate_takes_addresses_from_standard_input(self):
+        result = canned("translate", IMAGE, "0x1000", "-", "--fields", "pa", input="0x2000\n\n  12288 # a word\n")
+        self.assertEqual(result.out.split(), ["Physical", "0x401000", "Physical", "0x402000", "Physical", "0x403000"])
+
+    def test_translate_table_names_levels_and_bits(self):
+        self.expect(canned("translate", IMAGE, "0x1000", "--table", "--fields", "level,name,entry,bits,kind"), 0,
+                    err="", out=("LEVEL NAME ENTRY    BITS        KIND\n"
+                                 "    4 PGD  0x3067   P RW US A   table\n"
+                                 "    3 PUD  0x4067   P RW US A   table\n"
+                                 "    2 PMD  0x4000e3 P RW A D PS mapped\n"))
+
+    def test_translate_reverse_finds_the_kernel_and_processes(self):
+        self.expect(canned("translate", IMAGE, "--reverse", "0x5000"), 0, err="", out=(
+            "PHYSICAL PID VIRTUAL            PAGES PAGE PERM MARKS\n"
+            "0x5000     - 0xffff888000005000     1 2.0M r--  present\n"
+            "0x5000     1 0x1000                 3 4.0K r--  user\n"))
+        rows = json.loads(canned("translate", IMAGE, "--reverse", "0x5000", "1M", "--pid", "1", "--json").out)
+        self.assertEqual([(row["pid"], row["pa"]) for row in rows], [(1, "0x5000"), (1, "0x100000")])
+
+    def test_translate_goes_one_way(self):
+        self.expect_error(canned("translate", IMAGE, "--reverse", "--table", "0"), 2, "exclude each other")
 
     def test_pages_lists_runs(self):
         self.expect(canned("pages", IMAGE), 0, err="", out=(

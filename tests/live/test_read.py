@@ -91,6 +91,20 @@ class DumpTest(Case):
                 self.assertEqual([row["page_size"], row["perms"], marks],
                                  [there["page_size"], there["perms"], there["attrs"]])
 
+    def test_a_physical_page_leads_back_to_its_processes(self):
+        pages = list(self.pages("small", "hugetlb", "thp", "prot-none", "high"))
+        rows = self.expect(run("translate", self.target, "--reverse", *[page["pa"] for _, page in pages],
+                               "--json"), 0).rows
+        for va, page in pages:
+            with self.subTest(page=page):
+                mine = [row for row in rows if row["pid"] == int(self.pid) and
+                        int(row["va"], 16) <= va < int(row["va"], 16) + row["pages"] * row["page_size"] and
+                        int(row["pa"], 16) == int(page["pa"], 16)]
+                self.assertEqual(len(mine), 1)
+                # The kernel maps all memory once more.
+                self.assertTrue(any(row["pid"] is None and int(row["pa"], 16) == int(page["pa"], 16)
+                                    for row in rows))
+
     def test_the_dump_of_the_kernels_tables_has_its_text(self):
         rows = self.expect(run("pages", self.target, "--json"), 0).rows
         there = self.expect(run("translate", self.target, "_stext", "--json"), 0).rows[0]
@@ -109,7 +123,8 @@ class DumpTest(Case):
             result = self.expect(self.read(va, PAGE, "--json"), 1)
             self.assertEqual([(r["data"], r["error"]) for r in result.rows], [(None, "PAGED_OUT")])
             self.expect(self.translate(va), 1)
-            self.assertEqual(self.translate(va).rows[0]["error"], "PAGED_OUT")
+            row = self.translate(va).rows[0]
+            self.assertEqual((row["error"], row["kind"], row["swap_type"]), ("PAGED_OUT", "in swap", 0))
 
     def test_around_a_hole_and_a_page_in_swap_the_rest_is_read(self):
         va, _ = self.pages("small")[-1]

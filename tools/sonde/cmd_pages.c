@@ -31,22 +31,14 @@ static int put_run(void *user, const struct sonde_page_run *run)
 {
 	struct listing *l = user;
 	struct table *t = &l->table;
-	char perms[PAGE_PERMS_MAX], attrs[PAGE_ATTRS_MAX];
 
-	if (l->pid)
-		table_i64(t, l->pid);
-	else
-		table_null(t);
+	page_pid_cell(t, l->pid);
 	/* The end is exclusive; that of a run at the very top is 2^64, told as its last byte. */
 	uint64_t last = run->va + (run->len - 1);
 	table_addr(t, run->va);
 	table_addr(t, last == UINT64_MAX ? last : last + 1);
 	table_addr(t, run->pa);
-	table_size(t, run->page_size);
-	page_perms_text(perms, run->flags);
-	table_str(t, perms);
-	page_attrs_text(attrs, run->flags);
-	table_str(t, attrs);
+	page_cells(t, run->page_size, run->flags);
 	table_row(t);
 	l->some = true;
 	return 0;

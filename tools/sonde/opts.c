@@ -69,6 +69,10 @@ static const struct entry entries[OPT_N] = {
 			"all whose name matches: 'sys_*'" },
 	[OPT_COUNT] = { "count", 'n', NUMBER, FIELD(count), "COUNT", "how many instructions",
 			1 << 20 },
+	[OPT_REVERSE] = { "reverse", 0, FLAG, FIELD(reverse), NULL,
+			  "find the virtual addresses that lead to physical ones" },
+	[OPT_TABLE] = { "table", 0, FLAG, FIELD(table), NULL,
+			"show the tables' entries, each bit by its name" },
 	[OPT_VERSION] = { "version", 'V', FLAG, FIELD(version), NULL, "print the version" },
 };
 

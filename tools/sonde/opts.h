@@ -36,6 +36,8 @@ enum opt {
 	OPT_WRITE,
 	OPT_MATCH,
 	OPT_COUNT,
+	OPT_REVERSE,
+	OPT_TABLE,
 	OPT_VERSION, /* of the tool itself, in front of a command */
 	OPT_N,
 };
@@ -49,7 +51,7 @@ struct opts {
 	const char *symbols; /* file, NULL none                     */
 	const char *fields;  /* comma-separated keys, NULL: the usual ones */
 	uint64_t pid;        /* 1..INT32_MAX; 0 not given           */
-	bool all, args, kernel, phys, raw, hex, write;
+	bool all, args, kernel, phys, raw, hex, write, reverse, table;
 	const char *output, *hex_bytes, *file, *string, *match;
 	uint64_t count; /* 0 not given */
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "page_text.h"
 
+#include "table.h"
+
 #include <sonde/os.h>
 #include <stdio.h>
 
@@ -30,4 +32,23 @@ void page_attrs_text(char text[PAGE_ATTRS_MAX], uint32_t flags)
 			len += (size_t)snprintf(text + len, PAGE_ATTRS_MAX - len, "%s%s",
 						len ? " " : "", words[i].word);
 	}
+}
+
+void page_cells(struct table *t, uint64_t page_size, uint32_t flags)
+{
+	char perms[PAGE_PERMS_MAX], attrs[PAGE_ATTRS_MAX];
+
+	table_size(t, page_size);
+	page_perms_text(perms, flags);
+	table_str(t, perms);
+	page_attrs_text(attrs, flags);
+	table_str(t, attrs);
+}
+
+void page_pid_cell(struct table *t, int32_t pid)
+{
+	if (pid)
+		table_i64(t, pid);
+	else
+		table_null(t);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What page tables say of a page, as text: shared by translate and pages. */
+/* What page tables say of a page, as text and as cells: shared by translate and pages. */
 #ifndef SONDE_TOOL_PAGE_TEXT_H
 #define SONDE_TOOL_PAGE_TEXT_H
 
@@ -12,5 +12,10 @@
 void page_perms_text(char text[PAGE_PERMS_MAX], uint32_t flags);
 /* "present user dirty"; "" for none. */
 void page_attrs_text(char text[PAGE_ATTRS_MAX], uint32_t flags);
+
+struct table;
+/* The cells page_size, perms and attrs; and pid, null for the kernel (0). */
+void page_cells(struct table *t, uint64_t page_size, uint32_t flags);
+void page_pid_cell(struct table *t, int32_t pid);
 
 #endif

@@ -14,7 +14,8 @@ _sonde_options() {
 	maps) echo '--fields --pid --all --phys' ;;
 	read) echo '--fields --pid --kernel --phys --output --raw --hex' ;;
 	write) echo '--pid --kernel --phys --hex --file --string --write' ;;
-	translate | pages) echo '--fields --pid' ;;
+	translate) echo '--fields --pid --reverse --table' ;;
+	pages) echo '--fields --pid' ;;
 	sym) echo '--fields --all --match' ;;
 	disas) echo '--fields --pid --kernel --phys --count' ;;
 	info | modules | dmesg | type | plugins) echo '--fields' ;;
@@ -34,7 +35,8 @@ _sonde_fields() {
 	maps) echo 'pid range start end perms offset dev inode kind path error' ;;
 	dmesg) echo 'seq time_ns time level facility caller text' ;;
 	read) echo 'addr len data error' ;;
-	translate) echo 'va pid pa page_size perms attrs levels entries entry_addrs error' ;;
+	translate) echo 'va pid pa page_size perms attrs levels entries entry_addrs kind swap_type
+		swap_offset error' ;;
 	pages) echo 'pid start end pa page_size perms attrs' ;;
 	sym) echo 'addr type size offset module name' ;;
 	type) echo 'type size member offset bit_offset bit_size source declaration' ;;
