@@ -126,6 +126,30 @@ static int virtual(uint32_t way)
 	return with_space(SONDE_ENGINE_SYNC, way, over_tables);
 }
 
+static int add_up(void *user, const struct sonde_region *region)
+{
+	*(uint64_t *)user += region->len;
+	return 0;
+}
+
+static int what_tables_map(struct sonde_loop *loop, struct sonde_space *below)
+{
+	struct sonde_space *space = NULL;
+	uint64_t bytes = 0;
+	int r = world_open_virtual(below, &space);
+
+	(void)loop;
+	r = first(r, r < 0 ? 0 : sonde_space_regions(space, add_up, &bytes));
+	assert_true(r < 0 || bytes > 0);
+	sonde_space_close(space);
+	return r;
+}
+
+static int regions(uint32_t way)
+{
+	return with_space(SONDE_ENGINE_SYNC, way, what_tables_map);
+}
+
 static int over_stretches(struct sonde_loop *loop, struct sonde_space *below)
 {
 	struct sonde_space *space = NULL, *other = NULL;
@@ -272,6 +296,7 @@ const struct scenario space_scenarios[] = {
 	IN_WAYS("memory", way),
 	{ "transfer on threads", transfer_on_threads, 0 },
 	IN_WAYS("page tables", virtual),
+	IN_WAYS("what page tables map", regions),
 	IN_WAYS("stretches", stretches),
 	IN_WAYS("a batch", a_batch),
 	IN_WAYS("a stream of fragments", fragments),

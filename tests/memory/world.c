@@ -3,11 +3,11 @@
 #include "world.h"
 
 #include <sonde/error.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "arch/paging.h"
 #include "refuse.h"
 #include "space/backed.h"
 #include "synth/page_tables.h"
@@ -116,7 +116,9 @@ int world_open(struct sonde_loop *loop, uint32_t way, struct sonde_space **ret)
 
 int world_open_virtual(struct sonde_space *below, struct sonde_space **ret)
 {
-	return paging_space(below, paging_map(paging_x86_64(4), tables.root), 0, ret);
+	struct sonde_tables own = { .format = "x86-64-4", .root = tables.root };
+
+	return sonde_space_tables(below, &own, ret);
 }
 
 int world_loop(uint32_t engine, struct sonde_loop **ret)
