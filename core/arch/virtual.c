@@ -704,10 +704,29 @@ static const void *vspace_borrow(struct sonde_space *space, uint64_t addr, size_
 	return at;
 }
 
+static int vspace_clone(struct sonde_space *space, struct sonde_loop *loop,
+			struct sonde_space **ret, struct sonde_error *err)
+{
+	const struct vspace *vs = (const struct vspace *)(const void *)space;
+	struct sonde_space *phys = NULL;
+	int r = sonde_space_clone(vs->phys, loop, &phys, err);
+
+	if (r < 0)
+		return r;
+	r = paging_space(phys, vs->map, vs->tlb_ns, ret);
+	if (r == SONDE_OK) {
+		space_own(*ret, phys);
+		return r;
+	}
+	sonde_space_close(phys);
+	return sonde_error_set(err, r, "out of memory");
+}
+
 static const struct space_ops vspace_ops = {
 	.submit = vspace_submit,
 	.regions = vspace_regions,
 	.borrow = vspace_borrow,
+	.clone = vspace_clone,
 	.trim = vspace_trim,
 	.how = vspace_how,
 	.invalidate = vspace_invalidate,

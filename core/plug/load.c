@@ -31,6 +31,7 @@ _Static_assert(offsetof(struct sonde_host, code_text) == 184, "published offset"
 _Static_assert(offsetof(struct sonde_connector_ops, cancel) == 112, "published offset");
 _Static_assert(offsetof(struct sonde_layer_ops, map) == 112, "published offset");
 _Static_assert(offsetof(struct sonde_layer_ops, borrow_run) == 120, "published offset");
+_Static_assert(offsetof(struct sonde_layer_ops, clone) == 136, "published offset");
 _Static_assert(offsetof(struct sonde_host, borrow_run) == 192, "published offset");
 _Static_assert(offsetof(struct sonde_layer_ops, tables) == 128, "published offset");
 #endif

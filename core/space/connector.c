@@ -21,7 +21,9 @@ static void call_transfer(void *arg, struct sonde_io *const *ios, size_t n)
 {
 	struct connector_space *cs = arg;
 
+	turn_begin(turns_move(cs->turns));
 	cs->ops.transfer(cs->conn, ios, n);
+	turn_end(turns_move(cs->turns));
 }
 
 static void finish_list(struct sonde_io *list)
@@ -204,14 +206,11 @@ static int visit_extent(struct region_visit *visit, const struct extent *e)
 	return r;
 }
 
-static int connector_regions(struct sonde_space *space, sonde_region_fn *fn, void *user)
+static int visit_extents(struct connector_space *cs, sonde_region_fn *fn, void *user)
 {
-	struct connector_space *cs = of_space(space);
 	struct region_visit visit = { .fn = fn, .user = user };
 	int r = 0;
 
-	if (cs->ops.regions)
-		return cs->ops.regions(cs->conn, fn, user);
 	if (!cs->extents.n)
 		return SONDE_E_UNSUPPORTED;
 	for (size_t i = 0; i < cs->extents.n && r == 0; i++) {
@@ -219,6 +218,18 @@ static int connector_regions(struct sonde_space *space, sonde_region_fn *fn, voi
 			r = visit_extent(&visit, &cs->extents.at[i]);
 	}
 	return r == 0 && visit.open.len ? fn(user, &visit.open) : r;
+}
+
+static int connector_regions(struct sonde_space *space, sonde_region_fn *fn, void *user)
+{
+	struct connector_space *cs = of_space(space);
+
+	if (!cs->ops.regions)
+		return visit_extents(cs, fn, user);
+	turn_begin(turns_ask(cs->turns));
+	int r = cs->ops.regions(cs->conn, fn, user);
+	turn_end(turns_ask(cs->turns));
+	return r;
 }
 
 static const void *connector_borrow(struct sonde_space *space, uint64_t addr, size_t *len)
@@ -260,26 +271,48 @@ static int connector_cpu(struct sonde_space *space, uint32_t index, struct sonde
 {
 	struct connector_space *cs = of_space(space);
 
-	return cs->ops.cpu ? cs->ops.cpu(cs->conn, index, ret) : SONDE_E_UNSUPPORTED;
+	if (!cs->ops.cpu)
+		return SONDE_E_UNSUPPORTED;
+	turn_begin(turns_ask(cs->turns));
+	int r = cs->ops.cpu(cs->conn, index, ret);
+	turn_end(turns_ask(cs->turns));
+	return r;
 }
 
 static int64_t connector_note(struct sonde_space *space, const char *name, void *buf, size_t cap)
 {
 	struct connector_space *cs = of_space(space);
 
-	return cs->ops.note ? cs->ops.note(cs->conn, name, buf, cap) : SONDE_E_NOT_FOUND;
+	if (!cs->ops.note)
+		return SONDE_E_NOT_FOUND;
+	turn_begin(turns_ask(cs->turns));
+	int64_t r = cs->ops.note(cs->conn, name, buf, cap);
+	turn_end(turns_ask(cs->turns));
+	return r;
+}
+
+/* What the space has of its own. Before the connection is closed: the engine knows its descriptors. */
+static void release(struct connector_space *cs)
+{
+	by_engine_close(cs);
+	file_maps_close(&cs->maps);
+	extents_finish(&cs->extents);
 }
 
 static void connector_destroy(struct sonde_space *space)
 {
 	struct connector_space *cs = of_space(space);
 
-	by_engine_close(cs);
-	file_maps_close(&cs->maps);
-	extents_finish(&cs->extents);
-	cs->ops.close(cs->conn);
+	release(cs);
+	if (!cs->is_clone) {
+		turns_destroy(cs->turns);
+		cs->ops.close(cs->conn);
+	}
 	free(cs);
 }
+
+static int connector_clone(struct sonde_space *space, struct sonde_loop *loop,
+			   struct sonde_space **ret, struct sonde_error *err);
 
 static size_t auto_how(const struct sonde_space *space, char *text, size_t cap)
 {
@@ -295,20 +328,24 @@ static void async_io_done(struct sonde_io *io)
 	offer_backlog(cs);
 }
 
-#define CONNECTOR_SPACE_OPS(way, ...)                                                              \
+#define CONNECTOR_SPACE_OPS(way, how_clone, ...)                                                   \
 	{                                                                                          \
 		.submit = way, .regions = connector_regions, .borrow = connector_borrow,           \
 		.guarded = connector_guarded, .trim = connector_trim, .cpu = connector_cpu,        \
-		.note = connector_note, .destroy = connector_destroy, __VA_ARGS__                  \
+		.note = connector_note, .clone = how_clone, .destroy = connector_destroy,          \
+		__VA_ARGS__                                                                        \
 	}
-static const struct space_ops auto_ops = CONNECTOR_SPACE_OPS(by_auto_submit, .how = auto_how);
-static const struct space_ops inline_ops = CONNECTOR_SPACE_OPS(by_extents_inline);
-static const struct space_ops engine_space_ops = CONNECTOR_SPACE_OPS(
-	by_engine_submit, .takes_queued = true, .submit_at_once = by_engine_submit_at_once);
-static const struct space_ops transfer_ops = CONNECTOR_SPACE_OPS(submit_transfer);
-static const struct space_ops transfer_threads_ops = CONNECTOR_SPACE_OPS(submit_transfer_threads);
+static const struct space_ops auto_ops =
+	CONNECTOR_SPACE_OPS(by_auto_submit, connector_clone, .how = auto_how);
+static const struct space_ops inline_ops = CONNECTOR_SPACE_OPS(by_extents_inline, connector_clone);
+static const struct space_ops engine_space_ops =
+	CONNECTOR_SPACE_OPS(by_engine_submit, connector_clone, .takes_queued = true,
+			    .submit_at_once = by_engine_submit_at_once);
+static const struct space_ops transfer_ops = CONNECTOR_SPACE_OPS(submit_transfer, connector_clone);
+static const struct space_ops transfer_threads_ops =
+	CONNECTOR_SPACE_OPS(submit_transfer_threads, connector_clone);
 static const struct space_ops async_ops =
-	CONNECTOR_SPACE_OPS(submit_async, .io_done = async_io_done, .cancel = cancel_async);
+	CONNECTOR_SPACE_OPS(submit_async, NULL, .io_done = async_io_done, .cancel = cancel_async);
 
 /* ---- opening ------------------------------------------------------------------------------------ */
 
@@ -412,32 +449,78 @@ static int open_calls(struct connector_space *cs, struct sonde_error *err)
 	return SONDE_OK;
 }
 
-int space_from_connector(struct sonde_loop *loop, const struct sonde_connector_ops *ops, void *conn,
-			 struct sonde_space **ret, struct sonde_error *err)
+static struct connector_space *connector_new(struct sonde_loop *loop,
+					     const struct sonde_connector_ops *ops, void *conn)
 {
 	struct connector_space *cs = calloc(1, sizeof(*cs));
-	int r = SONDE_E_UNSUPPORTED;
 
 	if (!cs)
-		return sonde_error_set(err, SONDE_E_NO_MEMORY, "out of memory");
+		return NULL;
 	cs->space.loop = loop;
 	cs->ops = *ops;
 	cs->conn = conn;
 	cs->choice.copies = true;
 	cs->backlog_tail = &cs->backlog;
+	return cs;
+}
+
+/* One that was not opened: the connection stays whose it is. */
+static int drop(struct connector_space *cs, int r)
+{
+	release(cs);
+	free(cs);
+	return r;
+}
+
+int space_from_connector(struct sonde_loop *loop, const struct sonde_connector_ops *ops, void *conn,
+			 struct sonde_space **ret, struct sonde_error *err)
+{
+	struct connector_space *cs = connector_new(loop, ops, conn);
+	int r = SONDE_E_UNSUPPORTED;
+
+	if (!cs)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, "out of memory");
 	if (ops->extents)
 		r = open_extents(cs, err);
 	if (r == SONDE_E_UNSUPPORTED) {
 		extents_finish(&cs->extents);
 		r = open_calls(cs, err);
 	}
-	if (r < 0) {
-		by_engine_close(cs);
-		file_maps_close(&cs->maps);
-		extents_finish(&cs->extents);
+	if (r < 0)
+		return drop(cs, r);
+	*ret = &cs->space;
+	return SONDE_OK;
+}
+
+/* ---- cloning ------------------------------------------------------------------------------------- */
+
+static int clone_extents(struct connector_space *cs, const struct connector_space *from,
+			 struct sonde_error *err)
+{
+	if (extents_copy(&cs->extents, &from->extents) < 0 ||
+	    file_maps_share(&cs->maps, &from->maps) < 0)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, "out of memory");
+	return open_files(cs, err);
+}
+
+static int connector_clone(struct sonde_space *space, struct sonde_loop *loop,
+			   struct sonde_space **ret, struct sonde_error *err)
+{
+	struct connector_space *from = of_space(space);
+	struct connector_space *cs = connector_new(loop, &from->ops, from->conn);
+	bool moves = space->ops == &transfer_ops || space->ops == &transfer_threads_ops;
+
+	if (!from->turns)
+		from->turns = turns_create();
+	if (!cs || !from->turns) {
 		free(cs);
-		return r;
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, "out of memory");
 	}
+	cs->is_clone = true;
+	cs->turns = from->turns;
+	int r = moves ? open_calls(cs, err) : clone_extents(cs, from, err);
+	if (r < 0)
+		return drop(cs, r);
 	*ret = &cs->space;
 	return SONDE_OK;
 }

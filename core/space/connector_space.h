@@ -17,6 +17,7 @@
 #include "space/file_map.h"
 #include "space/residency.h"
 #include "space/space.h"
+#include "space/turns.h"
 
 /* Copying or sending what is mapped: by_auto.c. */
 struct by_auto {
@@ -31,6 +32,8 @@ struct connector_space {
 	struct sonde_space space;
 	struct sonde_connector_ops ops;
 	void *conn;
+	bool is_clone;       /* conn, turns and maps are the original's  */
+	struct turns *turns; /* NULL: one thread only                    */
 	struct extents extents;
 	struct file_maps maps;
 	size_t hint;

@@ -229,6 +229,22 @@ int extents_seal(struct extents *extents)
 	return SONDE_OK;
 }
 
+int extents_copy(struct extents *to, const struct extents *from)
+{
+	*to = (struct extents){ .at = calloc(from->n + 1, sizeof(*to->at)), .cap = from->n + 1 };
+	if (!to->at)
+		return SONDE_E_NO_MEMORY;
+	for (; to->n < from->n; to->n++) {
+		struct extent *e = &to->at[to->n];
+		*e = from->at[to->n];
+		e->slot = -1;
+		if (e->kind == SONDE_EXTENT_FILE)
+			e->ptr = NULL;
+	}
+	make_index(to);
+	return SONDE_OK;
+}
+
 void extents_finish(struct extents *extents)
 {
 	free(extents->at);

@@ -39,6 +39,8 @@ struct extents {
 int extents_add(struct extents *extents, const struct sonde_extent *told);
 /* Sort and resolve overlaps; nothing may be added afterwards. Returns 0; SONDE_E_NO_MEMORY. */
 int extents_seal(struct extents *extents);
+/* As sealed, without the places that belong to one loop: maps of files, and slots of an engine. SONDE_E_NO_MEMORY. */
+int extents_copy(struct extents *to, const struct extents *from);
 void extents_finish(struct extents *extents);
 
 /* The extent that holds addr, else NULL; then *ret_gap is how many bytes the hole goes on (0: to the end). */

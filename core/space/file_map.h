@@ -13,7 +13,8 @@ struct file_map {
 	int32_t fd;
 	char *base; /* NULL: cannot be mapped */
 	size_t len;
-	bool read_only; /* as the descriptor */
+	bool read_only; /* as the descriptor                       */
+	bool shared;    /* another space's, which outlives this one */
 };
 
 struct file_maps {
@@ -21,8 +22,11 @@ struct file_maps {
 	size_t n;
 };
 
+/* Begin with the maps that another space has. Returns 0; SONDE_E_NO_MEMORY. */
+int file_maps_share(struct file_maps *maps, const struct file_maps *from);
+
 /*
- * Map what can be mapped and set ptr of every FILE extent that lies in a map as a whole.
+ * Map what can be mapped and is not yet, and set ptr of every FILE extent that lies in a map as a whole.
  * Returns how many FILE extents are left without, or SONDE_E_NO_MEMORY.
  */
 int file_maps_open(struct file_maps *maps, struct extents *extents);

@@ -52,6 +52,18 @@ static const struct file_map *get_map(struct file_maps *maps, int32_t fd)
 	return &maps->at[maps->n++];
 }
 
+int file_maps_share(struct file_maps *maps, const struct file_maps *from)
+{
+	maps->at = calloc(from->n + 1, sizeof(*maps->at));
+	if (!maps->at)
+		return SONDE_E_NO_MEMORY;
+	for (; maps->n < from->n; maps->n++) {
+		maps->at[maps->n] = from->at[maps->n];
+		maps->at[maps->n].shared = true;
+	}
+	return SONDE_OK;
+}
+
 int file_maps_open(struct file_maps *maps, struct extents *extents)
 {
 	int left = 0;
@@ -86,7 +98,7 @@ void file_maps_trim(const struct file_maps *maps)
 void file_maps_close(struct file_maps *maps)
 {
 	for (size_t i = 0; i < maps->n; i++) {
-		if (maps->at[i].base)
+		if (maps->at[i].base && !maps->at[i].shared)
 			munmap(maps->at[i].base, maps->at[i].len);
 	}
 	free(maps->at);

@@ -18,6 +18,8 @@ struct layer {
 	struct remap
 		remap; /* first: it begins with the space. Of the rest only those with a map make use */
 	struct sonde_layer_ops ops;
+	const struct sonde_host *host; /* as given to open */
+	const struct sonde_args *args;
 	void *conn;
 	struct sonde_space *below;
 	uint32_t traits; /* enum sonde_layer_trait */
@@ -233,11 +235,15 @@ static size_t layer_how(const struct sonde_space *space, char *text, size_t cap)
 	return sonde_space_how(((const struct layer *)(const void *)space)->below, text, cap);
 }
 
+static int layer_clone(struct sonde_space *space, struct sonde_loop *loop, struct sonde_space **ret,
+		       struct sonde_error *err);
+
 #define LAYER_SPACE_OPS(way, how_cancel)                                                           \
 	{                                                                                          \
 		.submit = way, .cancel = how_cancel, .regions = layer_regions, .how = layer_how,   \
 		.borrow = layer_borrow, .trim = layer_trim, .invalidate = layer_invalidate,        \
-		.cpu = layer_cpu, .note = layer_note, .destroy = layer_destroy                     \
+		.cpu = layer_cpu, .note = layer_note, .clone = layer_clone,                        \
+		.destroy = layer_destroy                                                           \
 	}
 static const struct space_ops layer_ops = LAYER_SPACE_OPS(layer_submit, layer_cancel);
 static const struct space_ops mapped_ops = LAYER_SPACE_OPS(remap_submit, remap_cancel);
@@ -311,17 +317,24 @@ static int open_layer(struct layer *layer, struct sonde_loop *loop, struct sonde
 	return SONDE_OK;
 }
 
-int space_from_layer(struct sonde_loop *loop, const struct sonde_layer_ops *ops,
-		     const struct sonde_host *host, const struct sonde_args *args,
-		     struct sonde_space *below, struct sonde_space **ret, struct sonde_error *err)
+/* A layer over below, of the plugin and the arguments of like; from is one to be cloned, or NULL: it is opened. */
+static int make_layer(struct sonde_loop *loop, const struct layer *like, const struct layer *from,
+		      struct sonde_space *below, struct sonde_space **ret, struct sonde_error *err)
 {
+	const struct sonde_layer_ops *ops = &like->ops;
 	struct layer *layer = mem_alloc(1, sizeof(*layer));
+	int r;
 
 	if (!layer)
 		return sonde_error_set(err, SONDE_E_NO_MEMORY, "layer: out of memory");
 	layer->ops = *ops;
+	layer->host = like->host;
+	layer->args = like->args;
 	layer->below = below;
-	int r = ops->open(host, args, below, &layer->conn, err);
+	if (from)
+		r = ops->clone(from->conn, like->host, like->args, below, &layer->conn, err);
+	else
+		r = ops->open(like->host, like->args, below, &layer->conn, err);
 	if (r < 0)
 		goto out;
 	r = open_layer(layer, loop, err);
@@ -333,5 +346,33 @@ int space_from_layer(struct sonde_loop *loop, const struct sonde_layer_ops *ops,
 	return SONDE_OK;
 out:
 	mem_release(layer);
+	return r;
+}
+
+int space_from_layer(struct sonde_loop *loop, const struct sonde_layer_ops *ops,
+		     const struct sonde_host *host, const struct sonde_args *args,
+		     struct sonde_space *below, struct sonde_space **ret, struct sonde_error *err)
+{
+	struct layer like = { .ops = *ops, .host = host, .args = args };
+
+	return make_layer(loop, &like, NULL, below, ret, err);
+}
+
+static int layer_clone(struct sonde_space *space, struct sonde_loop *loop, struct sonde_space **ret,
+		       struct sonde_error *err)
+{
+	struct layer *layer = of_space(space);
+	struct sonde_space *below = NULL;
+
+	if (!layer->ops.clone)
+		return space_refuse_clone(err);
+	int r = sonde_space_clone(layer->below, loop, &below, err);
+	if (r < 0)
+		return r;
+	r = make_layer(loop, layer, layer, below, ret, err);
+	if (r < 0)
+		sonde_space_close(below);
+	else
+		space_own(*ret, below);
 	return r;
 }

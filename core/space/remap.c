@@ -683,6 +683,48 @@ static void remap_destroy(struct sonde_space *space)
 	mem_release(space);
 }
 
+/* Each stretch over the clone of its space: lowers[i] of ours is clones[i]. */
+static int remap_clones(const struct remap *remap, struct sonde_loop *loop,
+			struct sonde_space *const *clones, struct sonde_space **ret)
+{
+	struct sonde_stretch *all = mem_alloc(remap->n_stretches + 1, sizeof(*all));
+	int r = SONDE_E_NO_MEMORY;
+
+	for (uint32_t i = 0; all && i < remap->n_stretches; i++) {
+		const struct remap_stretch *s = &remap->stretches[i];
+		all[i] = (struct sonde_stretch){ s->addr, s->last - s->addr + 1, clones[s->lower],
+						 s->addr + s->shift };
+	}
+	if (all)
+		r = sonde_space_remap(loop, all, remap->n_stretches, ret);
+	mem_release(all);
+	return r;
+}
+
+static int remap_clone(struct sonde_space *space, struct sonde_loop *loop, struct sonde_space **ret,
+		       struct sonde_error *err)
+{
+	struct remap *remap = of_space(space);
+	struct sonde_space **clones = mem_alloc(remap->n_lowers + 1, sizeof(struct sonde_space *));
+	int r = clones ? SONDE_OK : sonde_error_set(err, SONDE_E_NO_MEMORY, "out of memory");
+
+	for (uint32_t i = 0; r == SONDE_OK && i < remap->n_lowers; i++)
+		r = sonde_space_clone(remap->lowers[i].space, loop, &clones[i], err);
+	if (r == SONDE_OK) {
+		r = remap_clones(remap, loop, clones, ret);
+		if (r < 0)
+			sonde_error_set(err, r, "out of memory");
+	}
+	for (uint32_t i = 0; clones && i < remap->n_lowers; i++) {
+		if (r < 0)
+			sonde_space_close(clones[i]);
+		else
+			space_own(*ret, clones[i]);
+	}
+	mem_release(clones);
+	return r;
+}
+
 static const struct space_ops remap_ops = {
 	.submit = remap_submit,
 	.cancel = remap_cancel,
@@ -690,6 +732,7 @@ static const struct space_ops remap_ops = {
 	.borrow = remap_borrow,
 	.trim = remap_trim,
 	.invalidate = remap_invalidate,
+	.clone = remap_clone,
 	.destroy = remap_destroy,
 };
 

@@ -400,10 +400,40 @@ int64_t space_note(struct sonde_space *space, const char *name, void *buf, size_
 	return space->ops->note ? space->ops->note(space, name, buf, cap) : SONDE_E_NOT_FOUND;
 }
 
+int space_refuse_clone(struct sonde_error *err)
+{
+	return sonde_error_set(err, SONDE_E_UNSUPPORTED,
+			       "this memory belongs to one thread, for its connector or one of its "
+			       "layers does: open the target again on the other loop");
+}
+
+int sonde_space_clone(struct sonde_space *space, struct sonde_loop *loop, struct sonde_space **ret,
+		      struct sonde_error *err)
+{
+	if (!space || !loop || !ret)
+		return sonde_error_set(err, SONDE_E_BAD_ARG,
+				       "clone: space, loop and ret must be given");
+	return space->ops->clone ? space->ops->clone(space, loop, ret, err)
+				 : space_refuse_clone(err);
+}
+
+void space_own(struct sonde_space *upper, struct sonde_space *lower)
+{
+	lower->next_owned = upper->owned;
+	upper->owned = lower;
+}
+
 void sonde_space_close(struct sonde_space *space)
 {
+	struct sonde_space *owned = space ? space->owned : NULL;
+
 	if (space)
 		space->ops->destroy(space);
+	while (owned) {
+		struct sonde_space *next = owned->next_owned;
+		sonde_space_close(owned);
+		owned = next;
+	}
 }
 
 size_t sonde_space_how(const struct sonde_space *space, char *text, size_t cap)

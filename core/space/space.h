@@ -15,6 +15,7 @@
 #include "io/request.h"
 
 struct sonde_cpu;
+struct sonde_error;
 
 struct space_ops {
 	/*
@@ -54,6 +55,9 @@ struct space_ops {
 	int64_t (*note)(struct sonde_space *space, const char *name, void *buf, size_t cap);
 	/* Optional: which way its bytes go now, and why; as snprintf. A space over another hands that one's on. */
 	size_t (*how)(const struct sonde_space *space, char *text, size_t cap);
+	/* Optional: as sonde_space_clone. */
+	int (*clone)(struct sonde_space *space, struct sonde_loop *loop, struct sonde_space **ret,
+		     struct sonde_error *err);
 	/* Free everything, the space itself included. Nothing is in flight. */
 	void (*destroy)(struct sonde_space *space);
 };
@@ -75,6 +79,8 @@ struct sonde_space {
 	 * space over another shares that one's; space_always and space_never are for the rest.
 	 */
 	const bool *resident;
+	struct sonde_space *owned;      /* a clone's: those below it, closed behind it */
+	struct sonde_space *next_owned; /* ... by the same one                         */
 };
 
 extern const bool space_always, space_never;
@@ -116,6 +122,11 @@ int space_stop(struct sonde_io *io, int32_t code);
 
 /* First act of every complete function given to space_issue: the request is no longer in flight. */
 void space_leave(struct sonde_io *io);
+
+/* upper is a clone, and so is lower, which it reads: they are closed together. */
+void space_own(struct sonde_space *upper, struct sonde_space *lower);
+/* Why a space cannot be cloned, and what to do. Returns SONDE_E_UNSUPPORTED. */
+int space_refuse_clone(struct sonde_error *err);
 
 /* What is behind a space says of its machine; SONDE_E_UNSUPPORTED and SONDE_E_NOT_FOUND by default. */
 int space_cpu(struct sonde_space *space, uint32_t index, struct sonde_cpu *ret);

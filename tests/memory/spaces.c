@@ -169,6 +169,27 @@ static int stretches(uint32_t way)
 	return with_space(SONDE_ENGINE_SYNC, way, over_stretches);
 }
 
+/* A clone of a space over page tables over stretches, in the same loop: nothing is refused half-way. */
+static int cloned(struct sonde_loop *loop, struct sonde_space *below)
+{
+	struct sonde_stretch stretch = { 0, TABLES + TABLES_LEN, below, 0 };
+	struct sonde_space *stretched = NULL, *space = NULL, *clone = NULL;
+	int r = sonde_space_remap(loop, &stretch, 1, &stretched);
+
+	r = first(r, r < 0 ? 0 : world_open_virtual(stretched, &space));
+	r = first(r, r < 0 ? 0 : sonde_space_clone(space, loop, &clone, NULL));
+	r = first(r, r < 0 ? 0 : use(loop, clone, VA));
+	sonde_space_close(clone);
+	sonde_space_close(space);
+	sonde_space_close(stretched);
+	return r;
+}
+
+static int a_clone(uint32_t way)
+{
+	return with_space(SONDE_ENGINE_SYNC, way, cloned);
+}
+
 /* ---- readers ------------------------------------------------------------------------------------------ */
 
 static int gather(struct sonde_loop *loop, struct sonde_space *space)
@@ -298,6 +319,8 @@ const struct scenario space_scenarios[] = {
 	IN_WAYS("page tables", virtual),
 	IN_WAYS("what page tables map", regions),
 	IN_WAYS("stretches", stretches),
+	{ "a clone, extents", a_clone, SONDE_WAY_EXTENTS },
+	{ "a clone, transfer", a_clone, SONDE_WAY_TRANSFER },
 	IN_WAYS("a batch", a_batch),
 	IN_WAYS("a stream of fragments", fragments),
 	{ "a stream of fragments from a thread", fragments_of_threads, 0 },

@@ -282,6 +282,13 @@ struct sonde_layer_ops {
 	 */
 	int (*tables)(const struct sonde_host *host, const struct sonde_args *args,
 		      struct sonde_tables *ret, struct sonde_error *err);
+	/*
+	 * Optional: as open, a second one that answers alike, over a clone of below that belongs to another loop. On
+	 * that loop's thread; conn is at rest, and may go on afterwards on its own at the same time. host and args are
+	 * those that open was given. Default: the space cannot be cloned.
+	 */
+	int (*clone)(void *conn, const struct sonde_host *host, const struct sonde_args *args,
+		     void *below, void **ret_conn, struct sonde_error *err);
 };
 
 /* The exported descriptor. */

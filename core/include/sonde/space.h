@@ -18,6 +18,7 @@ extern "C" {
 
 struct sonde_space; /* handle; belongs to the thread of its loop */
 struct sonde_loop;
+struct sonde_error;
 
 /* One piece of a scattered transfer. The caller owns the array and every buf. */
 struct sonde_xfer {
@@ -244,6 +245,22 @@ struct sonde_tables {
  */
 int sonde_space_tables(struct sonde_space *phys, const struct sonde_tables *tables,
 		       struct sonde_space **ret);
+
+/*
+ * Open a second space over the same bytes, for the thread of another loop: what lies below is cloned first, then the
+ * layer, the page tables or the stretches in front of it. Files and maps are shared; translations and the pages of a
+ * cache are each one's own. A connector that moves bytes by calls is called by one thread at a time.
+ *
+ * Returns   0; SONDE_E_BAD_ARG (NULL); SONDE_E_NO_MEMORY; what a connector's or layer's opening refuses;
+ *           SONDE_E_UNSUPPORTED: a connector with a queue of its own, or a layer whose state is one
+ *           thread's (trace, record, fault, throttle, an overlay that holds writes or takes them).
+ * Context   the thread of loop, while no request of the space, or of one below it, is in flight, and no
+ *           other thread uses one of them. Afterwards each may be used by its own thread at the same time.
+ * Owns      *ret: sonde_space_close, on its thread, before the space itself, and what that one needs, is closed.
+ *           Its connector is shared: registers and notes are to be asked of the target.
+ */
+int sonde_space_clone(struct sonde_space *space, struct sonde_loop *loop, struct sonde_space **ret,
+		      struct sonde_error *err);
 
 /* Let go of a space got from a call that says "close it"; NULL is allowed. No request in flight. */
 void sonde_space_close(struct sonde_space *space);

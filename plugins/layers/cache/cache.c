@@ -376,6 +376,17 @@ static int cache_open(const struct sonde_host *host, const struct sonde_args *ar
 	return 0;
 }
 
+/* With pages of its own, good for as long as these. */
+static int cache_clone(void *conn, const struct sonde_host *host, const struct sonde_args *args,
+		       void *below, void **ret_conn, struct sonde_error *err)
+{
+	int r = cache_open(host, args, below, ret_conn, err);
+
+	if (r == 0)
+		((struct cache *)*ret_conn)->ms_ns = ((struct cache *)conn)->ms_ns;
+	return r;
+}
+
 static const struct sonde_layer_ops cache_ops = {
 	.size = sizeof(cache_ops),
 	.open = cache_open,
@@ -387,6 +398,7 @@ static const struct sonde_layer_ops cache_ops = {
 	.invalidate = cache_invalidate,
 	.info = cache_info,
 	.stats = cache_stats,
+	.clone = cache_clone,
 };
 
 SONDE_PLUGIN(.name = "cache", .summary = "pages of what is slow to reach, kept for a while",

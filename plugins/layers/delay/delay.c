@@ -192,6 +192,13 @@ static int delay_open(const struct sonde_host *host, const struct sonde_args *ar
 	return 0;
 }
 
+static int delay_clone(void *conn, const struct sonde_host *host, const struct sonde_args *args,
+		       void *below, void **ret_conn, struct sonde_error *err)
+{
+	(void)conn;
+	return delay_open(host, args, below, ret_conn, err);
+}
+
 static const struct sonde_layer_ops delay_ops = {
 	.size = sizeof(delay_ops),
 	.open = delay_open,
@@ -199,6 +206,7 @@ static const struct sonde_layer_ops delay_ops = {
 	.submit = delay_submit,
 	.cancel = delay_cancel,
 	.stats = delay_stats,
+	.clone = delay_clone,
 };
 
 SONDE_PLUGIN(.name = "delay", .summary = "a latency per batch, to count round trips by the clock",

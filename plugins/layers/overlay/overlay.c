@@ -307,6 +307,20 @@ static int overlay_open(const struct sonde_host *host, const struct sonde_args *
 	return 0;
 }
 
+/* What is written, now or later, stands here only: who reads elsewhere would not see it. */
+static int overlay_clone(void *conn, const struct sonde_host *host, const struct sonde_args *args,
+			 void *below, void **ret_conn, struct sonde_error *err)
+{
+	const struct overlay *overlay = conn;
+
+	if (overlay->write || overlay->pages.n)
+		return host->error_set(
+			err, SONDE_E_UNSUPPORTED,
+			"overlay: what is written is seen by one thread only: "
+			"use that one, or keep it (save=FILE) and open the target again");
+	return overlay_open(host, args, below, ret_conn, err);
+}
+
 static const struct sonde_layer_ops overlay_ops = {
 	.size = sizeof(overlay_ops),
 	.flags = SONDE_LAYER_KEEPS_WRITES,
@@ -319,6 +333,7 @@ static const struct sonde_layer_ops overlay_ops = {
 	.borrow_run = overlay_borrow_run,
 	.info = overlay_info,
 	.stats = overlay_stats,
+	.clone = overlay_clone,
 };
 
 SONDE_PLUGIN(.name = "overlay", .summary = "writes that stay here, over memory that is left alone",

@@ -137,12 +137,20 @@ static int remap_stats(void *conn, sonde_stat_fn *fn, void *user)
 	return r ? r : fn(user, &bytes);
 }
 
+static int remap_clone(void *conn, const struct sonde_host *host, const struct sonde_args *args,
+		       void *below, void **ret_conn, struct sonde_error *err)
+{
+	(void)conn;
+	return remap_open(host, args, below, ret_conn, err);
+}
+
 static const struct sonde_layer_ops remap_ops = {
 	.size = sizeof(remap_ops),
 	.open = remap_open,
 	.close = remap_close,
 	.stats = remap_stats,
 	.map = remap_map,
+	.clone = remap_clone,
 };
 
 SONDE_PLUGIN(.name = "remap", .summary = "a linear space made of pieces of the one below",
