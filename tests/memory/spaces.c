@@ -7,6 +7,7 @@
 #include <sonde/fields.h>
 #include <sonde/fragments.h>
 #include <sonde/io.h>
+#include <sonde/scan.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -296,6 +297,33 @@ static int fields(uint32_t way)
 	return with_space(SONDE_ENGINE_SYNC, way, structures);
 }
 
+static int count_hit(void *user, const struct sonde_scan_hit *hit)
+{
+	(void)hit;
+	++*(uint64_t *)user;
+	return 0;
+}
+
+static int search(struct sonde_loop *loop, struct sonde_space *space)
+{
+	const uint8_t byte = world_byte(77);
+	const struct sonde_pattern pattern = { &byte, NULL, 1, 0 };
+	struct sonde_scan_options options = { .size = sizeof(options), .last = SIZE - 1 };
+	uint64_t n = 0, want = 0;
+
+	(void)loop;
+	int r = sonde_scan(space, &pattern, 1, &options, count_hit, &n, NULL, NULL);
+	for (uint64_t at = 0; at < SIZE; at++)
+		want += world_byte(at) == byte && (at < HOLE || at >= HOLE + HOLE_LEN);
+	assert_true(r < 0 || n == want);
+	return r;
+}
+
+static int a_scan(uint32_t way)
+{
+	return with_space(SONDE_ENGINE_SYNC, way, search);
+}
+
 #define ON_ENGINES(text, fn)                                                                       \
 	{ text ", auto", fn, SONDE_ENGINE_AUTO }, { text ", sync", fn, SONDE_ENGINE_SYNC },        \
 		{ text ", direct", fn, SONDE_ENGINE_DIRECT },                                      \
@@ -326,5 +354,6 @@ const struct scenario space_scenarios[] = {
 	{ "a stream of fragments from a thread", fragments_of_threads, 0 },
 	IN_WAYS("a cursor as a FILE", a_cursor),
 	IN_WAYS("structures", fields),
+	IN_WAYS("a scan", a_scan),
 };
 const size_t n_space_scenarios = sizeof(space_scenarios) / sizeof(space_scenarios[0]);

@@ -13,6 +13,7 @@
 #include <sonde/io.h>
 #include <sonde/loop.h>
 #include <sonde/os.h>
+#include <sonde/scan.h>
 #include <sonde/select.h>
 #include <sonde/space.h>
 #include <sonde/sym.h>

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A scan by several threads. Each takes the next chunk when it is through with one, as long as the caller, who
+ * tells the hits chunk by chunk in their order, is not too far behind.
+ *
+ *	chunk:  taken by a worker ──▶ hits into its slot ──▶ done ──▶ told by the caller ──▶ slot free
+ *	                                └─ full: waits until the caller has come to it ─┘
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <sonde/error.h>
+#include <stdlib.h>
+
+#include "scan/scan.h"
+#include "space/space.h"
+
+#define SLOTS_A_WORKER 4u /* chunks that it may be ahead */
+#define SLOT_HITS 1024u
+
+/* One chunk in work. Between full and told its worker keeps away from it. */
+struct slot {
+	uint64_t number;
+	bool full, done;
+	size_t n_hits;
+	uint64_t len, skipped, borrowed;
+	struct sonde_scan_hit hits[SLOT_HITS];
+};
+
+struct worker {
+	struct crew *crew;
+	pthread_t thread;
+	struct sweep sweep;
+	struct slot *slot; /* of its chunk */
+};
+
+struct crew {
+	struct scan *scan;
+	pthread_mutex_t lock;
+	pthread_cond_t room, news;      /* for workers; for the caller                       */
+	bool stop;                      /* atomic                                            */
+	int result;                     /* of the first worker that failed                   */
+	uint32_t n_starting, n_at_work; /* workers that have no clone yet; that have one     */
+	uint32_t n_waiting;             /* ... for room                                      */
+	uint64_t n_taken, n_told;       /* chunks; those between are in the slots            */
+	bool all_taken;
+	uint32_t n_slots, n_workers;
+	struct slot *slots;     /* [n_slots]   */
+	struct worker *workers; /* [n_workers] */
+};
+
+static void call_workers(struct crew *crew)
+{
+	if (crew->n_waiting)
+		pthread_cond_broadcast(&crew->room);
+}
+
+static void stop(struct crew *crew, int r)
+{
+	if (crew->result == 0)
+		crew->result = r;
+	__atomic_store_n(&crew->stop, true, __ATOMIC_RELAXED);
+	call_workers(crew);
+	pthread_cond_signal(&crew->news);
+}
+
+/* ---- workers --------------------------------------------------------------------------------------------- */
+
+static void wait_for_room(struct crew *crew)
+{
+	crew->n_waiting++;
+	pthread_cond_wait(&crew->room, &crew->lock);
+	crew->n_waiting--;
+}
+
+static bool take_chunk(struct worker *worker, struct chunk *ret)
+{
+	struct crew *crew = worker->crew;
+	bool taken = false;
+
+	pthread_mutex_lock(&crew->lock);
+	while (!crew->stop && crew->n_taken - crew->n_told >= crew->n_slots)
+		wait_for_room(crew);
+	if (!crew->stop && !crew->all_taken)
+		taken = spans_take(&crew->scan->spans, SCAN_CHUNK, ret);
+	if (taken) {
+		worker->slot = &crew->slots[crew->n_taken % crew->n_slots];
+		worker->slot->number = crew->n_taken++;
+		worker->slot->n_hits = 0;
+		worker->slot->full = worker->slot->done = false;
+	} else if (!crew->all_taken) {
+		crew->all_taken = true;
+		pthread_cond_signal(&crew->news);
+	}
+	pthread_mutex_unlock(&crew->lock);
+	return taken;
+}
+
+/* The slot has no room: the caller empties it when he has told all chunks before. */
+static int hand_over(struct crew *crew, struct slot *slot)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&crew->lock);
+	slot->full = true;
+	if (slot->number == crew->n_told)
+		pthread_cond_signal(&crew->news);
+	while (slot->full && !crew->stop)
+		wait_for_room(crew);
+	r = crew->stop ? SONDE_E_CANCELLED : 0;
+	pthread_mutex_unlock(&crew->lock);
+	return r;
+}
+
+static int keep_hit(void *user, const struct sonde_scan_hit *hit)
+{
+	struct worker *worker = user;
+	struct slot *slot = worker->slot;
+	int r = slot->n_hits == SLOT_HITS ? hand_over(worker->crew, slot) : 0;
+
+	if (r == 0)
+		slot->hits[slot->n_hits++] = *hit;
+	return r;
+}
+
+static void end_chunk(struct worker *worker, int r)
+{
+	struct crew *crew = worker->crew;
+	struct slot *slot = worker->slot;
+
+	pthread_mutex_lock(&crew->lock);
+	slot->len = worker->sweep.len;
+	slot->skipped = worker->sweep.skipped;
+	slot->borrowed = worker->sweep.borrowed;
+	slot->done = r == 0;
+	if (r != 0)
+		stop(crew, r);
+	else if (slot->number == crew->n_told)
+		pthread_cond_signal(&crew->news);
+	pthread_mutex_unlock(&crew->lock);
+}
+
+/* The space itself is at rest until each has a clone, one after the other. */
+static struct sonde_space *clone_in_turn(struct crew *crew, struct sonde_loop *loop)
+{
+	struct sonde_space *clone = NULL;
+
+	pthread_mutex_lock(&crew->lock);
+	if (loop)
+		sonde_space_clone(crew->scan->space, loop, &clone, NULL);
+	crew->n_starting--;
+	crew->n_at_work += clone != NULL;
+	pthread_cond_signal(&crew->news);
+	pthread_mutex_unlock(&crew->lock);
+	return clone;
+}
+
+static void *work(void *arg)
+{
+	struct worker *worker = arg;
+	struct crew *crew = worker->crew;
+	struct sonde_loop_options options = { .size = sizeof(options),
+					      .engine = crew->scan->space->loop->kind };
+	struct sonde_loop *loop = NULL;
+	struct chunk chunk;
+
+	sonde_loop_create(&options, &loop, NULL);
+	struct sonde_space *clone = clone_in_turn(crew, loop);
+	if (clone) {
+		scan_sweep(crew->scan, clone, keep_hit, worker, &worker->sweep);
+		worker->sweep.stop = &crew->stop;
+		while (take_chunk(worker, &chunk))
+			end_chunk(worker, sweep_chunk(&worker->sweep, &chunk));
+		sweep_finish(&worker->sweep);
+		sonde_space_close(clone);
+	}
+	sonde_loop_destroy(loop);
+	return NULL;
+}
+
+/* ---- the caller ---------------------------------------------------------------------------------------- */
+
+static int tell_slot(struct scan *scan, const struct slot *slot)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < slot->n_hits; i++)
+		r = scan_tell(scan, &slot->hits[i]);
+	if (r == 0 && slot->done)
+		r = scan_chunk_done(scan, slot->len, slot->skipped, slot->borrowed);
+	return r;
+}
+
+/* Under the lock, which is open while the user's functions run. */
+static int tell_chunks(struct crew *crew)
+{
+	int r = 0;
+
+	while (r == 0 && !crew->result && !(crew->all_taken && crew->n_told == crew->n_taken)) {
+		struct slot *slot = &crew->slots[crew->n_told % crew->n_slots];
+		if (crew->n_told == crew->n_taken || (!slot->full && !slot->done)) {
+			pthread_cond_wait(&crew->news, &crew->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&crew->lock);
+		r = tell_slot(crew->scan, slot);
+		pthread_mutex_lock(&crew->lock);
+		slot->n_hits = 0;
+		slot->full = false;
+		crew->n_told += slot->done;
+		call_workers(crew);
+	}
+	return r ? r : crew->result;
+}
+
+static int run(struct crew *crew)
+{
+	int r = SONDE_E_UNSUPPORTED;
+
+	pthread_mutex_lock(&crew->lock);
+	while (crew->n_starting)
+		pthread_cond_wait(&crew->news, &crew->lock);
+	crew->scan->progress.n_threads = crew->n_at_work;
+	if (crew->n_at_work)
+		r = tell_chunks(crew);
+	if (r != 0)
+		stop(crew, r);
+	pthread_mutex_unlock(&crew->lock);
+	return r;
+}
+
+/* Workers take no signals but the faults of their own: the others belong to the program's threads. */
+static void start_workers(struct crew *crew, uint32_t n)
+{
+	sigset_t all, old;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGBUS);
+	pthread_sigmask(SIG_BLOCK, &all, &old);
+	pthread_mutex_lock(&crew->lock);
+	while (crew->n_workers < n) {
+		struct worker *worker = &crew->workers[crew->n_workers];
+		worker->crew = crew;
+		if (pthread_create(&worker->thread, NULL, work, worker))
+			break;
+		crew->n_workers++;
+		crew->n_starting++;
+	}
+	pthread_mutex_unlock(&crew->lock);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+int scan_by_crew(struct scan *scan, uint32_t n)
+{
+	struct crew crew = { .scan = scan, .n_slots = n * SLOTS_A_WORKER };
+	int r = SONDE_E_UNSUPPORTED;
+
+	crew.slots = calloc(crew.n_slots, sizeof(*crew.slots));
+	crew.workers = calloc(n, sizeof(*crew.workers));
+	pthread_mutex_init(&crew.lock, NULL);
+	pthread_cond_init(&crew.room, NULL);
+	pthread_cond_init(&crew.news, NULL);
+	if (crew.slots && crew.workers) {
+		start_workers(&crew, n);
+		r = run(&crew);
+	}
+	for (uint32_t i = 0; i < crew.n_workers; i++)
+		pthread_join(crew.workers[i].thread, NULL);
+	pthread_cond_destroy(&crew.news);
+	pthread_cond_destroy(&crew.room);
+	pthread_mutex_destroy(&crew.lock);
+	free(crew.workers);
+	free(crew.slots);
+	return r;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+#include "scan/find.h"
+
+#include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define PROBE_ALIGN 64u /* from here on most bytes need not be looked at */
+
+/*
+ * How common a byte is in memory, roughly: zeros and their complement fill it, then come text, small numbers, and
+ * the prefixes, moves and paddings of x86-64 code.
+ */
+static unsigned commonness(uint8_t byte)
+{
+	static const uint8_t code[] = { 0x48, 0x8b, 0x89, 0xe8, 0x0f, 0x24, 0x4c, 0x90, 0xcc };
+
+	if (byte == 0)
+		return 6;
+	if (byte == 0xff)
+		return 5;
+	if (byte <= 0x10 || memchr(code, byte, sizeof(code)))
+		return 4;
+	if (byte == ' ' || (byte >= 'a' && byte <= 'z'))
+		return 3;
+	if (byte >= 0x20 && byte < 0x7f)
+		return 2;
+	return 1;
+}
+
+static uint8_t care_of(const struct find *find, uint32_t i)
+{
+	return find->mask ? find->mask[i] : 0xff;
+}
+
+/* Bits that are not cared for count most: such a byte lets many through. */
+static unsigned cost(const struct find *find, uint32_t i)
+{
+	unsigned free_bits = 8 - (unsigned)__builtin_popcount(care_of(find, i));
+
+	return 16 * free_bits + commonness(find->bytes[i]);
+}
+
+static void choose(struct find *find)
+{
+	uint32_t best = 0, second;
+
+	for (uint32_t i = 1; i < find->len; i++) {
+		if (cost(find, i) < cost(find, best))
+			best = i;
+	}
+	second = best ? 0 : find->len - 1;
+	for (uint32_t i = 0; i < find->len; i++) {
+		if (i != best && cost(find, i) < cost(find, second))
+			second = i;
+	}
+	find->at[0] = best;
+	find->at[1] = second;
+	for (unsigned k = 0; k < 2; k++) {
+		find->care[k] = care_of(find, find->at[k]);
+		find->value[k] = find->bytes[find->at[k]] & find->care[k];
+	}
+}
+
+bool find_init(struct find *find, const struct sonde_pattern *pattern)
+{
+	*find = (struct find){ .bytes = pattern->bytes,
+			       .mask = pattern->mask,
+			       .len = pattern->len,
+			       .align = pattern->align ? pattern->align : 1 };
+	choose(find);
+#if defined(__x86_64__)
+	find->wide = __builtin_cpu_supports("avx2");
+#endif
+	find->enough = find->len <= 2 && find->align == 1;
+	return find->care[0] != 0;
+}
+
+static bool agrees(const struct find *find, const uint8_t *at, uint64_t addr)
+{
+	if (addr & (find->align - 1))
+		return false;
+	if (!find->mask)
+		return memcmp(at, find->bytes, find->len) == 0;
+	for (uint32_t i = 0; i < find->len; i++) {
+		if ((at[i] ^ find->bytes[i]) & find->mask[i])
+			return false;
+	}
+	return true;
+}
+
+/* false: there is room for no more. */
+static inline bool add(struct found *found, size_t at)
+{
+	found->at[found->n++] = at;
+	found->from = at + 1;
+	return found->n < FOUND_MAX;
+}
+
+/* Few places come into question. */
+static void probe(const struct find *find, const uint8_t *bytes, size_t n, uint64_t addr,
+		  struct found *found)
+{
+	size_t i = found->from + (size_t)(-(addr + found->from) & (find->align - 1));
+
+	for (; i < n; i += find->align) {
+		if (agrees(find, bytes + i, addr + i) && !add(found, i))
+			return;
+	}
+	found->from = n;
+}
+
+/* One byte that has to agree as a whole: the C library looks for it. */
+static void by_memchr(const struct find *find, const uint8_t *bytes, size_t n, uint64_t addr,
+		      struct found *found)
+{
+	const uint8_t *base = bytes + find->at[0];
+
+	for (size_t i = found->from; i < n; i++) {
+		const uint8_t *hit = memchr(base + i, find->value[0], n - i);
+		if (!hit)
+			break;
+		i = (size_t)(hit - base);
+		if (agrees(find, bytes + i, addr + i) && !add(found, i))
+			return;
+	}
+	found->from = n;
+}
+
+static void one_by_one(const struct find *find, const uint8_t *bytes, size_t n, uint64_t addr,
+		       struct found *found)
+{
+	for (size_t i = found->from; i < n; i++) {
+		if ((bytes[i + find->at[0]] & find->care[0]) == find->value[0] &&
+		    agrees(find, bytes + i, addr + i) && !add(found, i))
+			return;
+	}
+	found->from = n;
+}
+
+#if defined(__x86_64__)
+
+#define STEP 64u
+
+struct wide {
+	__m256i value[2], care[2];
+};
+
+/* A bit for each of 32 places where both bytes agree. */
+__attribute__((target("avx2"))) static inline uint32_t places(const struct wide *wide,
+							      const uint8_t *a, const uint8_t *b)
+{
+	__m256i x = _mm256_loadu_si256((const __m256i *)(const void *)a);
+	__m256i y = _mm256_loadu_si256((const __m256i *)(const void *)b);
+
+	x = _mm256_cmpeq_epi8(_mm256_and_si256(x, wide->care[0]), wide->value[0]);
+	y = _mm256_cmpeq_epi8(_mm256_and_si256(y, wide->care[1]), wide->value[1]);
+	return (uint32_t)_mm256_movemask_epi8(_mm256_and_si256(x, y));
+}
+
+__attribute__((target("avx2"))) static void by_vectors(const struct find *find,
+						       const uint8_t *bytes, size_t n,
+						       uint64_t addr, struct found *found)
+{
+	const uint8_t *a = bytes + find->at[0], *b = bytes + find->at[1];
+	struct wide wide;
+	size_t i = found->from;
+
+	for (unsigned k = 0; k < 2; k++) {
+		wide.value[k] = _mm256_set1_epi8((char)find->value[k]);
+		wide.care[k] = _mm256_set1_epi8((char)find->care[k]);
+	}
+	for (; n - i >= STEP; i += STEP) {
+		uint64_t both = places(&wide, a + i, b + i) |
+				(uint64_t)places(&wide, a + i + 32, b + i + 32) << 32;
+		for (; both; both &= both - 1) {
+			size_t at = i + (size_t)__builtin_ctzll(both);
+			if ((find->enough || agrees(find, bytes + at, addr + at)) &&
+			    !add(found, at))
+				return;
+		}
+	}
+	found->from = i;
+	one_by_one(find, bytes, n, addr, found);
+}
+
+#else
+
+static void by_vectors(const struct find *find, const uint8_t *bytes, size_t n, uint64_t addr,
+		       struct found *found)
+{
+	one_by_one(find, bytes, n, addr, found);
+}
+
+#endif
+
+void find_some(const struct find *find, const uint8_t *bytes, size_t n, uint64_t addr,
+	       struct found *found)
+{
+	found->n = found->first = 0;
+	if (find->align >= PROBE_ALIGN)
+		probe(find, bytes, n, addr, found);
+	else if (find->wide)
+		by_vectors(find, bytes, n, addr, found);
+	else if (find->care[0] == 0xff)
+		by_memchr(find, bytes, n, addr, found);
+	else
+		one_by_one(find, bytes, n, addr, found);
+}
