@@ -15,7 +15,7 @@
 #include "space/space.h"
 
 #define SLOTS_A_WORKER 4u /* chunks that it may be ahead */
-#define SLOT_HITS 1024u
+#define SLOT_HITS 16384u  /* one in 128 bytes of a chunk */
 
 /* One chunk in work. Between full and told its worker keeps away from it. */
 struct slot {

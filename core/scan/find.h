@@ -9,7 +9,7 @@
 #include <sonde/scan.h>
 #include <stdbool.h>
 
-#define FOUND_MAX 32u
+#define FOUND_MAX 64u
 
 struct find {
 	const uint8_t *bytes, *mask; /* [len] mask: NULL: all bits                      */

@@ -68,17 +68,21 @@ static bool look(struct stream *stream, size_t pattern, const struct part *part)
 	return true;
 }
 
-static int tell(struct stream *stream, uint64_t addr, size_t pattern)
+static bool was_told(const struct stream *stream, uint64_t addr, size_t pattern)
 {
-	struct sonde_scan_hit hit = { .addr = addr, .pattern = (uint32_t)pattern };
+	const struct sonde_scan_hit *tell = &stream->tell;
 
-	if (addr > stream->last ||
-	    (stream->told && (addr < stream->tell.addr ||
-			      (addr == stream->tell.addr && hit.pattern <= stream->tell.pattern))))
+	return stream->told &&
+	       (addr < tell->addr || (addr == tell->addr && pattern <= tell->pattern));
+}
+
+static inline int tell(struct stream *stream, uint64_t addr, size_t pattern)
+{
+	if (addr > stream->last || was_told(stream, addr, pattern))
 		return 0;
 	stream->told = true;
-	stream->tell = hit;
-	return stream->hit(stream->user, &hit);
+	stream->tell = (struct sonde_scan_hit){ .addr = addr, .pattern = (uint32_t)pattern };
+	return stream->hit(stream->user, &stream->tell);
 }
 
 static size_t next_of(const struct found *found)
@@ -98,12 +102,38 @@ static size_t lowest(const struct stream *stream)
 	return best;
 }
 
+static void begin(struct found *found)
+{
+	found->n = found->first = 0;
+	found->from = 0;
+}
+
+/* Of one pattern there is nothing to put in order. */
+static int search_one(struct stream *stream, const struct part *part)
+{
+	struct found *found = &stream->found[0];
+
+	begin(found);
+	for (;;) {
+		if (!look(stream, 0, part))
+			return STREAM_FAULT;
+		if (found->n == 0)
+			return 0;
+		for (uint32_t i = 0; i < found->n; i++) {
+			int r = tell(stream, part->addr + found->at[i], 0);
+			if (r != 0)
+				return r;
+		}
+		found->n = 0;
+	}
+}
+
 static int search(struct stream *stream, const struct part *part)
 {
+	if (stream->n == 1)
+		return search_one(stream, part);
 	for (size_t i = 0; i < stream->n; i++) {
-		struct found *found = &stream->found[i];
-		found->n = found->first = 0;
-		found->from = 0;
+		begin(&stream->found[i]);
 		if (!look(stream, i, part))
 			return STREAM_FAULT;
 	}

@@ -11,6 +11,8 @@ extern const struct contender contenders_image[];  /* ours_image.c */
 extern const struct contender contenders_layer[];  /* ours_layer.c */
 extern const struct contender contenders_task[];   /* ours_task.c  */
 extern const struct contender contenders_calls[];  /* ours_calls.c */
+extern const struct contender contenders_scan[];   /* ours_scan.c  */
+extern const struct contender contenders_memchr[]; /* ref_memchr.c */
 extern const struct contender contenders_pread[];  /* ref_pread.c  */
 extern const struct contender contenders_mmap[];   /* ref_mmap.c   */
 extern const struct contender contenders_uring[];  /* ref_uring.c  */

@@ -111,8 +111,8 @@ int ours_touch(struct ours *ours, uint64_t size)
 }
 
 /* The loop of that engine on the file, opened once: mapping a large file takes longer than a round. */
-static int borrow(const struct contender *contender, const char *engine, struct bench_file *file,
-		  struct ours **ret)
+int ours_borrow(const struct contender *contender, const char *engine, struct bench_file *file,
+		struct ours **ret)
 {
 	char name[2 * sizeof(file->path) + 32];
 	uint32_t kind = 0;
@@ -159,7 +159,7 @@ static int run_open(const struct contender *contender, struct work *work, void *
 
 	if (!run)
 		return -ENOMEM;
-	int r = borrow(contender, contender->arg, work->file, &run->ours);
+	int r = ours_borrow(contender, contender->arg, work->file, &run->ours);
 	run->ops = r == 0 ? calloc(work->shape.depth, sizeof(*run->ops)) : NULL;
 	if (r == 0 && !run->ops)
 		r = -ENOMEM;

@@ -24,6 +24,10 @@ int ours_create(const struct contender *contender, const char *engine, const cha
 int ours_touch(struct ours *ours, uint64_t size);
 void ours_destroy(struct ours *ours); /* NULL is allowed */
 
+/* The loop of that engine on the file, every page of it seen once. As ours_create; it is the file's. */
+int ours_borrow(const struct contender *contender, const char *engine, struct bench_file *file,
+		struct ours **ret);
+
 /* As the errno nearest to a code of ours, below zero. */
 int ours_errno(int code);
 

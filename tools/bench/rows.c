@@ -112,6 +112,8 @@ static const struct row named[] = {
 	{ "ram.far.8.virtual", FAR, "ram.virtual", BY_MEMCPY },
 	{ "task.switch", NEAR, "task.switch", { "swapcontext" } },
 	{ "task.parked", NEAR, "task.parked", { "limit of bytes" }, .unit = "bytes" },
+	{ "scan.1thread", ALONG(1, 1), "scan.1thread", { "memchr" }, .unit = "ns/MiB" },
+	{ "scan.2threads", ALONG(1, 1), "scan.2threads", { "scan.1thread" }, .unit = "ns/MiB" },
 	{ "uring.syscalls", COUNTED, "uring.syscalls", { "limit of calls" }, .unit = "calls" },
 	{ "uring.syscalls.eventfd",
 	  COUNTED,

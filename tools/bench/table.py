@@ -34,6 +34,8 @@ TARGETS = {
     "growth.phys.batch1000000": ("ratio", 0.8),
     "growth.virt.batch1000000": ("ratio", 0.8),
     "growth.phys.sparse64G": ("ratio", 0.8),
+    "scan.1thread": ("ratio", 0.8),
+    "scan.2threads": ("ratio", 1.8),
 }
 
 HEAD = ("case", "ours", "", "reference", "theirs", "ratio", "target", "met")
