@@ -12,7 +12,7 @@ import unittest
 SONDE = os.environ.get("SONDE_EXE", "sonde")
 CANNED = os.environ.get("SONDE_CANNED_EXE", "sonde-canned")
 SOURCE = os.environ.get("SONDE_SOURCE", os.path.join(os.path.dirname(__file__), "..", ".."))
-COMMANDS = "info ps threads modules maps dmesg read write translate pages sym type disas plugins".split()
+COMMANDS = "info ps threads modules maps dmesg read write scan translate pages sym type disas plugins".split()
 
 FOLDER = tempfile.mkdtemp(prefix="sonde-cli-")
 os.chmod(FOLDER, 0o755)

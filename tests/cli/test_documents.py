@@ -15,7 +15,7 @@ def options_of(command):
     text = run(*([command] if command else []), "--help").out
     listed = re.split(r"\nOptions(?: of every command)?:\n", text)[1].split("\n\n")[0]
     return [(letter, name) for letter, name in
-            re.findall(r"^  (?:-(\w),|   ) --([a-z-]+)", listed, re.M)]
+            re.findall(r"^  (?:-(\w),|   ) --([a-z0-9-]+)", listed, re.M)]
 
 
 COMMON = [option for option in options_of(None) if option[1] != "version"]
@@ -59,7 +59,7 @@ class ManPages(Case):
         for command in COMMANDS:
             page = read_source("docs", "man", f"sonde-{command}.1")
             wanted = {name for _, name in options_of(command)} - {name for _, name in COMMON}
-            self.assertEqual(set(re.findall(r"(?m)^\.It .*?Fl Fl ([a-z-]+)", page)), wanted, command)
+            self.assertEqual(set(re.findall(r"(?m)^\.It .*?Fl Fl ([a-z0-9-]+)", page)), wanted, command)
             for letter, name in options_of(command):
                 if letter and name in wanted:
                     self.assertRegex(page, rf"(?m)^\.It Fl {letter} , Fl Fl {name}\b", command)

@@ -177,7 +177,7 @@ class Text(Case):
 
 class Machine(Case):
     ARGS = {"type": ["pair"], "translate": ["0x1000"], "sym": ["--all"], "maps": ["--all"],
-            "read": ["0", "8k"], "disas": ["0x1000"], "plugins": []}
+            "read": ["0", "8k"], "scan": ["90 9?"], "disas": ["0x1000"], "plugins": []}
 
     def of(self, command, *more, text=True):
         target = [] if command == "plugins" else [IMAGE]
@@ -187,7 +187,7 @@ class Machine(Case):
         return result
 
     def test_json_of_every_command_is_an_array_of_objects_with_the_fields_of_help(self):
-        for command in "info ps threads modules maps dmesg read translate pages sym type disas plugins".split():
+        for command in "info ps threads modules maps dmesg read scan translate pages sym type disas plugins".split():
             with self.subTest(command=command):
                 help_text = canned(command, "--help").out
                 listed = help_text.split("Fields:")[1].split(".\n")[0].split()
@@ -199,7 +199,7 @@ class Machine(Case):
                     self.assertEqual(sorted(row), sorted(wanted))
 
     def test_csv_has_the_same_values_as_json(self):
-        for command in "ps threads modules maps dmesg read translate pages sym disas".split():
+        for command in "ps threads modules maps dmesg read scan translate pages sym disas".split():
             with self.subTest(command=command):
                 rows = json.loads(self.of(command, "--json").out)
                 raw = self.of(command, "--csv", text=False).out

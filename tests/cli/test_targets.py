@@ -115,6 +115,64 @@ class NotATarget(Case):
         self.expect_error(result, 4, "process")
 
 
+class Scan(Case):
+    def found(self, target, *args):
+        result = run("scan", target, *args, "--json")
+        return result.code, [(int(row["addr"], 16), row["index"]) for row in json.loads(result.out)]
+
+    def test_text_and_bytes_with_wildcards(self):
+        self.expect(run("scan", IMAGE, '"hello"', "48 8B??e5", "e? 07"), 0, err="", out=(
+            'ADDR   PATTERN\n0x1004 e? 07\n0x2000 "hello"\n'))
+        self.assertEqual(self.found(IMAGE, "90", "--align", "2"), (0, [
+            (at, 0) for at in range(0x100c, 0x1020, 2) if at < 0x1010 or at > 0x1018]))
+
+    def test_utf16(self):
+        path = make_file("wide.img", b"\0" * 4096 + "z\u00fc\U0001f600!".encode("utf-16-le") + b"\0" * 99)
+        self.assertEqual(self.found("flat:" + path, '"z\u00fc\U0001f600!"', "--utf16"), (0, [(4096, 0)]))
+        self.assertEqual(self.found("flat:" + path, '"z\u00fc\U0001f600!"'), (0, []))
+
+    def test_all_of_a_large_image_by_any_number_of_threads(self):
+        path = FOLDER + "/large.img"
+        places = [0, (2 << 20) - 3, (2 << 20) + 9, (5 << 20) - 1, (9 << 20) - 6]
+        with open(path, "wb") as file:
+            file.truncate(9 << 20)
+            for at in places:
+                file.seek(at)
+                file.write(b"needle")
+        for engine in ("auto", "io_uring", "sync"):
+            for threads in (1, 2, 7):
+                self.assertEqual(self.found("flat:" + path, '"needle"', "--threads", threads, "--engine", engine),
+                                 (0, [(at, 0) for at in places]))
+        self.assertEqual(self.found("flat:" + path, '"needle"', "--range", "1..0x500000"),
+                         (0, [(at, 0) for at in places[1:3]]))
+        os.unlink(path)
+
+    def test_more_hits_than_asked_for(self):
+        result = run("scan", "ram:64k", "01", "--max", 3)
+        self.expect(result, 3, "ADDR PATTERN\n0x10 01\n0x11 01\n0x12 01\n",
+                    "sonde: scan: there are more than 3\n")
+
+    def test_a_process(self):
+        with subprocess.Popen([sys.executable, "-c", "s = b'a needle in' + b' a haystack'; print(flush=True); input()"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+            child.stdout.readline()
+            code, hits = self.found(f"process:{child.pid}", '"needle in a haystack"', "--max", 1)
+            child.communicate(b"\n")
+        self.assertIn((code, len(hits)), ((0, 1), (3, 1)))
+
+    def test_patterns_that_are_none(self):
+        for pattern, words in (("4", "no pair of hex digits"), ("zz", "no pair"), ("", "empty"), ('"x', "double quotes"),
+                               ('""', "double quotes"), ("?? ??", "wildcards only"), ("00" * 5000, "more than 4096")):
+            with self.subTest(pattern=pattern[:9]):
+                self.expect_error(run("scan", IMAGE, pattern), 2, words)
+        self.expect_error(run("scan", IMAGE, "00", "--align", 3), 2, "no power of two")
+        self.expect_error(run("scan", IMAGE, "00", "--range", "5..4"), 2, "ends before")
+        self.expect_error(run("scan", IMAGE, "00", "--range", "5"), 2, "FIRST..LAST")
+
+    def test_progress_is_said_on_a_terminal_only(self):
+        self.expect(run("scan", "ram:64k|delay,ms=700", "ff ff ff ff ff"), 0, err="")
+
+
 class Read(Case):
     def test_a_hex_dump(self):
         self.expect(run("read", IMAGE, "0x2000", 13), 0, err="", out=(

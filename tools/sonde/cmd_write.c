@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* sonde write: change a target's memory, only when asked for twice (the command and --write). */
+#include "pattern.h"
 #include "session.h"
 #include "table.h"
 
@@ -21,14 +22,6 @@ static const struct column columns[N_COLUMNS] = {
 };
 
 enum { FILE_MAX = 1 << 30 };
-
-static int hex_digit(char c)
-{
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-				      : -1;
-}
 
 static int hex_bytes(struct ctx *ctx, const char *text, struct buf *ret)
 {

@@ -73,6 +73,15 @@ static const struct entry entries[OPT_N] = {
 			  "find the virtual addresses that lead to physical ones" },
 	[OPT_TABLE] = { "table", 0, FLAG, FIELD(table), NULL,
 			"show the tables' entries, each bit by its name" },
+	[OPT_ALIGN] = { "align", 0, NUMBER, FIELD(align), "BYTES",
+			"only at multiples of BYTES, a power of two", UINT64_C(1) << 31 },
+	[OPT_RANGE] = { "range", 0, STRING, FIELD(range), "FIRST..LAST",
+			"only between these addresses, both inclusive" },
+	[OPT_THREADS] = { "threads", 0, NUMBER, FIELD(threads), "COUNT",
+			  "how many threads, instead of one a processor", 64 },
+	[OPT_MAX] = { "max", 0, NUMBER, FIELD(max), "COUNT", "stop behind COUNT hits", UINT64_MAX },
+	[OPT_UTF16] = { "utf16", 0, FLAG, FIELD(utf16), NULL,
+			"text is looked for as UTF-16, little-endian" },
 	[OPT_VERSION] = { "version", 'V', FLAG, FIELD(version), NULL, "print the version" },
 };
 

@@ -38,6 +38,11 @@ enum opt {
 	OPT_COUNT,
 	OPT_REVERSE,
 	OPT_TABLE,
+	OPT_ALIGN,
+	OPT_RANGE,
+	OPT_THREADS,
+	OPT_MAX,
+	OPT_UTF16,
 	OPT_VERSION, /* of the tool itself, in front of a command */
 	OPT_N,
 };
@@ -53,7 +58,9 @@ struct opts {
 	uint64_t pid;        /* 1..INT32_MAX; 0 not given           */
 	bool all, args, kernel, phys, raw, hex, write, reverse, table;
 	const char *output, *hex_bytes, *file, *string, *match;
-	uint64_t count; /* 0 not given */
+	uint64_t count, align, threads, max; /* 0 not given */
+	const char *range;
+	bool utf16;
 };
 
 /*

@@ -4,7 +4,7 @@
 # Commands, their options, and targets: files, and what the installed connectors name. A test
 # holds the lists here against the tool's own --help.
 
-_sonde_commands='info ps threads modules maps dmesg read write translate pages sym type disas plugins'
+_sonde_commands='info ps threads modules maps dmesg read write scan translate pages sym type disas plugins'
 _sonde_common='--json --csv --no-header --color --engine --symbols --stats --verbose --help'
 
 _sonde_options() {
@@ -14,6 +14,7 @@ _sonde_options() {
 	maps) echo '--fields --pid --all --phys' ;;
 	read) echo '--fields --pid --kernel --phys --output --raw --hex' ;;
 	write) echo '--pid --kernel --phys --hex --file --string --write' ;;
+	scan) echo '--fields --pid --kernel --phys --align --range --threads --max --utf16' ;;
 	translate) echo '--fields --pid --reverse --table' ;;
 	pages) echo '--fields --pid' ;;
 	sym) echo '--fields --all --match' ;;
@@ -35,6 +36,7 @@ _sonde_fields() {
 	maps) echo 'pid range start end perms offset dev inode kind path error' ;;
 	dmesg) echo 'seq time_ns time level facility caller text' ;;
 	read) echo 'addr len data error' ;;
+	scan) echo 'pid addr index pattern' ;;
 	translate) echo 'va pid pa page_size perms attrs levels entries entry_addrs kind swap_type
 		swap_offset error' ;;
 	pages) echo 'pid start end pa page_size perms attrs' ;;
@@ -113,7 +115,7 @@ _sonde_value() {
 		compopt -o nospace 2>/dev/null
 		;;
 	--hex) [[ $command == write ]] || return 1 ;;
-	--pid | -p | --string | --match | -m | --count | -n) ;;
+	--pid | -p | --string | --match | -m | --count | -n | --align | --range | --threads | --max) ;;
 	*) return 1 ;;
 	esac
 	return 0 # whatever compopt has said
