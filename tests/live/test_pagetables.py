@@ -3,9 +3,9 @@
 Page tables of real guests, in every format, against QEMU's own view of them.
 
 A guest is stopped at several moments, in user space and in its kernel. At each, what paging_translate,
-paging_space and paging_visit say (pagetables.c) is compared with the monitor: gva2gpa of single addresses, the
-bytes there, and where QEMU lists them, all pages with their attributes (info tlb) and all ranges with their
-rights (info mem). SONDE_PAGETABLES is the program.
+paging_space and paging_visit say (pagetables.c) is compared with the monitor: gva2gpa of single
+addresses, the bytes there, and where QEMU lists them, all pages with their attributes (info tlb) and
+all ranges with their rights (info mem). SONDE_PAGETABLES is the program.
 """
 import bisect
 import collections
@@ -212,11 +212,12 @@ class Comparison:
         visit left out; the registers.
         """
         rng = self.guest.random
-        edges = [v for run in runs for v in (run.va - 1, run.va, run.va + run.length - 1, run.va + run.length)]
+        edges = [edge + by for run in runs for edge in (run.va, run.va + run.length) for by in (-1, 0)]
         if len(edges) > n_edges:
             edges = rng.sample(edges, n_edges)
         inside = [run.va + rng.randrange(run.length) for run in rng.choices(runs, k=N_RANDOM)]
-        near = [run.va + run.length + rng.randrange(1 << rng.randrange(12, 31)) for run in rng.choices(runs, k=N_NEAR)]
+        near = [run.va + run.length + rng.randrange(1 << rng.randrange(12, 31))
+                for run in rng.choices(runs, k=N_NEAR)]
         end = 1 << (32 if moment.format in ("x86", "x86-pae") else 64)
         return sorted({va for va in (*edges, *inside, *near, *moment.values) if 0 <= va < end})
 
@@ -239,15 +240,16 @@ class Comparison:
     # ---- bytes ----
 
     def check_bytes(self, moment, runs):
-        """8 bytes at random places, and across the ends of pages. The monitor reads RAM only: devices may mind."""
+        """8 bytes at random places, and across ends of runs. Of RAM only: devices may mind."""
         rng, chosen = self.guest.random, set()
-        starts = {run.va: run for run in runs}
+        behind = {run.va: run for run in runs}
         while len(chosen) < N_BYTES:
             run = rng.choice(runs)
             at = rng.choice((rng.randrange(run.length - 7), run.length - 4))
-            after = starts.get(run.va + run.length)
-            if self.guest.in_ram(run.pa + at) and self.guest.in_ram(run.pa + min(at + 7, run.length - 1)) and (
-                    at + 8 <= run.length or not after or self.guest.in_ram(after.pa)):
+            touched = [run.pa + at, run.pa + min(at + 7, run.length - 1)]
+            if at + 8 > run.length and run.va + run.length in behind:
+                touched.append(behind[run.va + run.length].pa)
+            if all(map(self.guest.in_ram, touched)):
                 chosen.add(run.va + at)
         addresses = sorted(va for va in chosen if va + 8 < 1 << 64)
         theirs = self.guest.monitor.say_all(f"x /8bx {va:#x}" for va in addresses)
@@ -313,7 +315,8 @@ class X86(Comparison):
         """Ranges of the same rights, all levels taken together."""
         theirs = []
         for line in self.guest.monitor.say("info mem").splitlines():
-            start, end, rights = re.fullmatch(r"([0-9a-f]+)-([0-9a-f]+) [0-9a-f]+ ([-a-z]{3})", line).groups()
+            span, _, rights = line.split()
+            start, end = span.split("-")
             theirs.append((int(start, 16), int(end, 16), rights))
         ours = ranges_of((run.va, (run.va + run.length) % (1 << 64),
                           ("u" if run.flags & USER else "-") + "r" + ("w" if run.flags & WRITE else "-"))
@@ -364,17 +367,17 @@ class Sv39Test(Comparison, Case):
     moment_of = staticmethod(riscv64_moment)
 
     def check_lists(self, moment, runs):
-        """All pages, with all bits of their own entries. A range has pages of one size."""
+        """All pages, with all bits of their own entries. QEMU begins a new range with each table."""
         theirs = []
         for line in self.guest.monitor.say("info mem").splitlines()[2:]:
             va, pa, length, marks = line.split()
-            theirs.append((int(va, 16), int(pa, 16), int(length, 16), marks))
-        names = ((READ, "r"), (WRITE, "w"), (EXEC, "x"), (USER, "u"), (GLOBAL, "g"), (ACCESSED, "a"), (DIRTY, "d"))
-        pieces = [(run.va, run.va + run.length,
-                   (run.pa - run.va, "".join(c if run.flags & flag else "-" for flag, c in names),
-                    run.page_size))
-                  for run in runs]
-        ours = [(start, start + what[0], end - start, what[1]) for start, end, what in ranges_of(pieces)]
+            va = int(va, 16)
+            theirs.append((va, va + int(length, 16), (int(pa, 16) - va, marks)))
+        names = tuple(zip((READ, WRITE, EXEC, USER, GLOBAL, ACCESSED, DIRTY), "rwxugad"))
+        ours = ranges_of((run.va, run.va + run.length,
+                          (run.pa - run.va, "".join(c if run.flags & flag else "-" for flag, c in names)))
+                         for run in runs)
+        theirs = ranges_of(theirs)
         self.assertEqual(ours, theirs)
         self.counts["ranges of info mem"] += len(ours)
 
@@ -428,9 +431,10 @@ class ToolTest(Case):
     def check(self, cr3):
         rng, counts = random.Random(1), []
         for pid in ((), ("--pid", 1)):
-            spans = [(int(r["start"], 16), int(r["end"], 16) % (1 << 64) or 1 << 64, int(r["pa"], 16), r["attrs"])
+            spans = [(int(r["start"], 16), int(r["end"], 16) or 1 << 64, int(r["pa"], 16), r["attrs"])
                      for r in self.rows("pages", *pid)]
-            edges = {v for start, end, *_ in spans for v in (start - 1, start, end - 1, end) if 0 < v < 1 << 64}
+            edges = {edge + by for start, end, *_ in spans for edge in (start, end) for by in (-1, 0)}
+            edges = {edge for edge in edges if 0 <= edge < 1 << 64}
             addresses = sorted(rng.sample(sorted(edges), min(500, len(edges))))
             addresses += [start + rng.randrange(end - start) for start, end, *_ in rng.choices(spans, k=300)]
             rows = self.translate(addresses, *pid)

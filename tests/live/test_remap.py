@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """
-Page tables that change while they are looked at: a page of the running guest is exchanged for another, closed,
-unmapped, in a rhythm that the serial line sets. Spaces over the tables are kept open all the time: one may use a
-translation for an hour, so that only sonde_space_invalidate makes it look again, one for some milliseconds. Over memory
-that is read with system calls translations of pages are kept; over mapped memory it is those of tables.
+Page tables that change while they are looked at: a page of the running guest is exchanged for another,
+closed, unmapped, in a rhythm that the serial line sets. Spaces over the tables are kept open all the
+time: one may use a translation for an hour, so that only sonde_space_invalidate makes it look again, one
+for some milliseconds. Over memory that is read with system calls translations of pages are kept; over
+mapped memory it is those of tables.
 """
 import os
 import subprocess
