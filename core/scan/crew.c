@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sonde/error.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "scan/scan.h"
 #include "space/space.h"
@@ -111,14 +112,16 @@ static int hand_over(struct crew *crew, struct slot *slot)
 	return r;
 }
 
-static int keep_hit(void *user, const struct sonde_scan_hit *hit)
+static int keep_hits(void *user, const struct sonde_scan_hit *hits, size_t n)
 {
 	struct worker *worker = user;
 	struct slot *slot = worker->slot;
-	int r = slot->n_hits == SLOT_HITS ? hand_over(worker->crew, slot) : 0;
+	int r = n > SLOT_HITS - slot->n_hits ? hand_over(worker->crew, slot) : 0;
 
-	if (r == 0)
-		slot->hits[slot->n_hits++] = *hit;
+	if (r == 0) {
+		memcpy(slot->hits + slot->n_hits, hits, n * sizeof(*hits));
+		slot->n_hits += n;
+	}
 	return r;
 }
 
@@ -166,7 +169,7 @@ static void *work(void *arg)
 	sonde_loop_create(&options, &loop, NULL);
 	struct sonde_space *clone = clone_in_turn(crew, loop);
 	if (clone) {
-		scan_sweep(crew->scan, clone, keep_hit, worker, &worker->sweep);
+		scan_sweep(crew->scan, clone, keep_hits, worker, &worker->sweep);
 		worker->sweep.stop = &crew->stop;
 		while (take_chunk(worker, &chunk))
 			end_chunk(worker, sweep_chunk(&worker->sweep, &chunk));
@@ -181,10 +184,8 @@ static void *work(void *arg)
 
 static int tell_slot(struct scan *scan, const struct slot *slot)
 {
-	int r = 0;
+	int r = scan_tell(scan, slot->hits, slot->n_hits);
 
-	for (size_t i = 0; r == 0 && i < slot->n_hits; i++)
-		r = scan_tell(scan, &slot->hits[i]);
 	if (r == 0 && slot->done)
 		r = scan_chunk_done(scan, slot->len, slot->skipped, slot->borrowed);
 	return r;

@@ -21,12 +21,18 @@ void sonde_scan_cancel(struct sonde_scan_cancel *cancel)
 
 /* ---- on the caller's thread --------------------------------------------------------------------------- */
 
-int scan_tell(struct scan *scan, const struct sonde_scan_hit *hit)
+int scan_tell(struct scan *scan, const struct sonde_scan_hit *hits, size_t n)
 {
-	if (scan->options.max_hits && scan->progress.n_hits == scan->options.max_hits)
-		return SONDE_E_LIMIT;
-	scan->progress.n_hits++;
-	return scan->fn(scan->user, hit);
+	uint64_t most = scan->options.max_hits ? scan->options.max_hits : UINT64_MAX;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		if (scan->progress.n_hits == most)
+			return SONDE_E_LIMIT;
+		scan->progress.n_hits++;
+		r = scan->fn(scan->user, &hits[i]);
+	}
+	return r;
 }
 
 int scan_chunk_done(struct scan *scan, uint64_t len, uint64_t skipped, uint64_t borrowed)
@@ -37,17 +43,17 @@ int scan_chunk_done(struct scan *scan, uint64_t len, uint64_t skipped, uint64_t 
 	return scan->options.progress ? scan->options.progress(scan->user, &scan->progress) : 0;
 }
 
-void scan_sweep(const struct scan *scan, struct sonde_space *space, stream_hit_fn *hit, void *user,
-		struct sweep *ret)
+void scan_sweep(const struct scan *scan, struct sonde_space *space, stream_hits_fn *hits,
+		void *user, struct sweep *ret)
 {
-	sweep_init(ret, space, &scan->spans, scan->finds, scan->n_finds, hit, user);
+	sweep_init(ret, space, &scan->spans, scan->finds, scan->n_finds, hits, user);
 	ret->deadline_ns = scan->options.deadline_ns;
 	ret->cancel = scan->options.cancel;
 }
 
-static int tell_at_once(void *user, const struct sonde_scan_hit *hit)
+static int tell_at_once(void *user, const struct sonde_scan_hit *hits, size_t n)
 {
-	return scan_tell(user, hit);
+	return scan_tell(user, hits, n);
 }
 
 static int scan_here(struct scan *scan)

@@ -19,13 +19,13 @@ struct scan {
 	struct sonde_scan_progress progress;
 };
 
-/* A hit, in order: to the user. 0, or why it is the end. */
-int scan_tell(struct scan *scan, const struct sonde_scan_hit *hit);
+/* Hits, in order: to the user. 0, or why it is the end. */
+int scan_tell(struct scan *scan, const struct sonde_scan_hit *hits, size_t n);
 /* All of a chunk was told. Likewise. */
 int scan_chunk_done(struct scan *scan, uint64_t len, uint64_t skipped, uint64_t borrowed);
 /* A sweep over space, for this scan. */
-void scan_sweep(const struct scan *scan, struct sonde_space *space, stream_hit_fn *hit, void *user,
-		struct sweep *ret);
+void scan_sweep(const struct scan *scan, struct sonde_space *space, stream_hits_fn *hits,
+		void *user, struct sweep *ret);
 
 /*
  * crew.c: all of it by n threads. Returns as sonde_scan; SONDE_E_UNSUPPORTED: nothing was done, for there is no

@@ -68,6 +68,19 @@ static bool look(struct stream *stream, size_t pattern, const struct part *part)
 	return true;
 }
 
+/* Tell what was found. */
+static int flush_out(struct stream *stream)
+{
+	uint32_t n = stream->n_out;
+
+	stream->n_out = 0;
+	if (n == 0)
+		return 0;
+	stream->told = true;
+	stream->tell = stream->out[n - 1];
+	return stream->hits(stream->user, stream->out, n);
+}
+
 static bool was_told(const struct stream *stream, uint64_t addr, size_t pattern)
 {
 	const struct sonde_scan_hit *tell = &stream->tell;
@@ -76,13 +89,13 @@ static bool was_told(const struct stream *stream, uint64_t addr, size_t pattern)
 	       (addr < tell->addr || (addr == tell->addr && pattern <= tell->pattern));
 }
 
-static inline int tell(struct stream *stream, uint64_t addr, size_t pattern)
+/* There is room for it. */
+static inline void put_out(struct stream *stream, uint64_t addr, size_t pattern)
 {
-	if (addr > stream->last || was_told(stream, addr, pattern))
-		return 0;
-	stream->told = true;
-	stream->tell = (struct sonde_scan_hit){ .addr = addr, .pattern = (uint32_t)pattern };
-	return stream->hit(stream->user, &stream->tell);
+	if (addr > stream->last || (stream->again && was_told(stream, addr, pattern)))
+		return;
+	stream->out[stream->n_out++] =
+		(struct sonde_scan_hit){ .addr = addr, .pattern = (uint32_t)pattern };
 }
 
 static size_t next_of(const struct found *found)
@@ -112,42 +125,46 @@ static void begin(struct found *found)
 static int search_one(struct stream *stream, const struct part *part)
 {
 	struct found *found = &stream->found[0];
+	int r;
 
 	begin(found);
-	for (;;) {
+	do {
+		found->n = 0;
 		if (!look(stream, 0, part))
 			return STREAM_FAULT;
-		if (found->n == 0)
-			return 0;
-		for (uint32_t i = 0; i < found->n; i++) {
-			int r = tell(stream, part->addr + found->at[i], 0);
-			if (r != 0)
-				return r;
-		}
-		found->n = 0;
-	}
+		for (uint32_t i = 0; i < found->n; i++)
+			put_out(stream, part->addr + found->at[i], 0);
+		r = flush_out(stream);
+	} while (r == 0 && found->n);
+	return r;
 }
 
-static int search(struct stream *stream, const struct part *part)
+static int search_all(struct stream *stream, const struct part *part)
 {
-	if (stream->n == 1)
-		return search_one(stream, part);
+	int r = 0;
+
 	for (size_t i = 0; i < stream->n; i++) {
 		begin(&stream->found[i]);
 		if (!look(stream, i, part))
 			return STREAM_FAULT;
 	}
-	for (;;) {
+	while (r == 0) {
 		size_t i = lowest(stream), at = next_of(&stream->found[i]);
 		if (at == SIZE_MAX)
-			return 0;
-		int r = tell(stream, part->addr + at, i);
-		if (r != 0)
-			return r;
+			return flush_out(stream);
+		put_out(stream, part->addr + at, i);
+		if (stream->n_out == FOUND_MAX)
+			r = flush_out(stream);
 		stream->found[i].first++;
 		if (!look(stream, i, part))
 			return STREAM_FAULT;
 	}
+	return r;
+}
+
+static int search(struct stream *stream, const struct part *part)
+{
+	return stream->n == 1 ? search_one(stream, part) : search_all(stream, part);
 }
 
 /* How many places have all they need behind them. */

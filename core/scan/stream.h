@@ -12,34 +12,45 @@
 
 #define STREAM_FAULT INT_MIN /* guarded bytes went away under the search */
 
-/* Any result but 0 ends the search, and is below it. */
-typedef int stream_hit_fn(void *user, const struct sonde_scan_hit *hit);
+/* The next n hits, n > 0. Any result but 0 ends the search, and is its own. */
+typedef int stream_hits_fn(void *user, const struct sonde_scan_hit *hits, size_t n);
 
 struct stream {
 	const struct find *finds; /* [n], n <= SONDE_PATTERNS_MAX                    */
 	size_t n;
 	uint32_t longest;
 	uint64_t last; /* hits behind this address are somebody else's */
-	stream_hit_fn *hit;
+	stream_hits_fn *hits;
 	void *user;
-	bool told;                  /* there was one: nothing up to it comes again */
-	struct sonde_scan_hit tell; /* ... the last                                 */
-	uint64_t held_addr;         /* of the first byte held                       */
-	uint32_t n_held;            /* less than longest                            */
+	bool again;                           /* what was told before is not told again */
+	bool told;                            /* there was a hit                        */
+	struct sonde_scan_hit tell;           /* ... the last                           */
+	struct sonde_scan_hit out[FOUND_MAX]; /* [n_out] found, to be told now          */
+	uint32_t n_out;
+	uint64_t held_addr; /* of the first byte held                       */
+	uint32_t n_held;    /* less than longest                            */
 	struct found found[SONDE_PATTERNS_MAX];
 	uint8_t held[2 *
 		     SONDE_PATTERN_MAX]; /* the end of what came, and a beginning of what comes */
 };
 
-/* Forget what is held: what comes next is looked at for the first time. What was told stays told. */
-static inline void stream_reset(struct stream *stream)
+/* Begin from an address on that has to do with nothing before it. */
+static inline void stream_start(struct stream *stream)
 {
-	stream->n_held = 0;
+	stream->n_held = stream->n_out = 0;
+	stream->again = stream->told = false;
+}
+
+/* Begin once more where it was started: only what was not told yet is. */
+static inline void stream_restart(struct stream *stream)
+{
+	stream->n_held = stream->n_out = 0;
+	stream->again = true;
 }
 
 /*
- * The next len bytes, at addr. guarded: they may fault. Returns 0, STREAM_FAULT (stream_reset, then from the start
- * again or never) or what hit returned.
+ * The next len bytes, at addr. guarded: they may fault. Returns 0, STREAM_FAULT (stream_restart, or never
+ * again) or what hits returned.
  */
 int stream_feed(struct stream *stream, const uint8_t *bytes, size_t len, uint64_t addr,
 		bool guarded);

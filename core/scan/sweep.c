@@ -11,10 +11,10 @@
 #define BORROW_MAX (UINT32_C(1) << 20) /* searched between two looks at the clock */
 
 void sweep_init(struct sweep *sweep, struct sonde_space *space, const struct spans *spans,
-		const struct find *finds, size_t n, stream_hit_fn *hit, void *user)
+		const struct find *finds, size_t n, stream_hits_fn *hits, void *user)
 {
 	*sweep = (struct sweep){ .space = space, .spans = spans };
-	sweep->stream = (struct stream){ .finds = finds, .n = n, .hit = hit, .user = user };
+	sweep->stream = (struct stream){ .finds = finds, .n = n, .hits = hits, .user = user };
 	for (size_t i = 0; i < n; i++) {
 		if (finds[i].len > sweep->stream.longest)
 			sweep->stream.longest = finds[i].len;
@@ -240,7 +240,6 @@ static int sweep_spans(struct sweep *sweep, const struct chunk *chunk, bool may_
 
 	sweep->skipped = sweep->borrowed = 0;
 	sweep->stream.last = UINT64_MAX;
-	stream_reset(&sweep->stream);
 	for (size_t i = chunk->span; r == 0 && left; i++) {
 		const struct span *span = &sweep->spans->at[i];
 		uint64_t rest, len = left;
@@ -266,11 +265,12 @@ static int sweep_spans(struct sweep *sweep, const struct chunk *chunk, bool may_
 int sweep_chunk(struct sweep *sweep, const struct chunk *chunk)
 {
 	sweep->len = chunk->len;
-	sweep->stream.told = false;
+	stream_start(&sweep->stream);
 	int r = sweep_spans(sweep, chunk, true);
 	if (r ==
 	    STREAM_FAULT) { /* a file was cut under its map: read, and hear which bytes are gone */
 		give_up(sweep);
+		stream_restart(&sweep->stream);
 		r = sweep_spans(sweep, chunk, false);
 	}
 	if (r != 0)

@@ -36,11 +36,11 @@ struct sweep {
 };
 
 void sweep_init(struct sweep *sweep, struct sonde_space *space, const struct spans *spans,
-		const struct find *finds, size_t n, stream_hit_fn *hit, void *user);
+		const struct find *finds, size_t n, stream_hits_fn *hits, void *user);
 void sweep_finish(struct sweep *sweep);
 
 /*
- * Tell the stream's hit function of all that begins in the chunk.
+ * Tell the stream's function of all hits that begins in the chunk.
  *
  * Returns 0; what the function returned; SONDE_E_CANCELLED, _TIMED_OUT, _NO_MEMORY, and what reading refuses.
  */

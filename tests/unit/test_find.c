@@ -99,12 +99,13 @@ struct hits {
 	size_t n;
 };
 
-static int keep(void *user, const struct sonde_scan_hit *hit)
+static int keep(void *user, const struct sonde_scan_hit *at, size_t n)
 {
 	struct hits *hits = user;
 
-	assert_true(hits->n < HITS_MAX);
-	hits->at[hits->n++] = *hit;
+	assert_true(n && n <= HITS_MAX - hits->n);
+	memcpy(hits->at + hits->n, at, n * sizeof(*at));
+	hits->n += n;
 	return 0;
 }
 
@@ -130,7 +131,7 @@ static void search_naively(struct run *run)
 			struct sonde_scan_hit hit = { run->addr + at, (uint32_t)i, 0 };
 			if (hit.addr <= run->last &&
 			    matches(&run->made[i], run->bytes + at, there, hit.addr))
-				keep(&run->want, &hit);
+				keep(&run->want, &hit, 1);
 		}
 	}
 }
@@ -151,7 +152,7 @@ static void search_in_parts(struct run *run)
 		assert_int_equal(
 			stream_feed(&run->stream, run->bytes + at, n, run->addr + at, rnd(2)), 0);
 		if (again && at > run->len / 2) {
-			stream_reset(&run->stream);
+			stream_restart(&run->stream);
 			again = false;
 			at = n = 0;
 		}
@@ -163,8 +164,9 @@ static void random_run(struct run *run)
 {
 	memset(run, 0, sizeof(*run));
 	run->n = 1 + rnd(PATTERNS);
-	run->stream =
-		(struct stream){ .finds = run->finds, .n = run->n, .hit = keep, .user = &run->got };
+	run->stream = (struct stream){
+		.finds = run->finds, .n = run->n, .hits = keep, .user = &run->got
+	};
 	for (size_t i = 0; i < run->n; i++) {
 		random_pattern(&run->made[i], &run->finds[i]);
 		if (run->finds[i].len > run->stream.longest)
