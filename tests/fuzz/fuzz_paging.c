@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Page tables of every format, as hostile as they come: random entries that point into a small memory, at each
- * other and at themselves. The batched walk, once cold and twice out of its store of translations, and the walk of one
- * address must tell what the naive walks of tests/synth/naive_walk.h do, each byte and each flag; and so must the
- * enumeration of all that is mapped, as far as it goes: such tables share each other until a limit ends it.
+ * other and at themselves. The batched walk, once cold and twice out of its store of translations, over mapped memory
+ * and over such as is read by calls, and the walk of one address must tell what the naive walks of
+ * tests/synth/naive_walk.h do, each byte and each flag; and so must the enumeration of all that is mapped, as far as it
+ * goes: such tables share each other until a limit ends it.
  *
  * Input: a byte that chooses the format, one that says how many addresses there are, the addresses, then entries:
  * where (2 bytes, in entries) and what (8 bytes).
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 
 #include "arch/paging.h"
+#include "io/request.h"
 #include "space/backed.h"
 #include "../synth/naive_walk.h"
 
@@ -130,6 +132,24 @@ static int tell_extents(void *conn, sonde_extent_fn *add, void *user, struct son
 	return add(user, &extent);
 }
 
+/* The same bytes by calls: nothing of it is mapped, so every entry and every byte is asked for. */
+static void transfer(void *conn, struct sonde_io *const *ios, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		for (uint32_t k = 0; k < ios[i]->n; k++) {
+			const struct sonde_xfer *x = &ios[i]->xfers[k];
+			uint64_t room = x->addr < MEM ? MEM - x->addr : 0;
+			uint32_t there = x->len < room ? x->len : (uint32_t)room;
+			if (there) {
+				memcpy(x->buf, (const uint8_t *)conn + x->addr, there);
+				io_account(ios[i], k, 0, there, SONDE_OK);
+			}
+			if (there < x->len)
+				io_account(ios[i], k, there, x->len - there, SONDE_E_NOT_MAPPED);
+		}
+	}
+}
+
 /* Most entries point into the memory and have no bit that is reserved, or nearly all would lead nowhere. */
 static uint64_t confine(const struct format *f, uint64_t entry, uint16_t where, bool root)
 {
@@ -188,6 +208,7 @@ struct check {
 	struct naive_memory memory;
 	struct paging_map map;
 	struct sonde_space *phys, *space;
+	struct sonde_space *calls, *far; /* the same by calls, the long way */
 	uint64_t addresses[ADDRESSES_MAX];
 	uint32_t n;
 };
@@ -248,7 +269,7 @@ static void check_piece(const struct check *c, const struct sonde_xfer *x)
 		differs(c, "the account", x->addr);
 }
 
-static void check_batch(const struct check *c)
+static void check_batch(const struct check *c, struct sonde_space *space)
 {
 	static uint8_t bufs[ADDRESSES_MAX][PIECE_MAX];
 	struct sonde_xfer xfers[ADDRESSES_MAX];
@@ -259,7 +280,7 @@ static void check_batch(const struct check *c)
 						.buf = bufs[i],
 						.len = 1 + i * 7 % PIECE_MAX };
 	}
-	if (c->n && sonde_space_read(c->space, xfers, c->n) < 0)
+	if (c->n && sonde_space_read(space, xfers, c->n) < 0)
 		abort();
 	for (uint32_t i = 0; i < c->n; i++)
 		check_piece(c, &xfers[i]);
@@ -374,6 +395,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	struct sonde_connector_ops ops = { .size = sizeof(ops),
 					   .close = close_nothing,
 					   .extents = tell_extents };
+	struct sonde_connector_ops call_ops = { .size = sizeof(call_ops),
+						.close = close_nothing,
+						.transfer = transfer };
 	struct input in = { bytes, bytes + len };
 	struct check c = { .memory = { memory, MEM } };
 	struct sonde_loop_options options = { .size = sizeof(options),
@@ -393,15 +417,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	fill_memory(c.format, &in, memory);
 	if (sonde_loop_create(&options, &loop, NULL) < 0 ||
 	    space_from_connector(loop, &ops, memory, &c.phys, NULL) < 0 ||
-	    paging_space(c.phys, c.map, 0, &c.space) < 0)
+	    space_from_connector(loop, &call_ops, memory, &c.calls, NULL) < 0 ||
+	    paging_space(c.phys, c.map, 0, &c.space) < 0 ||
+	    paging_space(c.calls, c.map, 0, &c.far) < 0)
 		abort();
 	for (uint32_t i = 0; i < c.n; i++)
 		check_translation(&c, c.addresses[i]);
-	for (int round = 0; round < 3; round++)
-		check_batch(&c);
+	for (int round = 0; round < 3; round++) {
+		check_batch(&c, c.space);
+		check_batch(&c, c.far);
+	}
 	check_visit(&c, head[1] / ADDRESSES_MAX);
 	sonde_space_close(c.space);
+	sonde_space_close(c.far);
 	sonde_space_close(c.phys);
+	sonde_space_close(c.calls);
 	sonde_loop_destroy(loop);
 	return 0;
 }
