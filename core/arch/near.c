@@ -23,15 +23,21 @@ struct near_span {
 	const char *at;
 	uint64_t pa;
 	enum span_kind kind;
+	uint32_t n_steps;
+	struct step { /* an entry on the way, from the root down */
+		const char *at;
+		uint64_t raw;
+	} steps[PAGING_LEVELS_MAX];
 };
 
-void near_init(struct near *near, struct sonde_space *phys, const struct paging_map *map)
+void near_init(struct near *near, struct sonde_space *phys, const struct paging_map *map, bool live)
 {
 	const struct paging *paging = map->paging;
 
 	*near = (struct near){
 		.phys = phys,
 		.map = map,
+		.live = live,
 		.span_level = paging->n_levels > 1,
 		.span_shift = paging->levels[paging->n_levels > 1].shift,
 	};
@@ -75,7 +81,8 @@ static inline const char *lies_at(struct near *near, uint64_t pa, uint64_t len)
 }
 
 /* The entry of va at the level of spans; false: the way to it is no table, or does not lie here. */
-static bool find_entry(struct near *near, uint64_t va, struct paging_entry *ret)
+static bool find_entry(struct near *near, struct near_span *span, uint64_t va,
+		       struct paging_entry *ret)
 {
 	const struct paging *paging = near->map->paging;
 	uint64_t table = paging_root(near->map, va);
@@ -85,7 +92,9 @@ static bool find_entry(struct near *near, uint64_t va, struct paging_entry *ret)
 		const char *entry = lies_at(near, at, paging->entry_size);
 		if (!entry)
 			return false;
-		*ret = paging_locate(paging, level, paging_load(paging, entry));
+		uint64_t raw = paging_load(paging, entry);
+		span->steps[span->n_steps++] = (struct step){ entry, raw };
+		*ret = paging_locate(paging, level, raw);
 		if (ret->err)
 			return false;
 		if (ret->leaf)
@@ -104,7 +113,8 @@ static __attribute__((noinline)) bool fill_span(struct near *near, struct near_s
 	struct paging_entry e = { 0 };
 
 	span->tag = 0;
-	if (!paging_canonical(paging, va) || !find_entry(near, va, &e))
+	span->n_steps = 0;
+	if (!paging_canonical(paging, va) || !find_entry(near, span, va, &e))
 		return false;
 	if (e.leaf) {
 		span->pa = paging_byte_pa(&e, va & ~(len - 1));
@@ -121,6 +131,16 @@ static __attribute__((noinline)) bool fill_span(struct near *near, struct near_s
 	return true;
 }
 
+/* Does the way to it still lead there? */
+static inline bool still_holds(const struct near *near, const struct near_span *span)
+{
+	for (uint32_t i = 0; i < span->n_steps; i++) {
+		if (paging_load(near->map->paging, span->steps[i].at) != span->steps[i].raw)
+			return false;
+	}
+	return true;
+}
+
 /* It holds until the next one is looked for. */
 static inline const struct near_span *find_span(struct near *near, uint64_t va)
 {
@@ -129,9 +149,9 @@ static inline const struct near_span *find_span(struct near *near, uint64_t va)
 	uint64_t place = tag * UINT64_C(0x9e3779b97f4a7c15) >> (64 - SPANS_BITS);
 	struct near_span *span = &near->spans[place & (near->n_spans - 1)];
 
-	if (span->tag == tag || fill_span(near, span, va, tag))
+	if (span->tag == tag && (!near->live || still_holds(near, span)))
 		return span;
-	return NULL;
+	return fill_span(near, span, va, tag) ? span : NULL;
 }
 
 /* The entry of va in the table of a span. */
@@ -264,36 +284,54 @@ static void find_pages(struct near *near, struct lot *lot)
 	}
 }
 
-/* Page by page, from the second on. */
-static bool copy_rest(struct near *near, struct sonde_xfer *x, uint64_t done)
+static struct stretch_near locate(struct near *near, uint64_t va, uint64_t len)
 {
-	while (done < x->len) {
-		uint64_t va = x->addr + done;
-		const struct near_span *span = va < x->addr ? NULL : find_span(near, va);
-		if (!span)
-			return false;
-		struct stretch_near s =
-			span->kind == SPAN_TABLE
-				? stretch_of(near, page_entry(near, span, va), va, x->len - done)
-				: stretch_in(near, span, va, x->len - done);
-		if (!s.at)
-			return false;
-		copy_bytes(&near->copier, (char *)x->buf + done, s.at, s.len);
-		done += s.len;
+	const struct near_span *span = find_span(near, va);
+
+	if (!span)
+		return (struct stretch_near){ 0 };
+	if (span->kind == SPAN_TABLE)
+		return stretch_of(near, page_entry(near, span, va), va, len);
+	return stretch_in(near, span, va, len);
+}
+
+#define TRIES 4u /* of a page that moves while it is read */
+
+/* How many bytes of those at va, which were found at s, are in buf now; 0: none that could be relied on. */
+static uint64_t copy_stretch(struct near *near, char *buf, uint64_t va, uint64_t len,
+			     struct stretch_near s)
+{
+	for (unsigned i = 0; s.at && i < TRIES; i++) {
+		copy_bytes(&near->copier, buf, s.at, s.len);
+		/* A fault in a copy must find the account as it was, and what follows must look at memory anew. */
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		__asm__ volatile("" ::: "memory");
+		if (!near->live)
+			return s.len;
+		struct stretch_near again = locate(near, va, len);
+		if (again.at == s.at && again.len == s.len)
+			return s.len;
+		s = again;
 	}
-	return true;
+	return 0;
 }
 
 static void copy_all(struct near *near, struct lot *lot)
 {
 	for (uint32_t i = 0; i < lot->n; i++) {
 		struct sonde_xfer *x = lot->x[i];
-		if (!lot->s[i].at)
-			continue;
-		copy_bytes(&near->copier, x->buf, lot->s[i].at, lot->s[i].len);
-		/* A fault in a copy must find the account as it was. */
-		__asm__ volatile("" ::: "memory");
-		if (lot->s[i].len == x->len || copy_rest(near, x, lot->s[i].len))
+		uint64_t done = copy_stretch(near, x->buf, x->addr, x->len, lot->s[i]), more = done;
+
+		/* Page by page, from the second on. */
+		while (more && done < x->len) {
+			uint64_t va = x->addr + done, len = x->len - done;
+			if (va < x->addr)
+				break;
+			more = copy_stretch(near, (char *)x->buf + done, va, len,
+					    locate(near, va, len));
+			done += more;
+		}
+		if (done == x->len)
 			x->done = x->len;
 	}
 }

@@ -4,6 +4,10 @@
  * without a request below. What is found is a *span*, all that one entry of the last level but one maps: either
  * its bytes, or the table with the entries of its pages, which are read anew each time. Whatever does not go this
  * way is left to virtual.c, which knows what to say of it.
+ *
+ * The tables of a live machine may change at any time, and a table that was freed holds anything. There a span is
+ * believed only while every entry on the way to it is what it was, and bytes only if after the copy all still
+ * leads to where they were found.
  */
 #ifndef SONDE_ARCH_NEAR_H
 #define SONDE_ARCH_NEAR_H
@@ -23,6 +27,7 @@ struct near_window {
 struct near {
 	struct sonde_space *phys;
 	const struct paging_map *map;
+	bool live; /* tables may change under us                               */
 	uint32_t span_level, span_shift;
 	struct paging_plain pages;
 	struct near_window window; /* the last one that was looked into; len 0: none */
@@ -33,7 +38,8 @@ struct near {
 };
 
 /* Both outlive it. Nothing is allocated yet. */
-void near_init(struct near *near, struct sonde_space *phys, const struct paging_map *map);
+void near_init(struct near *near, struct sonde_space *phys, const struct paging_map *map,
+	       bool live);
 void near_finish(struct near *near);
 
 /* What was found before does not count any more. */

@@ -745,7 +745,7 @@ int paging_space(struct sonde_space *phys, struct paging_map map, uint64_t tlb_n
 	vs->phys = phys;
 	vs->map = map;
 	vs->tlb_ns = tlb_ns;
-	near_init(&vs->near, phys, &vs->map);
+	near_init(&vs->near, phys, &vs->map, tlb_ns > 0);
 	*ret = &vs->space;
 	return SONDE_OK;
 }

@@ -161,11 +161,11 @@ class MappedPagesTest(ReadPagesTest):
     engine = "direct"
 
     def check_before_invalidation(self, session, _, new):
-        """Entries of the last level are read each time."""
+        """Of mapped tables every entry on the way is looked at each time, however long they may be believed."""
         self.assertEqual(session.read(self.va), word_bytes(new))
 
 
-class MappedTablesTest(ReadPagesTest):
+class MappedTablesTest(MappedPagesTest):
     """What changes place is a whole table: mremap of a table's worth moves its entry in the level above."""
 
-    engine, mapping = "direct", "map-table"
+    mapping = "map-table"
