@@ -9,10 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "arch/paging.h"
 #include "fake.h"
 #include "io/loop.h"
 #include "space/space.h"
 #include "spaces.h"
+#include "synth/page_tables.h"
 
 struct file {
 	int fd;
@@ -402,6 +404,67 @@ static void cancelling_in_flight_loses_no_byte(void **state)
 	on_every_engine(file_deadline, 4);
 }
 
+/* ---- page tables in a file that becomes shorter ---------------------------------------------------------------- */
+
+#define MEMORY UINT64_C(0x1000000)
+#define TABLES_AT UINT64_C(0x400000)
+
+static int memory_extents(void *conn, sonde_extent_fn *fn, void *user, struct sonde_error *err)
+{
+	struct sonde_extent e = { .len = MEMORY,
+				  .kind = SONDE_EXTENT_FILE,
+				  .flags = SONDE_REGION_READ };
+
+	(void)err;
+	e.fd = *(int *)conn;
+	return fn(user, &e);
+}
+
+/* Bytes behind the tables, then the tables as well. */
+static void what_a_shorter_file_has_lost_costs_its_pieces(void **state)
+{
+	static const char text[] = "1000 4k 1000\n2000 4k 800000\n3000 4k 3000\n";
+	uint8_t *mem = calloc(1, MEMORY);
+	struct sonde_loop *loop = loop_new(SONDE_ENGINE_DIRECT, 0);
+	int fd = memfd_create("virtual", MFD_CLOEXEC);
+	struct page_tables tables;
+	struct sonde_space *space;
+	uint64_t got[3];
+
+	(void)state;
+	assert_non_null(mem);
+	for (uint64_t at = 0; at < MEMORY; at += 8)
+		memcpy(mem + at, &at, 8);
+	tables_build(&tables, mem, MEMORY, TABLES_AT, 4, text);
+	assert_int_equal(pwrite(fd, mem, MEMORY, 0), MEMORY);
+	struct sonde_space *phys = open_extents_of(loop, &fd, memory_extents);
+	assert_int_equal(paging_space(phys, paging_map(paging_x86_64(4), tables.root), 0, &space),
+			 0);
+	for (int round = 0; round < 6; round++) {
+		struct sonde_xfer x[3] = { { 0x1000, &got[0], 8, 0, 0, 0 },
+					   { 0x2000, &got[1], 8, 0, 0, 0 },
+					   { 0x3000, &got[2], 8, 0, 0, 0 } };
+		if (round == 2)
+			assert_int_equal(ftruncate(fd, 0x700000), 0);
+		if (round == 4) {
+			assert_int_equal(ftruncate(fd, 0x300000), 0);
+			sonde_space_invalidate(space);
+		}
+		int n = sonde_space_read(space, x, 3);
+		assert_int_equal(n, round < 2 ? 3 : round < 4 ? 2 : 0);
+		for (int i = 0; i < 3; i++) {
+			bool there = round < 2 || (round < 4 && i != 1);
+			assert_int_equal(x[i].err, there ? 0 : SONDE_E_TRUNCATED);
+			assert_true(got[i] == (!there ? 0 : i == 1 ? 0x800000 : x[i].addr));
+		}
+	}
+	sonde_space_close(space);
+	sonde_space_close(phys);
+	close(fd);
+	sonde_loop_destroy(loop);
+	free(mem);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -414,6 +477,7 @@ int main(void)
 		cmocka_unit_test(a_huge_batch_passes_a_narrow_engine),
 		cmocka_unit_test(spaces_share_a_single_operation),
 		cmocka_unit_test(cancelling_in_flight_loses_no_byte),
+		cmocka_unit_test(what_a_shorter_file_has_lost_costs_its_pieces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,13 +3,9 @@
  * Virtual spaces: page tables of text, hostile tables, trips a batch, and a random comparison with
  * the naive way (one address at a time by paging_translate, then a physical read).
  */
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include "arch/paging.h"
 #include "arch/tlb.h"
 #include "fake.h"
-#include "spaces.h"
 #include "synth/page_tables.h"
 
 #define MEM UINT64_C(0x1000000) /* 16 MiB of physical memory                */
@@ -282,64 +278,6 @@ static void many_distant_pages_do_not_mix_in_a_batch(void **state)
 			assert_true(got[i] == (i * 37 % 700 << 12) + i % 500 * 8);
 	}
 	world_close(&w);
-}
-
-/* ---- a file that becomes shorter ---------------------------------------------------------------- */
-
-static int file_extents(void *conn, sonde_extent_fn *fn, void *user, struct sonde_error *err)
-{
-	struct sonde_extent e = { .len = MEM,
-				  .kind = SONDE_EXTENT_FILE,
-				  .flags = SONDE_REGION_READ };
-
-	(void)err;
-	e.fd = *(int *)conn;
-	return fn(user, &e);
-}
-
-/* Bytes behind the tables, then the tables as well. */
-static void what_a_shorter_file_has_lost_costs_its_pieces(void **state)
-{
-	static const char text[] = "1000 4k 1000\n2000 4k 800000\n3000 4k 3000\n";
-	uint8_t *mem = calloc(1, MEM);
-	struct sonde_loop *loop = loop_new(SONDE_ENGINE_DIRECT, 0);
-	int fd = memfd_create("virtual", MFD_CLOEXEC);
-	struct page_tables tables;
-	struct sonde_space *space;
-	uint64_t got[3];
-
-	(void)state;
-	assert_non_null(mem);
-	for (uint64_t at = 0; at < MEM; at += 8)
-		memcpy(mem + at, &at, 8);
-	tables_build(&tables, mem, MEM, TABLES, 4, text);
-	assert_int_equal(pwrite(fd, mem, MEM, 0), MEM);
-	struct sonde_space *phys = open_extents_of(loop, &fd, file_extents);
-	assert_int_equal(paging_space(phys, paging_map(paging_x86_64(4), tables.root), 0, &space),
-			 0);
-	for (int round = 0; round < 6; round++) {
-		struct sonde_xfer x[3] = { { 0x1000, &got[0], 8, 0, 0, 0 },
-					   { 0x2000, &got[1], 8, 0, 0, 0 },
-					   { 0x3000, &got[2], 8, 0, 0, 0 } };
-		if (round == 2)
-			assert_int_equal(ftruncate(fd, 0x700000), 0);
-		if (round == 4) {
-			assert_int_equal(ftruncate(fd, 0x300000), 0);
-			sonde_space_invalidate(space);
-		}
-		int n = sonde_space_read(space, x, 3);
-		assert_int_equal(n, round < 2 ? 3 : round < 4 ? 2 : 0);
-		for (int i = 0; i < 3; i++) {
-			bool there = round < 2 || (round < 4 && i != 1);
-			assert_int_equal(x[i].err, there ? 0 : SONDE_E_TRUNCATED);
-			assert_true(got[i] == (!there ? 0 : i == 1 ? 0x800000 : x[i].addr));
-		}
-	}
-	sonde_space_close(space);
-	sonde_space_close(phys);
-	close(fd);
-	sonde_loop_destroy(loop);
-	free(mem);
 }
 
 /* ---- hostile tables -------------------------------------------------------------------------- */
@@ -791,7 +729,6 @@ int main(void)
 		cmocka_unit_test(a_batch_costs_a_trip_a_level_and_one),
 		cmocka_unit_test(old_translations_are_forgotten),
 		cmocka_unit_test(many_distant_pages_do_not_mix_in_a_batch),
-		cmocka_unit_test(what_a_shorter_file_has_lost_costs_its_pieces),
 		cmocka_unit_test(tables_that_point_at_themselves_end),
 		cmocka_unit_test(hostile_tables_end_behind_what_was_found),
 		cmocka_unit_test(one_page_mapped_everywhere_is_one_run),
