@@ -36,7 +36,7 @@ static void note_verdict(struct feed *feed, const struct extent *e, bool alone)
 	if (feed->n_alike < SURE)
 		return;
 	feed->wide = e;
-	if (alone)
+	if (alone && feed->cs->space.ops->submit_at_once)
 		feed->cs->space.at_once = SKIP;
 	else
 		feed->n_skip = SKIP;
@@ -56,7 +56,7 @@ static bool lie_alone(struct feed *feed, const struct extent *e, struct sonde_io
 		return false;
 	if (feed->n_skip) {
 		feed->n_skip--;
-		return false;
+		return feed->were_alone;
 	}
 	merge_probe_begin(&probe, &feed->room, n, gap);
 	for (struct sonde_io *io = list; io; io = io_core(io)->next) {

@@ -27,7 +27,7 @@ struct feed {
 	const struct extent *wide; /* by_engine_single.c, while space.at_once: where they lie */
 	bool were_alone;           /* ... the requests of the last batch that was looked at   */
 	uint32_t n_alike;          /* ... batches before it of which the same held            */
-	uint32_t n_skip;           /* ... how many are taken to have neighbours, unlooked at  */
+	uint32_t n_skip;           /* ... how many are taken to be like it, unlooked at        */
 	struct part *free;         /* of those that were used before: parts[0 .. n_used)      */
 	size_t n_used;
 	struct part *alone;     /* to be sent on their own, before anything else */
