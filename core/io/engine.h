@@ -101,7 +101,7 @@ struct engine_ops {
 	void (*submit)(struct engine *engine, struct file_op *list);
 	/*
 	 * Optional, of one whose kick sends: prepare a read of the one piece of a request, at off of a file,
-	 * without an operation. One attempt is made, and io_moved told of its result, as file_op.result. false: there
+	 * without an operation. One attempt is made, and io_core.moved told of its result, as file_op.result. false: there
 	 * is no room, and nothing was done.
 	 */
 	bool (*read_lone)(struct engine *engine, struct sonde_io *io, int32_t fd, int32_t slot,

@@ -205,6 +205,7 @@ static void layers_of_a_target_do_the_same(void **state)
 	struct sonde_error err = { 0 };
 	struct sonde_target *target;
 	struct sonde_target_info info;
+	struct sonde_space *clone;
 	struct sonde_cpu cpu;
 	char name[200];
 	uint64_t bytes = 0;
@@ -219,6 +220,10 @@ static void layers_of_a_target_do_the_same(void **state)
 	if (sonde_target_open(n.loop, name, NULL, &target, &err) < 0)
 		fail_msg("%s", err.text);
 	check_lookups(sonde_target_memory(target));
+	if (sonde_space_clone(sonde_target_memory(target), n.loop, &clone, &err) < 0)
+		fail_msg("%s", err.text);
+	check_lookups(clone);
+	sonde_space_close(clone);
 	assert_int_equal(sonde_target_cpu(target, 0, &cpu), SONDE_E_UNSUPPORTED);
 	assert_int_equal(sonde_target_note(target, "VMCOREINFO", name, sizeof(name)),
 			 SONDE_E_NOT_FOUND);

@@ -101,6 +101,13 @@ static void paging_info(void *conn, struct sonde_target_info *info)
 	info->n_cpus = 0;
 }
 
+static int paging_clone(void *conn, const struct sonde_host *host, const struct sonde_args *args,
+			void *below, void **ret_conn, struct sonde_error *err)
+{
+	(void)conn; /* nothing but what open is given */
+	return paging_open(host, args, below, ret_conn, err);
+}
+
 static const struct sonde_layer_ops paging_ops = {
 	.size = sizeof(paging_ops),
 	.open = paging_open,
@@ -112,6 +119,7 @@ static const struct sonde_layer_ops paging_ops = {
 	.note = paging_note,
 	.info = paging_info,
 	.tables = paging_tables,
+	.clone = paging_clone,
 };
 
 SONDE_PLUGIN(.name = "paging", .summary = "what page tables map: a guest inside a host's memory",
