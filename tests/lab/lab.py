@@ -3,7 +3,7 @@
 """The guest lab: boot a real Linux guest under QEMU, ask it for its own truth, dump it.
 
 Owns the kernel cache, the initramfs, the life of the QEMU process and the parsing of what the
-guest tells. Knows nothing of the library that is tested with it. The guest's side is guest.c; the
+guest tells. Knows nothing of the library that is tested with it. The guest's side is guest/; the
 commands, the layout of truth.json and the protocol are in README.md.
 
 Use it as a command (`lab.py boot NAME`) or as a module (`import lab; lab.boot("name")`).
@@ -33,7 +33,7 @@ FLAVOURS = {
     "amd64": ("cloud-amd64",), "i386": ("686", "686-pae"), "arm64": ("cloud-arm64", "arm64-16k"),
     "riscv64": ("riscv64",),
 }
-ARCHES = ("amd64",)  # in which guest.c runs; foreign.py boots the others
+ARCHES = ("amd64",)  # in which guest/ runs; foreign.py boots the others
 QEMU_PROGRAMS = {
     "amd64": ("qemu-system-x86_64", "qemu-system-x86"),
     "i386": ("qemu-system-x86_64", "qemu-system-x86"),
@@ -44,7 +44,7 @@ DEFAULT_SUITE = "bookworm"
 DEFAULT_ARCH = "amd64"
 BUILD_VERSION = "1"  # raise when the layout of the initramfs changes
 PF_KTHREAD = 0x00200000  # linux include/linux/sched.h
-PATTERN_MAGIC = 0x534F4E44452D4C41  # guest.c; word at VA v is PATTERN_MAGIC ^ v
+PATTERN_MAGIC = 0x534F4E44452D4C41  # guest/zoo.c; word at VA v is PATTERN_MAGIC ^ v
 X86_TEXT_BASE = 0xFFFFFFFF81000000  # _text of x86-64 without KASLR
 SUN_PATH_MAX = 107  # sizeof(sockaddr_un.sun_path) less the NUL, unix(7)
 Q35_LOW_RAM_MAX = 2816  # MiB; above this q35 splits RAM at 2 GiB, QEMU hw/i386/pc_q35.c
@@ -394,23 +394,28 @@ class Cpio:
         return b"".join(self.parts)
 
 
+def guest_sources(ending):
+    folder = os.path.join(HERE, "guest")
+    return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(ending)]
+
+
 def compile_guest(out):
     compiler = os.environ.get("CC", "").split() or [need_program("cc", "gcc")]
-    argv = compiler + ["-static", "-O2", "-pthread", "-std=gnu11", "-Wall", "-Wextra",
-                       os.path.join(HERE, "guest.c"), "-o", out]
+    argv = compiler + ["-static", "-O2", "-pthread", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra",
+                       *guest_sources(".c"), "-o", out]
     try:
         done = subprocess.run(argv, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except OSError as err:
         skip(argv[0], "cannot run the compiler: %s" % err.strerror, "install gcc or set CC")
     if done.returncode:
-        fail("guest.c", "does not compile with '%s':\n%s" % (argv[0], done.stdout),
+        fail("guest", "does not compile with '%s':\n%s" % (argv[0], done.stdout),
              "install libc6-dev, or set CC")
 
 
 def initramfs(info):
-    """Path of the initramfs for the kernel @info; built once per version of guest.c."""
+    """Path of the initramfs for the kernel @info; built once per version of guest/."""
     digest = hashlib.sha256()
-    for part in (read_bytes(os.path.join(HERE, "guest.c")), BUILD_VERSION.encode(),
+    for part in (*map(read_bytes, guest_sources((".c", ".h"))), BUILD_VERSION.encode(),
                  repr(MODULES).encode(), os.environ.get("CC", "").encode()):
         digest.update(part)
     path = os.path.join(info["dir"], "initramfs-%s.cpio" % digest.hexdigest()[:16])
@@ -423,7 +428,7 @@ def initramfs(info):
 
 
 def prune_initramfs(folder):
-    """Remove what older versions of guest.c left, unless somebody used it within a day."""
+    """Remove what older versions of guest/ left, unless somebody used it within a day."""
     for name in os.listdir(folder):
         old = os.path.join(folder, name)
         if name.startswith("initramfs-") and time.time() - os.path.getmtime(old) > 86400:
@@ -659,7 +664,7 @@ def control(guest):
 
 
 class Channel:
-    """The serial line on which guest.c answers, in frames with a length and a CRC-32."""
+    """The serial line on which the guest answers, in frames with a length and a CRC-32."""
 
     FRAME = re.compile(rb"@@LAB (\S+) (\d+) (\d+) ([0-9a-f]{8})\n")
 
