@@ -2,21 +2,21 @@
 /*
  * qemu: the memory of a running QEMU guest, found by name, pid or QMP socket.
  *
- *   guests.c      which process it is, and where its monitor listens
- *   qmp.c         talking to the monitor
- *   memory_map.c  guest-physical addresses to addresses in that process
- *   backing.c     RAM that is a shared file: then the engines read the file
- *   procmem.c     else process_vm_readv on the process
- *   registers.c   processors
+ *   qmp.c                   talking to the monitor
+ *   common/guests.c         which process it is, and where its monitor listens
+ *   common/memory_map.c     guest-physical addresses to addresses in that process
+ *   common/backing.c        RAM that is a shared file: then the engines read the file
+ *   common/procmem.c        else process_vm_readv on the process
+ *   common/registers.c      processors
  *
  * A QMP socket serves one client at a time: it is held only while something is asked.
  */
 #include "../common/procmem.h"
-#include "backing.h"
-#include "guests.h"
-#include "memory_map.h"
+#include "../common/backing.h"
+#include "../common/guests.h"
+#include "../common/memory_map.h"
 #include "qmp.h"
-#include "registers.h"
+#include "../common/registers.h"
 
 #include <sonde/plugin.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What a QEMU process says: any bytes as its command line, memory map, registers and mappings. */
 #include "../../connectors/common/maps.h"
-#include "../../connectors/qemu/guests.h"
-#include "../../connectors/qemu/memory_map.h"
-#include "../../connectors/qemu/registers.h"
+#include "../../connectors/common/guests.h"
+#include "../../connectors/common/memory_map.h"
+#include "../../connectors/common/registers.h"
 
 #include <stdlib.h>
 #include <string.h>

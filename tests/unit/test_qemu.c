@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What the qemu connector makes of texts: command lines, memory maps, registers, mappings. */
 #include "../../connectors/common/maps.h"
-#include "../../connectors/qemu/guests.h"
-#include "../../connectors/qemu/memory_map.h"
-#include "../../connectors/qemu/registers.h"
+#include "../../connectors/common/guests.h"
+#include "../../connectors/common/memory_map.h"
+#include "../../connectors/common/registers.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

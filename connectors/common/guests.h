@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The QEMU processes of this machine, as /proc and their command lines show them. */
-#ifndef QEMU_GUESTS_H
-#define QEMU_GUESTS_H
+#ifndef GUESTS_H
+#define GUESTS_H
 
 #include <limits.h>
 #include <sonde/plugin.h>

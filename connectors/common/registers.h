@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The human monitor's "info registers" of an x86 processor, as numbers. */
-#ifndef QEMU_REGISTERS_H
-#define QEMU_REGISTERS_H
+#ifndef REGISTERS_H
+#define REGISTERS_H
 
 #include <sonde/plugin.h>
 

@@ -6,7 +6,7 @@
  */
 #include "backing.h"
 
-#include "../common/maps.h"
+#include "maps.h"
 
 #include <sonde/plugin.h>
 

@@ -3,8 +3,8 @@
  * The guest-physical map: which addresses are memory, and where each stretch lies in the
  * QEMU process. From the monitor's texts, or guessed from the command line without one.
  */
-#ifndef QEMU_MEMORY_MAP_H
-#define QEMU_MEMORY_MAP_H
+#ifndef MEMORY_MAP_H
+#define MEMORY_MAP_H
 
 #include "guests.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which file, if any, the guest's RAM is shared through: then it is read without asking QEMU. */
-#ifndef QEMU_BACKING_H
-#define QEMU_BACKING_H
+#ifndef BACKING_H
+#define BACKING_H
 
 #include <limits.h>
 #include <stddef.h>
