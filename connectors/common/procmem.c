@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * process_vm_readv costs about 1.3 us a piece, whatever its length, because each one looks
- * up and pins its pages: so pieces of one page are fetched as one. A call stops at the first
- * page that is not there; that page is failed and the rest asked for again, so that no
- * hole hides what lies behind it. /proc/PID/mem is the way where the call is refused
- * (old kernels, sandboxes), and for writing to pages the process itself may not write.
+ * up and pins its pages: so pieces of one page are fetched as one, and runs that touch are
+ * one stretch of the process. A call stops at the first page that it cannot move; that page goes by
+ * /proc/PID/mem, which may do what a debugger may (pages of PROT_NONE, writing to read-only ones), or
+ * fails, and the rest is asked for again, so that no hole hides what lies behind it. The file is also
+ * the way where the call is refused (old kernels, sandboxes).
  */
 #include "procmem.h"
 
@@ -26,41 +27,58 @@ struct run {
 	uint32_t first, n_pieces;
 };
 
+/* Without a pidfd the folder tells: it is empty once the process has been waited for. */
 int procmem_alive(struct procmem *pm)
 {
 	struct pollfd poller = { .fd = pm->pidfd, .events = POLLIN };
 
-	if (!pm->gone && pm->pidfd >= 0 && poll(&poller, 1, 0) > 0)
-		pm->gone = 1;
+	if (!pm->gone)
+		pm->gone = pm->pidfd >= 0 ? poll(&poller, 1, 0) > 0
+					  : faccessat(pm->proc_fd, "stat", F_OK, 0) < 0;
 	return !pm->gone;
+}
+
+int procmem_open_proc(const struct procmem *pm, const char *name)
+{
+	int fd = openat(pm->proc_fd, name, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
 }
 
 static int open_mem(struct procmem *pm)
 {
-	char path[48];
-
-	if (pm->mem_fd >= 0)
-		return 0;
-	snprintf(path, sizeof(path), "/proc/%d/mem", (int)pm->pid);
-	pm->mem_fd = open(path, (pm->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
 	if (pm->mem_fd < 0)
-		return -errno;
-	/* Opened by number: still the process that pidfd was taken of? */
-	if (!procmem_alive(pm)) {
-		close(pm->mem_fd);
-		pm->mem_fd = -1;
-		return -ESRCH;
-	}
-	return 0;
+		pm->mem_fd =
+			openat(pm->proc_fd, "mem", (pm->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	return pm->mem_fd < 0 ? -errno : 0;
+}
+
+/* The two sides of a call. Stretches of the process that touch are one: each is looked up anew. */
+struct vectors {
+	struct iovec local[PROCMEM_BATCH], remote[PROCMEM_BATCH];
+	size_t n_local, n_remote;
+};
+
+static void vectors_add(struct vectors *v, const struct run *run, uint32_t off)
+{
+	struct iovec *last = v->n_remote ? &v->remote[v->n_remote - 1] : NULL;
+	uintptr_t addr = (uintptr_t)(run->addr + off);
+	uint32_t len = run->len - off;
+
+	v->local[v->n_local++] = (struct iovec){ run->buf + off, len };
+	if (last && (uintptr_t)last->iov_base + last->iov_len == addr)
+		last->iov_len += len;
+	else
+		v->remote[v->n_remote++] = (struct iovec){ (void *)addr, len };
 }
 
 /* Both return bytes moved (at least 1), or a negative errno; EFAULT: the first page is not there.
  */
-static ssize_t move_by_call(struct procmem *pm, uint32_t write, const struct iovec *local,
-			    const struct iovec *remote, size_t n)
+static ssize_t move_by_call(struct procmem *pm, uint32_t write, const struct vectors *v)
 {
-	ssize_t got = write ? process_vm_writev(pm->pid, local, n, remote, n, 0)
-			    : process_vm_readv(pm->pid, local, n, remote, n, 0);
+	ssize_t got =
+		write ? process_vm_writev(pm->pid, v->local, v->n_local, v->remote, v->n_remote, 0)
+		      : process_vm_readv(pm->pid, v->local, v->n_local, v->remote, v->n_remote, 0);
 	int os_code = got > 0 ? 0 : got < 0 ? errno : EFAULT;
 
 	/* The number may be another process's by now; what came is believed only if not. */
@@ -69,22 +87,32 @@ static ssize_t move_by_call(struct procmem *pm, uint32_t write, const struct iov
 	return os_code ? -os_code : got;
 }
 
-static ssize_t move_by_file(struct procmem *pm, uint32_t write, void *buf, size_t len,
-			    uint64_t addr)
+static ssize_t file_once(struct procmem *pm, uint32_t write, void *buf, size_t len, uint64_t addr)
 {
 	int r = open_mem(pm);
 
 	if (r < 0)
 		return r;
-	if (addr > INT64_MAX)
-		return -EFAULT;
 	ssize_t got = write ? pwrite(pm->mem_fd, buf, len, (off_t)addr)
 			    : pread(pm->mem_fd, buf, len, (off_t)addr);
-	if (got > 0)
+	if (got >= 0)
 		return got;
-	if (got == 0) /* the address space itself is gone */
-		return -ESRCH;
 	return errno == EIO || errno == EINVAL ? -EFAULT : -errno;
+}
+
+static ssize_t move_by_file(struct procmem *pm, uint32_t write, void *buf, size_t len,
+			    uint64_t addr)
+{
+	if (addr > INT64_MAX)
+		return -EFAULT;
+	ssize_t got = file_once(pm, write, buf, len, addr);
+	/* 0: the address space that the file was opened on is gone, by exec or with the process. */
+	if (got == 0 && procmem_alive(pm)) {
+		close(pm->mem_fd);
+		pm->mem_fd = -1;
+		got = file_once(pm, write, buf, len, addr);
+	}
+	return got == 0 ? -ESRCH : got;
 }
 
 static int32_t code_of(ssize_t moved)
@@ -125,16 +153,17 @@ static uint32_t rest_of_page(uint64_t addr, uint32_t len)
 	return len < rest ? len : rest;
 }
 
-/* A page that the call could not write may still be written the way a debugger does. */
-static int32_t force_write(struct procmem *pm, const struct run *run, uint32_t off, uint32_t len)
+/* What the call could not move of a page may still go the way a debugger takes. */
+static int32_t force_move(struct procmem *pm, uint32_t op, const struct run *run, uint32_t off,
+			  uint32_t len)
 {
 	ssize_t moved = 0;
 
 	for (uint32_t done = 0; done < len; done += (uint32_t)moved) {
-		moved = move_by_file(pm, SONDE_IO_WRITE, run->buf + off + done, len - done,
+		moved = move_by_file(pm, op, run->buf + off + done, len - done,
 				     run->addr + off + done);
 		if (moved < 0)
-			return code_of(moved);
+			return moved == -ESRCH ? SONDE_E_GONE : SONDE_E_NOT_MAPPED;
 	}
 	return 0;
 }
@@ -149,8 +178,8 @@ static uint32_t settle_failure(struct procmem *pm, uint32_t op, const struct run
 			       ? left
 			       : rest_of_page(run->addr + off, left);
 
-	if (op == SONDE_IO_WRITE && err == SONDE_E_NOT_MAPPED && !pm->by_file)
-		err = force_write(pm, run, off, len);
+	if (err == SONDE_E_NOT_MAPPED && !pm->by_file)
+		err = force_move(pm, op, run, off, len);
 	tell(pm, run, off, len, err);
 	return len;
 }
@@ -185,24 +214,20 @@ static void advance(struct cursor *c, uint32_t len)
 /* Ask for all that is left in one call, or for the front run where only the file is open to us. */
 static ssize_t move_rest(struct procmem *pm, uint32_t op, const struct cursor *c)
 {
-	struct iovec local[PROCMEM_BATCH], remote[PROCMEM_BATCH];
-	uint32_t off = c->off;
-	size_t n = 0;
+	struct vectors v = { 0 };
 
-	for (size_t k = c->at; k < c->n; k++, n++, off = 0) {
-		const struct run *run = &c->runs[k];
-		local[n] = (struct iovec){ run->buf + off, run->len - off };
-		remote[n] = (struct iovec){ (void *)(uintptr_t)(run->addr + off), run->len - off };
-	}
+	vectors_add(&v, &c->runs[c->at], c->off);
+	for (size_t k = c->at + 1; k < c->n; k++)
+		vectors_add(&v, &c->runs[k], 0);
 	if (pm->gone)
 		return -ESRCH;
 	if (!pm->by_file) {
-		ssize_t moved = move_by_call(pm, op, local, remote, n);
+		ssize_t moved = move_by_call(pm, op, &v);
 		if (-moved != ENOSYS && -moved != EPERM)
 			return moved;
 		pm->by_file = 1;
 	}
-	return move_by_file(pm, op, local[0].iov_base, local[0].iov_len,
+	return move_by_file(pm, op, v.local[0].iov_base, v.local[0].iov_len,
 			    c->runs[c->at].addr + c->off);
 }
 
@@ -309,16 +334,23 @@ void procmem_add(struct procmem *pm, struct sonde_io *io, uint32_t i, uint32_t o
 		(struct procmem_piece){ .io = io, .i = i, .off = off, .len = len, .addr = addr };
 }
 
+static ssize_t move_one(struct procmem *pm, void *buf, size_t len, uint64_t addr)
+{
+	const struct vectors one = { .local = { { buf, len } },
+				     .remote = { { (void *)(uintptr_t)addr, len } },
+				     .n_local = 1,
+				     .n_remote = 1 };
+
+	return pm->by_file ? move_by_file(pm, SONDE_IO_READ, buf, len, addr)
+			   : move_by_call(pm, SONDE_IO_READ, &one);
+}
+
 int procmem_get(struct procmem *pm, uint64_t addr, void *buf, size_t len)
 {
 	size_t done = 0;
 
 	while (done < len) {
-		struct iovec local = { (uint8_t *)buf + done, len - done };
-		struct iovec remote = { (void *)(uintptr_t)(addr + done), len - done };
-		ssize_t moved = pm->by_file ? move_by_file(pm, SONDE_IO_READ, local.iov_base,
-							   len - done, addr + done)
-					    : move_by_call(pm, SONDE_IO_READ, &local, &remote, 1);
+		ssize_t moved = move_one(pm, (uint8_t *)buf + done, len - done, addr + done);
 		if (!pm->by_file && (-moved == ENOSYS || -moved == EPERM)) {
 			pm->by_file = 1;
 			continue;
@@ -342,26 +374,23 @@ static int refuse_access(const struct procmem *pm, const char *who, struct sonde
 		scope[strcspn(scope, "\n")] = '\0';
 		close(fd);
 	}
-	return pm->host->error_set(
-		err, SONDE_E_NO_ACCESS,
-		"%s: '%d': not allowed to read its memory: be root or its user with "
-		"CAP_SYS_PTRACE; kernel.yama.ptrace_scope is %s (0 lets a user read his "
-		"own processes)",
-		who, (int)pm->pid, scope);
+	return pm->host->error_set(err, SONDE_E_NO_ACCESS,
+				   "%s: '%d': not allowed to read its memory: be its user, or have "
+				   "CAP_SYS_PTRACE (root has); /proc/sys/kernel/yama/ptrace_scope "
+				   "is %s (with 0, or where "
+				   "it is absent, a user may read his own processes)",
+				   who, (int)pm->pid, scope);
 }
 
 /* One byte is tried at once, so that a refusal comes at opening and not at the first read. */
 static int try_access(struct procmem *pm, const char *who, struct sonde_error *err)
 {
 	uint8_t byte;
-	struct iovec local = { &byte, 1 }, remote = { NULL, 1 };
-	ssize_t moved = pm->by_file ? -ENOSYS : move_by_call(pm, SONDE_IO_READ, &local, &remote, 1);
+	ssize_t moved = move_one(pm, &byte, 1, 0);
 
 	if (-moved == ENOSYS || -moved == EPERM) {
 		pm->by_file = 1;
-		moved = open_mem(pm);
-		if (moved == 0)
-			moved = move_by_file(pm, SONDE_IO_READ, &byte, 1, 0);
+		moved = move_one(pm, &byte, 1, 0);
 	}
 	if (moved > 0 || -moved == EFAULT)
 		return pm->writable && open_mem(pm) < 0 ? refuse_access(pm, who, err) : 0;
@@ -377,22 +406,33 @@ static int try_access(struct procmem *pm, const char *who, struct sonde_error *e
 	return pm->host->error_os(err, (int)-moved, "%s: '%d': memory", who, (int)pm->pid);
 }
 
+void procmem_init(struct procmem *pm)
+{
+	pm->pidfd = pm->proc_fd = pm->mem_fd = -1;
+}
+
 int procmem_open(struct procmem *ret, const struct sonde_host *host, const char *who, pid_t pid,
 		 int write, struct sonde_error *err)
 {
+	char path[32];
+
 	ret->host = host;
 	ret->pid = pid;
 	ret->writable = write;
-	ret->mem_fd = -1;
 	ret->n = 0;
 	ret->gone = 0;
+	procmem_init(ret);
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	ret->proc_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	ret->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	int os_code = ret->pidfd < 0 ? errno : 0;
-	if (os_code == ESRCH || os_code == EINVAL)
-		return host->error_set(err, SONDE_E_NOT_FOUND, "%s: '%d': no such process", who,
+	/* A folder that is of the owner of the number still is of the one the pidfd was taken of. */
+	if (os_code == ESRCH || os_code == EINVAL || ret->proc_fd < 0 ||
+	    faccessat(ret->proc_fd, "stat", F_OK, 0) < 0)
+		return host->error_set(err, SONDE_E_NOT_FOUND,
+				       "%s: '%d': no such process, or /proc does not show it", who,
 				       (int)pid);
-	/* Without a pidfd (before Linux 5.3) only an open /proc/PID/mem is sure to stay the same
-	 * process. */
+	/* Without a pidfd (before Linux 5.3) only what /proc/PID opens is sure to be the same process. */
 	ret->by_file = os_code != 0;
 	return try_access(ret, who, err);
 }
@@ -403,5 +443,7 @@ void procmem_close(struct procmem *pm)
 		close(pm->mem_fd);
 	if (pm->pidfd >= 0)
 		close(pm->pidfd);
-	pm->mem_fd = pm->pidfd = -1;
+	if (pm->proc_fd >= 0)
+		close(pm->proc_fd);
+	procmem_init(pm);
 }

@@ -25,6 +25,7 @@ struct procmem {
 	const struct sonde_host *host;
 	pid_t pid;
 	int pidfd;   /* tells this process from a later one of the same number; -1 none */
+	int proc_fd; /* the folder /proc/PID, which answers for this process only       */
 	int mem_fd;  /* /proc/PID/mem; -1 not needed so far                             */
 	int by_file; /* process_vm_readv is refused here: everything goes through mem_fd */
 	int writable;
@@ -34,6 +35,9 @@ struct procmem {
 	size_t n;
 	uint8_t bounce[PROCMEM_BATCH / 2][PROCMEM_PAGE]; /* pages that several pieces share */
 };
+
+/* Nothing is held: what procmem_close may be given before procmem_open. */
+void procmem_init(struct procmem *pm);
 
 /*
  * Take hold of a process. who names the connector in messages.
@@ -47,6 +51,12 @@ void procmem_close(struct procmem *pm);
 
 /* 1 while the process lives. */
 int procmem_alive(struct procmem *pm);
+
+/*
+ * Open one of its files in /proc (e.g. "maps"), of this process even where its number has another owner by now.
+ * Returns a descriptor to close; -errno, ESRCH or ENOENT when the process has ended.
+ */
+int procmem_open_proc(const struct procmem *pm, const char *name);
 
 /*
  * Queue a stretch; a full batch leaves at once. The outcome of every stretch is told through

@@ -5,6 +5,7 @@
  */
 #include "../common/maps.h"
 #include "../common/procmem.h"
+#include "names.h"
 
 #include <sonde/plugin.h>
 
@@ -28,13 +29,11 @@ struct process {
 };
 
 /* The process's own ELF header says what it is; e_machine at 18 (System V gABI). */
-static uint32_t find_arch(pid_t pid)
+static uint32_t find_arch(const struct procmem *mem)
 {
-	char path[48];
 	uint8_t head[20];
 
-	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = procmem_open_proc(mem, "exe");
 	if (fd < 0)
 		return SONDE_ARCH_NONE;
 	ssize_t n = pread(fd, head, sizeof(head), 0);
@@ -55,23 +54,27 @@ static uint32_t find_arch(pid_t pid)
 	}
 }
 
-static void describe(struct process *process)
+/* A short file of its folder in /proc, terminated; "" when that cannot be read. */
+static void read_text(const struct procmem *mem, const char *name, char *text, size_t cap)
 {
-	char path[48], comm[32] = "";
-	pid_t pid = process->mem.pid;
+	int fd = procmem_open_proc(mem, name);
+	ssize_t n = fd >= 0 ? read(fd, text, cap - 1) : 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd >= 0 ? read(fd, comm, sizeof(comm) - 1) : 0;
 	if (fd >= 0)
 		close(fd);
-	comm[n > 0 ? n : 0] = '\0';
-	for (char *c = comm; *c; c++) { /* a process names itself as it likes */
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = c[1] ? '?' : '\0';
-	}
-	snprintf(process->detail, sizeof(process->detail), "live process %d '%s', %s", (int)pid,
-		 comm, process->mem.by_file ? "/proc/PID/mem" : "process_vm_readv");
+	text[n > 0 ? n : 0] = '\0';
+}
+
+static void describe(struct process *process)
+{
+	char comm[32];
+
+	read_text(&process->mem, "comm", comm, sizeof(comm));
+	comm[strcspn(comm, "\n")] = '\0';
+	names_printable(comm);
+	snprintf(process->detail, sizeof(process->detail), "live process %d '%s', %s",
+		 (int)process->mem.pid, comm,
+		 process->mem.by_file ? "/proc/PID/mem" : "process_vm_readv");
 }
 
 static int parse_pid(const struct sonde_host *host, const struct sonde_args *args, pid_t *ret,
@@ -80,18 +83,28 @@ static int parse_pid(const struct sonde_host *host, const struct sonde_args *arg
 	uint64_t pid = 0;
 	const char *text = host->arg(args, "pid");
 
-	if (!text)
-		return host->error_set(err, SONDE_E_BAD_ARG,
-				       "process: no process given: write process:PID");
-	if (strspn(text, "0123456789") != strlen(text) || host->arg_u64(args, "pid", &pid, err) < 0)
-		return host->error_set(err, SONDE_E_BAD_ARG,
-				       "process: '%.60s': not a process number: write process:PID",
-				       text);
-	if (pid == 0 || pid > INT32_MAX)
+	if (host->arg_u64(args, "pid", &pid, err) < 0 || pid == 0 || pid > INT32_MAX)
 		return host->error_set(err, SONDE_E_NOT_FOUND, "process: '%.60s': no such process",
 				       text);
 	*ret = (pid_t)pid;
 	return 0;
+}
+
+static int find_pid(const struct sonde_host *host, const struct sonde_args *args, pid_t *ret,
+		    struct sonde_error *err)
+{
+	const char *pid = host->arg(args, "pid"), *name = host->arg(args, "name");
+
+	if (!pid && !name)
+		return host->error_set(
+			err, SONDE_E_BAD_ARG,
+			"process: no process given: write process:PID or process:NAME");
+	if (pid && name)
+		return host->error_set(err, SONDE_E_BAD_ARG,
+				       "process: pid and name exclude each other");
+	if (pid && strspn(pid, "0123456789") == strlen(pid))
+		return parse_pid(host, args, ret, err);
+	return names_find(host, name ? name : pid, ret, err);
 }
 
 static int send_signal(struct process *process, int number)
@@ -115,7 +128,7 @@ static int process_open(const struct sonde_host *host, const struct sonde_args *
 			void **ret_conn, struct sonde_error *err)
 {
 	pid_t pid = 0;
-	int r = parse_pid(host, args, &pid, err);
+	int r = find_pid(host, args, &pid, err);
 	if (r < 0)
 		return r;
 
@@ -127,7 +140,7 @@ static int process_open(const struct sonde_host *host, const struct sonde_args *
 		process_close(process);
 		return r;
 	}
-	process->arch = find_arch(pid);
+	process->arch = find_arch(&process->mem);
 	describe(process);
 	*ret_conn = process;
 	return 0;
@@ -171,38 +184,34 @@ static int visit_line(char *line, sonde_region_fn *fn, void *user)
 static int process_regions(void *conn, sonde_region_fn *fn, void *user)
 {
 	struct process *process = conn;
-	char path[48], *line = NULL;
+	char *line = NULL;
 	size_t cap = 0;
 	int r = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/maps", (int)process->mem.pid);
-	FILE *maps = fopen(path, "re");
-	if (!procmem_alive(&process->mem) || !maps) {
-		int os_code = errno;
-		if (maps)
-			fclose(maps);
-		return !maps && (os_code == EACCES || os_code == EPERM) ? SONDE_E_NO_ACCESS
-									: SONDE_E_GONE;
+	int fd = procmem_open_proc(&process->mem, "maps");
+	if (fd == -EACCES || fd == -EPERM)
+		return SONDE_E_NO_ACCESS;
+	if (fd < 0)
+		return SONDE_E_GONE;
+	FILE *maps = fdopen(fd, "r");
+	if (!maps) {
+		close(fd);
+		return SONDE_E_NO_MEMORY;
 	}
 	while (r == 0 && getline(&line, &cap, maps) > 0)
 		r = visit_line(line, fn, user);
 	free(line);
 	fclose(maps);
-	return r;
+	/* One that ended meanwhile has shown only the first of them, or none. */
+	return r == 0 && !procmem_alive(&process->mem) ? SONDE_E_GONE : r;
 }
 
 /* The state letter in /proc/PID/stat, behind the name in parentheses; 0 when it is gone. */
-static char state_of(pid_t pid)
+static char state_of(const struct procmem *mem)
 {
-	char path[48], text[256];
+	char text[256];
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	ssize_t n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[n > 0 ? n : 0] = '\0';
+	read_text(mem, "stat", text, sizeof(text));
 	const char *name_end = strrchr(text, ')');
 	return name_end && name_end[1] == ' ' ? name_end[2] : 0;
 }
@@ -214,13 +223,13 @@ static int process_pause(void *conn, struct sonde_error *err)
 	const struct sonde_host *host = process->mem.host;
 	pid_t pid = process->mem.pid;
 
-	if (state_of(pid) == 'T')
+	if (state_of(&process->mem) == 'T')
 		return 0;
 	if (send_signal(process, SIGSTOP) < 0)
 		return host->error_os(err, errno, "process: '%d': stop", (int)pid);
 	process->paused = 1;
 	for (int ms = 0; ms < STOP_WAIT_MS; ms++) {
-		char state = state_of(pid);
+		char state = state_of(&process->mem);
 		if (state == 'T' || state == 't')
 			return 0;
 		if (!state || !procmem_alive(&process->mem))
@@ -255,4 +264,6 @@ static const struct sonde_connector_ops process_ops = {
 };
 
 SONDE_PLUGIN(.name = "process", .summary = "a live process of this machine", .main_arg = "pid",
-	     .args_help = "pid=N  number of the process (required)\n", .connector = &process_ops);
+	     .args_help = "pid=N|NAME  number or name of the process (this or name is required)\n"
+			  "name=NAME  name of the process, where that is a number\n",
+	     .connector = &process_ops);

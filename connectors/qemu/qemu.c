@@ -404,7 +404,7 @@ static int qemu_open(const struct sonde_host *host, const struct sonde_args *arg
 
 	qemu->host = host;
 	qemu->write = host->arg_write(args);
-	qemu->mem.pidfd = qemu->mem.mem_fd = -1;
+	procmem_init(&qemu->mem);
 	int r = open_guest(qemu, args, err);
 	if (r < 0) {
 		qemu_close(qemu);

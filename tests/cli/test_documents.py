@@ -173,5 +173,11 @@ class Bash(Case):
         found = self.complete("sonde maps process:" + number, split=["sonde", "maps", "process", ":", number])
         self.assertIn(number, found)
 
+    def test_processes_are_offered_by_name(self):
+        with subprocess.Popen(["sleep", "60"]) as child:
+            found = self.complete("sonde maps process:slee", split=["sonde", "maps", "process", ":", "slee"])
+            child.kill()
+        self.assertIn("sleep", found)
+
     def test_nothing_is_offered_where_nothing_is_known(self):
         self.assertEqual(self.complete("sonde ps --pid "), [])

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,7 +27,7 @@
 #define PAGE PROCMEM_PAGE
 #define PAGES 8
 #define HOLE 2   /* unmapped in the child           */
-#define BARRED 5 /* mapped there, but not readable  */
+#define BARRED 5 /* mapped there, but not readable: by /proc/PID/mem only */
 #define CONST 6  /* mapped there, but not writable  */
 
 static uint8_t *memory; /* [PAGES * PAGE], at the same address in the child */
@@ -38,9 +39,10 @@ static uint8_t byte_at(size_t i)
 	return (uint8_t)(i / 16 + i / PAGE);
 }
 
+/* The barred page is read the way a debugger does. */
 static int readable(size_t i)
 {
-	return i / PAGE != HOLE && i / PAGE != BARRED;
+	return i / PAGE != HOLE;
 }
 
 static void live(int ready)
@@ -182,24 +184,36 @@ static void proc_mem_gives_the_same_answers(void **state)
 	assert_int_equal(procmem_open(&pm, &host, "test", child, 0, &err), 0);
 	pm.by_file = 1;
 	scatter(4, 3 * PAGE);
-	for (size_t i = 0; i < N_PIECES; i++) {
+	for (size_t i = 0; i < N_PIECES; i++)
 		pieces[i].err_off = pieces[i].len;
-		/* /proc/PID/mem reads what a debugger may: the barred page is not a hole to it. */
-		if ((piece_at[i] + pieces[i].len - 1) / PAGE >= BARRED)
-			pieces[i].len = pieces[i].err_off =
-				piece_at[i] / PAGE < BARRED
-					? (uint32_t)(BARRED * PAGE - piece_at[i])
-					: 0;
-	}
 	struct sonde_io io = { .xfers = pieces, .n = N_PIECES, .op = SONDE_IO_READ };
-	for (uint32_t i = 0; i < N_PIECES; i++) {
-		if (pieces[i].len)
-			procmem_add(&pm, &io, i, 0, pieces[i].len, pieces[i].addr);
-	}
+	for (uint32_t i = 0; i < N_PIECES; i++)
+		procmem_add(&pm, &io, i, 0, pieces[i].len, pieces[i].addr);
 	procmem_flush(&pm);
 	for (size_t i = 0; i < N_PIECES; i++)
 		check_piece(&pieces[i], piece_at[i]);
 	procmem_close(&pm);
+}
+
+/* Whole pages side by side leave as one stretch of the process, each into a buffer of its own. */
+static void pages_side_by_side_come_whole_around_the_hole(void **state)
+{
+	(void)state;
+	static uint8_t bufs[PAGES][PAGE];
+	struct sonde_target *target = open_child(0);
+	struct sonde_xfer x[PAGES];
+
+	for (size_t i = 0; i < PAGES; i++) {
+		uint32_t len = i == PAGES - 1 ? PAGE - 16 : PAGE;
+		x[i] = (struct sonde_xfer){ .addr = (uintptr_t)memory + i * PAGE,
+					    .buf = bufs[i],
+					    .len = len };
+		memset(bufs[i], 0xee, PAGE);
+	}
+	assert_int_equal(sonde_space_read(sonde_target_memory(target), x, PAGES), PAGES - 1);
+	for (size_t i = 0; i < PAGES; i++)
+		check_piece(&x[i], i * PAGE);
+	sonde_target_close(target);
 }
 
 static void addresses_that_wrap_or_lie_nowhere_are_holes(void **state)
@@ -389,13 +403,152 @@ static void what_is_no_process_is_refused(void **state)
 {
 	(void)state;
 	expect_refusal("process:", SONDE_E_BAD_ARG, "write process:PID");
-	expect_refusal("process:init", SONDE_E_BAD_ARG, "'init': not a process number");
-	expect_refusal("process:0x10", SONDE_E_BAD_ARG, "not a process number");
-	expect_refusal("process:1k", SONDE_E_BAD_ARG, "not a process number");
+	expect_refusal("process:no-such-name", SONDE_E_NOT_FOUND, "no process is called so");
+	expect_refusal("process:0x10", SONDE_E_NOT_FOUND, "no process is called so");
+	expect_refusal("process:1,name=init", SONDE_E_BAD_ARG, "exclude each other");
 	expect_refusal("process:0", SONDE_E_NOT_FOUND, "no such process");
 	expect_refusal("process:2147483647", SONDE_E_NOT_FOUND, "no such process");
-	expect_refusal("process:99999999999999999999", SONDE_E_BAD_ARG, "not a process number");
+	expect_refusal("process:99999999999999999999", SONDE_E_NOT_FOUND, "no such process");
 	expect_refusal("process:4294967297", SONDE_E_NOT_FOUND, "no such process");
+}
+
+/* A child that waits under a name, which every byte of is this test's. */
+static pid_t start_named(const char *name)
+{
+	int ready[2];
+	char byte;
+
+	if (pipe(ready) < 0)
+		return -1;
+	pid_t pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_NAME, name);
+		if (write(ready[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void a_name_finds_the_one_process_that_has_it(void **state)
+{
+	(void)state;
+	char name[16], target_name[48], want[32];
+	struct sonde_target *target;
+	struct sonde_target_info info;
+	struct sonde_error err = { 0 };
+
+	snprintf(name, sizeof(name), "one-%d", (int)getpid());
+	pid_t pid = start_named(name);
+	snprintf(target_name, sizeof(target_name), "process:%s", name);
+	if (sonde_target_open(loop, target_name, NULL, &target, &err) < 0)
+		fail_msg("%s", err.text);
+	sonde_target_info(target, &info);
+	snprintf(want, sizeof(want), "live process %d '", (int)pid);
+	assert_memory_equal(info.detail, want, strlen(want));
+	sonde_target_close(target);
+	end(pid);
+	expect_refusal(target_name, SONDE_E_NOT_FOUND, "no process is called so");
+}
+
+static void a_name_that_two_have_lists_both(void **state)
+{
+	(void)state;
+	char name[16], target_name[48], number[2][16];
+	pid_t pids[2];
+
+	snprintf(name, sizeof(name), "two-%d", (int)getpid());
+	snprintf(target_name, sizeof(target_name), "process:%s", name);
+	for (int i = 0; i < 2; i++) {
+		pids[i] = start_named(name);
+		snprintf(number[i], sizeof(number[i]), "%d (", (int)pids[i]);
+	}
+	expect_refusal(target_name, SONDE_E_AMBIGUOUS, "2 processes are called so");
+	expect_refusal(target_name, SONDE_E_AMBIGUOUS, number[0]);
+	expect_refusal(target_name, SONDE_E_AMBIGUOUS, number[1]);
+	end(pids[0]);
+	end(pids[1]);
+}
+
+static void a_name_of_digits_is_asked_for_as_a_name(void **state)
+{
+	(void)state;
+	struct sonde_target *target;
+	struct sonde_error err = { 0 };
+	pid_t pid = start_named("2147483646");
+
+	if (sonde_target_open(loop, "process:name=2147483646", NULL, &target, &err) < 0)
+		fail_msg("%s", err.text);
+	sonde_target_close(target);
+	end(pid);
+}
+
+/* /proc/PID/mem is of the address space that was there when it was opened. */
+static void a_process_that_has_executed_another_program_is_read_on_by_file(void **state)
+{
+	(void)state;
+	static struct procmem pm;
+	struct sonde_host host;
+	struct sonde_error err;
+	char comm[16] = "";
+	int go[2];
+	uint8_t byte;
+
+	assert_int_equal(pipe(go), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(go[1]);
+		if (read(go[0], &byte, 1) == 0)
+			execlp("sleep", "sleep", "60", NULL);
+		_exit(1);
+	}
+	close(go[0]);
+	host_init(&host);
+	assert_int_equal(procmem_open(&pm, &host, "test", pid, 0, &err), 0);
+	pm.by_file = 1;
+	assert_int_equal(procmem_get(&pm, (uintptr_t)memory, &byte, 1), 0);
+	close(go[1]);
+	for (int ms = 0; ms < 10000 && strcmp(comm, "sleep\n") != 0; ms++) {
+		int fd = procmem_open_proc(&pm, "comm");
+		assert_true(fd >= 0);
+		comm[read(fd, comm, sizeof(comm) - 1)] = '\0';
+		close(fd);
+		usleep(1000);
+	}
+	assert_int_equal(procmem_get(&pm, (uintptr_t)memory, &byte, 1), SONDE_E_NOT_MAPPED);
+	end(pid);
+	assert_int_equal(procmem_get(&pm, (uintptr_t)memory, &byte, 1), SONDE_E_GONE);
+	procmem_close(&pm);
+}
+
+/* The folder in /proc stays that of the first owner of a number, whoever has it later. */
+static void its_files_in_proc_end_with_the_process(void **state)
+{
+	(void)state;
+	static struct procmem pm;
+	struct sonde_host host;
+	struct sonde_error err;
+	pid_t pid = start_named("short-lived");
+
+	host_init(&host);
+	assert_int_equal(procmem_open(&pm, &host, "test", pid, 0, &err), 0);
+	close(pm.pidfd); /* as on a kernel that has none */
+	pm.pidfd = -1;
+	assert_true(procmem_alive(&pm));
+	end(pid);
+	assert_true(procmem_open_proc(&pm, "maps") < 0);
+	assert_false(procmem_alive(&pm));
+	procmem_close(&pm);
 }
 
 static void one_that_has_ended_is_gone_even_if_nobody_waited(void **state)
@@ -446,7 +599,7 @@ static int open_as_nobody(void)
 	procmem_close(&pm);
 	return r == SONDE_E_NO_ACCESS && strstr(err.text, "not allowed to read its memory") &&
 			       strstr(err.text, "CAP_SYS_PTRACE") &&
-			       strstr(err.text, "ptrace_scope")
+			       strstr(err.text, "/proc/sys/kernel/yama/ptrace_scope is")
 		       ? 0
 		       : 1;
 }
@@ -516,6 +669,7 @@ int main(void)
 		WITH_CHILD(every_readable_page_comes_past_the_holes),
 		WITH_CHILD(scattered_pieces_are_merged_and_each_has_its_outcome),
 		WITH_CHILD(proc_mem_gives_the_same_answers),
+		WITH_CHILD(pages_side_by_side_come_whole_around_the_hole),
 		WITH_CHILD(addresses_that_wrap_or_lie_nowhere_are_holes),
 		WITH_CHILD(writing_needs_asking_for_and_reaches_constant_pages),
 		WITH_CHILD(of_overlapping_writes_the_last_one_stands),
@@ -523,6 +677,11 @@ int main(void)
 		WITH_CHILD(regions_are_its_mappings_with_paths),
 		WITH_CHILD(a_paused_process_stands_still_and_goes_on),
 		cmocka_unit_test(what_is_no_process_is_refused),
+		cmocka_unit_test(a_name_finds_the_one_process_that_has_it),
+		cmocka_unit_test(a_name_that_two_have_lists_both),
+		cmocka_unit_test(a_name_of_digits_is_asked_for_as_a_name),
+		cmocka_unit_test(a_process_that_has_executed_another_program_is_read_on_by_file),
+		cmocka_unit_test(its_files_in_proc_end_with_the_process),
 		cmocka_unit_test(one_that_has_ended_is_gone_even_if_nobody_waited),
 		cmocka_unit_test(a_kernel_thread_has_no_memory),
 		WITH_CHILD(no_permission_names_what_would_give_it),

@@ -4,7 +4,8 @@
  *
  *	./memory.dump                    sniffed; an unknown format is refused, never taken for raw
  *	flat:FILE[,offset=N]             a raw image, because you say so
- *	process:PID    qemu:NAME         something live
+ *	process:PID    process:NAME      a process of this machine
+ *	qemu:NAME                        a guest
  *	qemu:NAME|delay,ms=2             with layers in front of its memory
  *
  * CONNECTOR:FIRST[,key=value...] {| LAYER[,key=value...]}. A backslash in front of ',' '|' or

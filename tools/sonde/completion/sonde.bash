@@ -79,6 +79,11 @@ _sonde_layer() {
 	compopt -o nospace 2>/dev/null
 }
 
+# By number, and by those names that are one word.
+_sonde_processes() {
+	(cd /proc && echo [0-9]* && grep -hx '[[:alnum:]_.+-]*' [0-9]*/comm 2>/dev/null | sort -u)
+}
+
 # A colon splits words: what bash has as the current word is only what stands behind it.
 _sonde_target() {
 	local cur=$1 whole=$2 word
@@ -89,7 +94,7 @@ _sonde_target() {
 		;;
 	qemu:*) mapfile -t COMPREPLY < <(compgen -W "$(_sonde_guests)" -- "${whole#qemu:}") ;;
 	process:*)
-		mapfile -t COMPREPLY < <(compgen -W "$(cd /proc && echo [0-9]*)" -- "${whole#process:}")
+		mapfile -t COMPREPLY < <(compgen -W "$(_sonde_processes)" -- "${whole#process:}")
 		;;
 	*:*) mapfile -t COMPREPLY < <(compgen -f -- "${whole#*:}") ;;
 	*)
