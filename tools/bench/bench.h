@@ -20,13 +20,15 @@
 
 /* Where the bytes lie when a round begins. */
 enum place {
-	PLACE_WARM,      /* the large file, in the page cache       */
-	PLACE_HOT,       /* 4 MiB of a file, in the processor's caches, nearly */
-	PLACE_COLD,      /* the large file, on its disk             */
-	PLACE_NEAR,      /* memory, 256 KiB: in the second-level cache */
-	PLACE_FAR,       /* memory, 64 MiB: mostly out of every cache */
-	PLACE_IMAGE,     /* a machine's memory, 512 MiB in the page cache: image.h */
-	PLACE_IMAGE_HOT, /* 1 MiB of it                                  */
+	PLACE_WARM,        /* the large file, in the page cache       */
+	PLACE_HOT,         /* 4 MiB of a file, in the processor's caches, nearly */
+	PLACE_COLD,        /* the large file, on its disk             */
+	PLACE_NEAR,        /* memory, 256 KiB: in the second-level cache */
+	PLACE_FAR,         /* memory, 64 MiB: mostly out of every cache */
+	PLACE_IMAGE,       /* a machine's memory, 512 MiB in the page cache: image.h */
+	PLACE_IMAGE_HOT,   /* 1 MiB of it                                  */
+	PLACE_PROCESS,     /* memory of another process, 16 MiB            */
+	PLACE_PROCESS_FEW, /* eight pages of it: pieces of a batch share them */
 };
 
 /* Which operations: reads of size bytes, depth of them in flight where the contender can. */

@@ -6,9 +6,10 @@
 #include <string.h>
 
 static const struct contender *const arrays[] = {
-	contenders_ours,  contenders_ram,   contenders_image,  contenders_task,   contenders_layer,
-	contenders_calls, contenders_pread, contenders_mmap,   contenders_memcpy, contenders_switch,
-	contenders_fio,   contenders_scan,  contenders_memchr,
+	contenders_ours,   contenders_ram,     contenders_image, contenders_task,
+	contenders_layer,  contenders_calls,   contenders_pread, contenders_mmap,
+	contenders_memcpy, contenders_switch,  contenders_fio,   contenders_scan,
+	contenders_memchr, contenders_process,
 #ifdef HAVE_URING
 	contenders_uring,
 #endif

@@ -62,6 +62,18 @@
 	{                                                                                          \
 		PLACE_IMAGE_HOT, true, 8, 64                                                       \
 	}
+#define PROCESS                                                                                    \
+	{                                                                                          \
+		PLACE_PROCESS, true, 4096, 64                                                      \
+	}
+#define PROCESS_FEW                                                                                \
+	{                                                                                          \
+		PLACE_PROCESS_FEW, true, 8, 64                                                     \
+	}
+#define BY_READV                                                                                   \
+	{                                                                                          \
+		"process_vm_readv"                                                                 \
+	}
 #define BY_COPY                                                                                    \
 	{                                                                                          \
 		"image.copy", "image.copy.avx2"                                                    \
@@ -148,6 +160,8 @@ static const struct row named[] = {
 	  "image.sparse",
 	  { "image.physical" },
 	  .cpu = true },
+	{ "proc.4096.batch64", PROCESS, "process.batch", BY_READV, .cpu = true },
+	{ "proc.8.batch64", PROCESS_FEW, "process.batch", BY_READV, .cpu = true },
 	{ "remote.virt.delay",
 	  IMAGE(8, 10000),
 	  "image.remote",

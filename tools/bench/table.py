@@ -34,6 +34,8 @@ TARGETS = {
     "growth.phys.batch1000000": ("ratio", 0.8),
     "growth.virt.batch1000000": ("ratio", 0.8),
     "growth.phys.sparse64G": ("ratio", 0.8),
+    "proc.4096.batch64": ("ratio", 0.95),
+    "proc.8.batch64": ("ratio", 5),
     "scan.1thread": ("ratio", 0.8),
     "scan.2threads": ("ratio", 1.8),
 }
