@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/* What "info mtree -f" and "gpa2hva" tell is kept in memory_map.c; this file asks, and goes by it. */
+#include "machine.h"
+
+#include "registers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void machine_init(struct machine *ret, const struct sonde_host *host, const char *who, int write)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->host = host;
+	ret->who = who;
+	ret->write = write;
+	procmem_init(&ret->mem);
+}
+
+void machine_finish(struct machine *machine)
+{
+	backings_finish(&machine->backings);
+	memory_map_finish(&machine->map);
+	procmem_close(&machine->mem);
+}
+
+int machine_parse_via(struct machine *machine, const char *text, struct sonde_error *err)
+{
+	static const char *const names[] = {
+		[VIA_AUTO] = "auto", [VIA_MAP] = "map", [VIA_PROCESS] = "process"
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!text || strcmp(text, names[i]) == 0) {
+			machine->via = (enum machine_via)i;
+			return 0;
+		}
+	}
+	return machine->host->error_set(err, SONDE_E_BAD_ARG,
+					"%s: via '%.40s': there are auto, map and process",
+					machine->who, text);
+}
+
+int machine_hold(struct machine *machine, struct sonde_error *err)
+{
+	const struct guest *guest = &machine->guest;
+	int r = procmem_open(&machine->mem, machine->host, machine->who, guest->pid, machine->write,
+			     err);
+
+	if (r < 0)
+		return r;
+	r = backings_read(&machine->backings, guest->pid);
+	if (r < 0)
+		return machine->host->error_set(err, r, "%s: '%s' (pid %d): mappings: %s",
+						machine->who, guest->name, (int)guest->pid,
+						r == SONDE_E_NO_ACCESS ? "permission denied"
+								       : "cannot be read");
+	return 0;
+}
+
+/* ---- the map ------------------------------------------------------------------------------- */
+
+static int read_map(struct machine *machine, const struct monitor *monitor, struct sonde_error *err)
+{
+	char *text;
+	int r = monitor->line(monitor->at, "info mtree -f", 0, &text, err);
+
+	if (r < 0)
+		return r;
+	memory_map_finish(&machine->map);
+	r = memory_map_parse(&machine->map, text);
+	free(text);
+	if (r < 0)
+		return machine->host->error_set(err, r,
+						"%s: '%s': its memory map cannot be understood",
+						machine->who, machine->guest.name);
+	return 0;
+}
+
+/* Blocks that are memory backends are RAM; QEMU before 5.0 has none for its main memory. */
+static void mark_ram(struct machine *machine, const struct monitor *monitor)
+{
+	json_t *list = NULL, *entry;
+	size_t i, n = 0;
+
+	if (monitor->ask(monitor->at, "query-memdev", &list, NULL) == 0) {
+		json_array_foreach(list, i, entry)
+		{
+			const char *id = json_string_value(json_object_get(entry, "id"));
+			n += id ? memory_map_mark(&machine->map, id) : 0;
+		}
+	}
+	json_decref(list);
+	if (n == 0)
+		memory_map_mark_likely(&machine->map);
+}
+
+static uint32_t arch_of(const char *name)
+{
+	static const struct {
+		const char *name;
+		uint32_t arch;
+	} known[] = {
+		{ "x86_64", SONDE_ARCH_X86_64 },
+		{ "i386", SONDE_ARCH_I386 },
+		{ "aarch64", SONDE_ARCH_AARCH64 },
+		{ "riscv64", SONDE_ARCH_RISCV64 },
+	};
+
+	for (size_t i = 0; name && i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcmp(name, known[i].name) == 0)
+			return known[i].arch;
+	}
+	return SONDE_ARCH_NONE;
+}
+
+static void ask_processors(struct machine *machine, const struct monitor *monitor)
+{
+	json_t *cpus = NULL;
+
+	if (monitor->ask(monitor->at, "query-cpus-fast", &cpus, NULL) < 0)
+		return;
+	machine->arch =
+		arch_of(json_string_value(json_object_get(json_array_get(cpus, 0), "target")));
+	machine->n_cpus = 0;
+	if (machine->arch == SONDE_ARCH_X86_64 || machine->arch == SONDE_ARCH_I386)
+		machine->n_cpus = (uint32_t)json_array_size(cpus);
+	json_decref(cpus);
+}
+
+int machine_ask_map(struct machine *machine, const struct monitor *monitor, struct sonde_error *err)
+{
+	int r = read_map(machine, monitor, err);
+
+	if (r < 0)
+		return r;
+	mark_ram(machine, monitor);
+	memory_map_join(&machine->map);
+	ask_processors(machine, monitor);
+	return 0;
+}
+
+/* Each range is asked for by itself: names of blocks are not unique. What QEMU denies is a hole. */
+int machine_locate(struct machine *machine, const struct monitor *monitor, struct sonde_error *err)
+{
+	struct memory_map *map = &machine->map;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < map->n; i++) {
+		struct memory_range *range = &map->ranges[i];
+		char line[64], *answer;
+		snprintf(line, sizeof(line), "gpa2hva 0x%llx", (unsigned long long)range->addr);
+		int r = monitor->line(monitor->at, line, 0, &answer, err);
+		if (r < 0)
+			return r;
+		if (memory_map_hva(answer, &range->hva))
+			map->ranges[kept++] = *range;
+		free(answer);
+	}
+	map->n = kept;
+	return 0;
+}
+
+int machine_guess_map(struct machine *machine, uint64_t hva)
+{
+	const char *program = machine->guest.program;
+
+	machine->arch =
+		arch_of(strncmp(program, "qemu-system-", 12) == 0 ? program + 12 : "x86_64");
+	memory_map_finish(&machine->map);
+	return memory_map_guess(&machine->map, &machine->guest, hva);
+}
+
+/* ---- how the bytes are reached ------------------------------------------------------------- */
+
+static int all_ram_shared(struct machine *machine)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < machine->map.n; i++) {
+		const struct memory_range *range = &machine->map.ranges[i];
+		if (!(range->flags & SONDE_REGION_RAM))
+			continue;
+		if (!backings_shared(&machine->backings, range->hva, range->len, machine->write))
+			return 0;
+		n++;
+	}
+	return n > 0;
+}
+
+int machine_choose_way(struct machine *machine, struct sonde_error *err)
+{
+	int shared = machine->via != VIA_PROCESS && all_ram_shared(machine);
+
+	if (machine->via == VIA_MAP && !shared)
+		return machine->host->error_set(
+			err, SONDE_E_UNSUPPORTED,
+			"%s: '%s': via=map: its RAM is not one shared file that may be "
+			"opened: start it with a memory-backend-file and share=on",
+			machine->who, machine->guest.name);
+	machine->via = shared ? VIA_MAP : VIA_PROCESS;
+	return 0;
+}
+
+static const char *shared_path(struct machine *machine)
+{
+	for (size_t i = 0; i < machine->map.n; i++) {
+		const struct memory_range *range = &machine->map.ranges[i];
+		if (range->flags & SONDE_REGION_RAM)
+			return backings_find(&machine->backings, range->hva)->path;
+	}
+	return "";
+}
+
+void machine_describe_way(struct machine *machine, char *buf, size_t cap)
+{
+	if (machine->via == VIA_MAP)
+		snprintf(buf, cap, "shared mapping of %.150s", shared_path(machine));
+	else
+		snprintf(buf, cap, "%s",
+			 machine->mem.by_file ? "/proc/PID/mem" : "process_vm_readv");
+}
+
+uint32_t machine_ways(const struct machine *machine)
+{
+	return machine->via == VIA_MAP ? SONDE_WAY_EXTENTS : SONDE_WAY_TRANSFER;
+}
+
+/* A range in the files of the mappings it crosses. */
+static int tell_range(struct machine *machine, const struct memory_range *range,
+		      sonde_extent_fn *fn, void *user)
+{
+	uint64_t done = 0;
+	int r = 0;
+
+	while (r == 0 && done < range->len) {
+		uint64_t hva = range->hva + done;
+		const struct backing *backing = backings_find(&machine->backings, hva);
+		uint64_t left = range->len - done, room = backing->end - hva;
+		struct sonde_extent extent = {
+			.addr = range->addr + done,
+			.len = room < left ? room : left,
+			.kind = SONDE_EXTENT_FILE,
+			.flags = range->flags &
+				 ~(machine->write ? 0u : (uint32_t)SONDE_REGION_WRITE),
+			.off = backing->off + (hva - backing->start),
+			.fd = backing->fd,
+		};
+		r = fn(user, &extent);
+		done += extent.len;
+	}
+	return r;
+}
+
+/* Video memory and firmware are not in the file: via=process reaches them. */
+int machine_extents(struct machine *machine, sonde_extent_fn *fn, void *user)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < machine->map.n; i++) {
+		const struct memory_range *range = &machine->map.ranges[i];
+		struct sonde_extent absent = {
+			.addr = range->addr,
+			.len = range->len,
+			.kind = SONDE_EXTENT_ABSENT,
+			.err = SONDE_E_UNSUPPORTED,
+		};
+		r = range->flags & SONDE_REGION_RAM ? tell_range(machine, range, fn, user)
+						    : fn(user, &absent);
+	}
+	return r;
+}
+
+void machine_cut(const struct machine *machine, struct sonde_io *io, uint32_t i,
+		 machine_stretch_fn *fn, void *user)
+{
+	const struct sonde_xfer *x = &io->xfers[i];
+
+	for (uint32_t off = 0, len; off < x->len; off += len) {
+		uint64_t addr = x->addr + off, gap = 0, room;
+		int wrapped = addr < x->addr;
+		const struct memory_range *range =
+			wrapped ? NULL : memory_map_find(&machine->map, addr, &gap);
+
+		room = range ? range->len - (addr - range->addr) : gap;
+		len = room && room < x->len - off ? (uint32_t)room : x->len - off;
+		if (range)
+			fn(user, io, i, off, len, range, addr);
+		else
+			sonde_progress(machine->host, io, i, off, len, SONDE_E_NOT_MAPPED);
+	}
+}
+
+static void add_stretch(void *user, struct sonde_io *io, uint32_t i, uint32_t off, uint32_t len,
+			const struct memory_range *range, uint64_t addr)
+{
+	procmem_add(user, io, i, off, len, range->hva + (addr - range->addr));
+}
+
+void machine_transfer(struct machine *machine, struct sonde_io *const *ios, size_t n)
+{
+	for (size_t k = 0; k < n; k++) {
+		for (uint32_t i = 0; i < ios[k]->n; i++)
+			machine_cut(machine, ios[k], i, add_stretch, &machine->mem);
+	}
+	procmem_flush(&machine->mem);
+}
+
+int machine_regions(const struct machine *machine, sonde_region_fn *fn, void *user)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < machine->map.n; i++) {
+		const struct memory_range *range = &machine->map.ranges[i];
+		struct sonde_region region = { .addr = range->addr,
+					       .len = range->len,
+					       .flags = range->flags,
+					       .name = range->name };
+		if (machine->via != VIA_MAP || (range->flags & SONDE_REGION_RAM))
+			r = fn(user, &region);
+	}
+	return r;
+}
+
+int machine_cpu(const struct machine *machine, const struct monitor *monitor, uint32_t index,
+		struct sonde_cpu *ret)
+{
+	char *text;
+
+	if (index >= machine->n_cpus)
+		return machine->n_cpus ? SONDE_E_NOT_FOUND : SONDE_E_UNSUPPORTED;
+	int r = monitor->line(monitor->at, "info registers", index, &text, NULL);
+	if (r < 0)
+		return r;
+	ret->arch = machine->arch;
+	r = registers_parse(text, ret) ? 0 : SONDE_E_UNSUPPORTED;
+	free(text);
+	return r;
+}
