@@ -43,6 +43,7 @@ int sonde_loop_create(const struct sonde_loop_options *options, struct sonde_loo
 	}
 	loop->kind = own.engine;
 	loop->merge_gap = own.merge_gap;
+	loop->past_cache = own.past_cache;
 	r = host_open(loop, err);
 	if (r < 0)
 		goto out;

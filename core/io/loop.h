@@ -114,9 +114,10 @@ struct sonde_loop {
 	void *ops_room;
 	struct file_op *ops, *free_ops; /* [depth], in ops_room; the free ones  */
 	uint32_t depth;
-	uint32_t n_moves;   /* of files, that the engine has: at most depth               */
-	uint32_t n_steps;   /* ... and what it has of other descriptors                   */
-	uint32_t merge_gap; /* as sonde_loop_options; never 0 */
+	uint32_t n_moves;    /* of files, that the engine has: at most depth               */
+	uint32_t n_steps;    /* ... and what it has of other descriptors                   */
+	uint32_t merge_gap;  /* as sonde_loop_options; never 0                             */
+	uint32_t past_cache; /* as sonde_loop_options                                      */
 	struct loop_flush *op_waiters, **op_waiters_tail; /* who wants an operation */
 	struct loop_source *source;                       /* NULL: none             */
 };

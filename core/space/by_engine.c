@@ -9,6 +9,7 @@
  *
  * Parts, window and buffers are made when the space is opened: nothing grows with the size of a batch.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,6 +98,7 @@ static void part_take(struct feed *feed, struct sonde_io *io, const struct stret
 		.piece_off = core->off,
 		.fd = s->extent->fd,
 		.slot = s->extent->slot,
+		.past = s->extent->past,
 		.write = io->op == SONDE_IO_WRITE,
 	};
 	core->pending++;
@@ -155,6 +157,31 @@ static void collect(struct feed *feed)
 
 static void scatter(struct feed *feed, struct file_op *op, struct bounce *bounce);
 
+/* By which descriptor, once it is known what is moved where. */
+static inline void aim(struct feed *feed, struct file_op *op, const struct part *part)
+{
+	const struct past_file *past =
+		op->write ? NULL
+			  : past_cache_file(&feed->past, part->past, op->off, op->buf, op->len);
+
+	op->fd = past ? past->fd : part->fd;
+	op->slot = (int16_t)(past ? past->slot : part->slot);
+}
+
+/* Then the ordinary descriptor, at which the operation is aimed now, has the word. */
+static bool failed_past_cache(struct feed *feed, struct file_op *op)
+{
+	const struct part *part = op->cargo;
+
+	if (op->result >= 0 || op->fd == part->fd)
+		return false;
+	if (op->result == -EINVAL)
+		past_cache_give_up(&feed->past, part->past);
+	op->fd = part->fd;
+	op->slot = (int16_t)part->slot;
+	return true;
+}
+
 static void resend(struct feed *feed, struct file_op *op)
 {
 	struct sonde_loop *loop = feed->cs->space.loop;
@@ -169,13 +196,18 @@ static void single_done(struct file_op *op)
 	struct part *part = op->cargo;
 	struct feed *feed = op->owner;
 	int32_t err;
-	uint32_t len = stretch_judge(op->result, op->write, op->off, op->len, &err);
 
+	if (failed_past_cache(feed, op)) {
+		resend(feed, op);
+		return;
+	}
+	uint32_t len = stretch_judge(op->result, op->write, op->off, op->len, &err);
 	if (len < op->len) {
 		part_settle(feed, part, len, err);
 		op->off = part->off;
 		op->buf = part->buf;
 		op->len = part->len;
+		aim(feed, op, part);
 		resend(feed, op);
 		return;
 	}
@@ -183,19 +215,17 @@ static void single_done(struct file_op *op)
 	part_settle(feed, part, len, err);
 }
 
-static struct bounce *bounce_of(const struct file_op *op)
-{
-	return (struct bounce *)((char *)op->buf - offsetof(struct bounce, bytes));
-}
-
 static void merged_done(struct file_op *op)
 {
 	struct feed *feed = op->owner;
-	struct bounce *bounce = bounce_of(op);
+	struct bounce *bounce = op->buf;
 
+	if (failed_past_cache(feed, op)) {
+		resend(feed, op);
+		return;
+	}
 	scatter(feed, op, bounce);
-	bounce->next = feed->free_bounces;
-	feed->free_bounces = bounce;
+	feed->idle[feed->n_idle++] = bounce;
 	feed_put_op(feed, op);
 }
 
@@ -222,7 +252,7 @@ static void scatter(struct feed *feed, struct file_op *op, struct bounce *bounce
 	}
 }
 
-/* Every field that an engine looks at. */
+/* Every field that an engine looks at but for what aim sets. */
 static inline void fill_op(struct feed *feed, struct file_op *op, struct part *part)
 {
 	op->done = single_done;
@@ -231,8 +261,6 @@ static inline void fill_op(struct feed *feed, struct file_op *op, struct part *p
 	op->buf = part->buf;
 	op->len = part->len;
 	op->write = part->write;
-	op->fd = part->fd;
-	op->slot = (int16_t)part->slot;
 	op->cargo = part;
 	op->works = false;
 }
@@ -241,9 +269,8 @@ static inline void fill_op(struct feed *feed, struct file_op *op, struct part *p
 static void load_bounce(struct feed *feed, struct file_op *op, struct part **parts,
 			struct merged merged)
 {
-	struct bounce *bounce = feed->free_bounces;
+	struct bounce *bounce = feed->idle[--feed->n_idle];
 
-	feed->free_bounces = bounce->next;
 	op->done = merged_done;
 	op->buf = bounce->bytes;
 	op->len = merged.len;
@@ -276,6 +303,7 @@ static bool send_alone(struct feed *feed, struct file_op ***tail)
 			return false;
 		feed->alone = part->next;
 		fill_op(feed, op, part);
+		aim(feed, op, part);
 		feed_count(feed, op);
 		**tail = op;
 		*tail = &op->next;
@@ -297,7 +325,7 @@ static bool send_window(struct feed *feed, struct file_op ***tail)
 		struct merged merged = { .n = 1 };
 		if (feed->joins)
 			merged = merge_front(parts, feed->n - feed->at, gap);
-		if (merged.n > 1 && !feed->free_bounces)
+		if (merged.n > 1 && !feed->n_idle)
 			return false;
 		struct file_op *op = feed_take_op(feed);
 		if (!op)
@@ -305,6 +333,7 @@ static bool send_window(struct feed *feed, struct file_op ***tail)
 		fill_op(feed, op, parts[0]);
 		if (merged.n > 1)
 			load_bounce(feed, op, parts, merged);
+		aim(feed, op, parts[0]);
 		feed_count(feed, op);
 		feed->at += merged.n;
 		**tail = op;
@@ -362,6 +391,33 @@ void feed_go_on(struct feed *feed, struct sonde_io *io)
 	loop_add_flush(loop, &feed->resume);
 }
 
+/* Second descriptors, where the loop was asked for them. */
+static void enter_past_cache(struct connector_space *cs)
+{
+	const struct engine_ops *engine_ops = cs->space.loop->engine_ops;
+	struct past_cache *past = &cs->feed->past;
+
+	for (size_t i = 0; i < cs->extents.n; i++) {
+		struct extent *e = &cs->extents.at[i];
+		if (e->kind == SONDE_EXTENT_FILE)
+			e->past = past_cache_enter(past, e->fd);
+	}
+	for (size_t i = 0; i < past->n && engine_ops->add_file; i++)
+		past->at[i].slot = engine_ops->add_file(cs->space.loop->engine, past->at[i].fd);
+}
+
+static void leave_past_cache(struct connector_space *cs)
+{
+	const struct engine_ops *engine_ops = cs->space.loop->engine_ops;
+	struct past_cache *past = &cs->feed->past;
+
+	for (size_t i = 0; i < past->n; i++) {
+		if (past->at[i].slot >= 0)
+			engine_ops->remove_file(cs->space.loop->engine, past->at[i].slot);
+	}
+	past_cache_close(past);
+}
+
 /* Descriptors that the engine knows by a slot of its own table cost less an operation. */
 static int32_t slot_of(struct connector_space *cs, int32_t fd)
 {
@@ -411,7 +467,8 @@ int by_engine_open(struct connector_space *cs)
 	if (cs->feed)
 		return SONDE_OK;
 	struct feed *feed = malloc(sizeof(*feed));
-	struct bounce *bounces = malloc(N_BOUNCES * sizeof(*bounces));
+	struct bounce *bounces =
+		aligned_alloc(_Alignof(struct bounce), N_BOUNCES * sizeof(*bounces));
 
 	if (!feed || !bounces) {
 		free(feed);
@@ -422,12 +479,14 @@ int by_engine_open(struct connector_space *cs)
 	feed->cs = cs;
 	feed->resume.flush = resume;
 	feed->bounces = bounces;
-	for (size_t i = N_BOUNCES; i-- > 0;) {
-		bounces[i].next = feed->free_bounces;
-		feed->free_bounces = &bounces[i];
+	while (feed->n_idle < N_BOUNCES) {
+		feed->idle[feed->n_idle] = &bounces[feed->n_idle];
+		feed->n_idle++;
 	}
 	cs->feed = feed;
 	enter_files(cs);
+	if (cs->space.loop->past_cache)
+		enter_past_cache(cs);
 	return SONDE_OK;
 }
 
@@ -436,6 +495,7 @@ void by_engine_close(struct connector_space *cs)
 	if (!cs->feed)
 		return;
 	leave_files(cs);
+	leave_past_cache(cs);
 	free(cs->feed->bounces);
 	free(cs->feed);
 	cs->feed = NULL;

@@ -74,10 +74,13 @@ static bool lie_alone(struct feed *feed, const struct extent *e, struct sonde_io
 static __attribute__((noinline)) void go_on(struct feed *feed, struct sonde_io *io, int32_t result)
 {
 	struct stretch s = stretch_at(feed->cs, io); /* all of the piece: is_single */
+	uint64_t off = s.extent->off + s.in_extent;
 	int32_t err;
+	/* What failed past the cache is tried the ordinary way. */
+	bool tries_again = result == -EAGAIN || result == -EINTR ||
+			   (result < 0 && s.extent->past != PAST_CACHE_NEVER);
 
-	if (result != -EAGAIN && result != -EINTR) {
-		uint64_t off = s.extent->off + s.in_extent;
+	if (!tries_again) {
 		uint32_t len = stretch_judge(result, 0, off, s.len, &err);
 		stretch_settle(io, len, err);
 	}
@@ -109,9 +112,12 @@ static inline bool send_lone(struct connector_space *cs, const struct extent *e,
 			     struct sonde_io *io, uint64_t off)
 {
 	struct sonde_loop *loop = cs->space.loop;
+	const struct past_file *past =
+		past_cache_file(&cs->feed->past, e->past, off, io->xfers->buf, io->xfers->len);
 
 	if (!loop_may_move(loop) ||
-	    !loop->engine_ops->read_lone(loop->engine, io, e->fd, e->slot, off))
+	    !loop->engine_ops->read_lone(loop->engine, io, past ? past->fd : e->fd,
+					 past ? past->slot : e->slot, off))
 		return false;
 	io->state = SONDE_IO_IN_FLIGHT;
 	io_core(io)->moved = moved;

@@ -62,6 +62,7 @@ int extents_add(struct extents *extents, const struct sonde_extent *told)
 		.off = told->off,
 		.fd = told->fd,
 		.slot = -1,
+		.past = PAST_CACHE_NEVER,
 		.err = told->err < 0 ? told->err : SONDE_E_NOT_SAVED,
 	};
 	return SONDE_OK;
@@ -238,6 +239,7 @@ int extents_copy(struct extents *to, const struct extents *from)
 		struct extent *e = &to->at[to->n];
 		*e = from->at[to->n];
 		e->slot = -1;
+		e->past = PAST_CACHE_NEVER;
 		if (e->kind == SONDE_EXTENT_FILE)
 			e->ptr = NULL;
 	}

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "space/past_cache.h"
+
 struct extent {
 	uint64_t addr, last; /* both inclusive                                     */
 	uint32_t kind;       /* enum sonde_extent_kind                             */
@@ -21,6 +23,7 @@ struct extent {
 	int32_t fd;
 	int32_t slot; /* FILE: of fd in the engine's table, -1: not there   */
 	int32_t err;  /* ABSENT                                             */
+	int16_t past; /* FILE: past_cache.h, or PAST_CACHE_NEVER            */
 };
 
 /*

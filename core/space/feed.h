@@ -8,14 +8,14 @@
 
 #include "io/loop.h"
 #include "space/merge.h"
+#include "space/past_cache.h"
 #include "space/stretch.h"
 
 #define N_PARTS 4096u
 #define N_BOUNCES 16u
 
 struct bounce {
-	struct bounce *next;
-	char bytes[MERGE_SPAN_MAX];
+	_Alignas(SONDE_PAGE_SIZE) char bytes[MERGE_SPAN_MAX];
 };
 
 struct feed {
@@ -30,10 +30,12 @@ struct feed {
 	uint32_t n_skip;           /* ... how many are taken to be like it, unlooked at        */
 	struct part *free;         /* of those that were used before: parts[0 .. n_used)      */
 	size_t n_used;
-	struct part *alone;     /* to be sent on their own, before anything else */
-	size_t at, n;           /* window[at .. n) are not sent yet              */
-	struct bounce *bounces; /* [N_BOUNCES]; the free ones are linked         */
-	struct bounce *free_bounces;
+	struct part *alone;             /* to be sent on their own, before anything else */
+	size_t at, n;                   /* window[at .. n) are not sent yet              */
+	struct bounce *bounces;         /* [N_BOUNCES]             */
+	struct bounce *idle[N_BOUNCES]; /* [n_idle]: the free ones */
+	size_t n_idle;
+	struct past_cache past; /* n 0: no file of it is read past the cache */
 	struct part *window[MERGE_WINDOW];
 	struct merge_room room;
 	struct part parts[N_PARTS];

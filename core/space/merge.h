@@ -24,6 +24,7 @@ struct part {
 	uint32_t len;
 	uint32_t piece, piece_off; /* which bytes of io these are            */
 	int32_t fd, slot;          /* slot: of the engine's table, -1: none  */
+	int16_t past;              /* as extent.past                         */
 	bool write;
 	bool alone; /* a merged move of it failed: it wants its own verdict */
 };

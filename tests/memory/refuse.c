@@ -82,6 +82,11 @@ REPLACED(void *, realloc, void *p, size_t size)
 	return refused() ? NULL : remember(__real_realloc(p, size), p);
 }
 
+REPLACED(void *, aligned_alloc, size_t align, size_t size)
+{
+	return refused() ? NULL : remember(__real_aligned_alloc(align, size), NULL);
+}
+
 REPLACED(void, free, void *p)
 {
 	pthread_mutex_lock(&state.lock);

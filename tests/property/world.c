@@ -19,6 +19,7 @@ const struct loop_kind loop_kinds[] = {
 	{ "io_uring, depth 2, gap 1", SONDE_ENGINE_URING, 2, 1, false, 8 },
 	{ "io_uring, depth 16, no merging", SONDE_ENGINE_URING, 16, UINT32_MAX, false, 8 },
 	{ "io_uring, depth 4, gap 64k, embedded", SONDE_ENGINE_URING, 4, 65536, true, 3 },
+	{ "io_uring, past the cache", SONDE_ENGINE_URING, 8, 0, false, 6, 1 },
 	{ "threads", SONDE_ENGINE_THREADS, 0, 0, false, 3 },
 	{ "threads, depth 2", SONDE_ENGINE_THREADS, 2, 0, false, 2 },
 	{ "threads, no merging, embedded", SONDE_ENGINE_THREADS, 16, UINT32_MAX, true, 1 },
@@ -81,6 +82,7 @@ static struct sonde_loop *pool_loop(struct pool *pool, unsigned i)
 					      .engine = loop_kinds[i].engine,
 					      .depth = loop_kinds[i].depth,
 					      .merge_gap = loop_kinds[i].merge_gap,
+					      .past_cache = loop_kinds[i].past_cache,
 					      .n_threads = 2 };
 
 	if (pool->loops[i].loop || pool->loops[i].refused)

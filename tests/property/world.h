@@ -13,8 +13,9 @@
 struct loop_kind {
 	const char *name;
 	uint32_t engine, depth, merge_gap;
-	bool embedded;   /* in a foreign loop: waited for by its descriptor          */
-	unsigned weight; /* how often, beside the others                              */
+	bool embedded;       /* in a foreign loop: waited for by its descriptor          */
+	unsigned weight;     /* how often, beside the others                             */
+	uint32_t past_cache; /* files are read past the page cache where they can be     */
 };
 extern const struct loop_kind loop_kinds[];
 extern const unsigned n_loop_kinds;

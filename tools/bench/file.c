@@ -172,9 +172,9 @@ int file_open(struct bench_file *file, const char *path, uint64_t size)
 
 void file_forget(struct bench_file *file)
 {
-	for (int i = 0; i < FILE_ENGINES; i++) {
-		ours_destroy(file->engines[i]);
-		file->engines[i] = NULL;
+	for (int i = 0; i < 2 * FILE_ENGINES; i++) {
+		ours_destroy(file->loops[i]);
+		file->loops[i] = NULL;
 	}
 	if (file->map)
 		munmap((void *)(uintptr_t)file->map, file->size);

@@ -15,10 +15,12 @@ struct ours;
 
 struct bench_file {
 	char path[4096];
-	uint64_t size;                      /* that are used, whole places of 64 KiB       */
-	int fd;                             /* read-only                                   */
-	const uint8_t *map;                 /* NULL until file_map                         */
-	struct ours *engines[FILE_ENGINES]; /* by enum sonde_engine; NULL until first used */
+	uint64_t size;      /* that are used, whole places of 64 KiB       */
+	int fd;             /* read-only                                   */
+	const uint8_t *map; /* NULL until file_map                         */
+	struct ours *loops
+		[2 *
+		 FILE_ENGINES]; /* by enum sonde_engine, then those past the page cache; NULL until first used */
 };
 
 /*

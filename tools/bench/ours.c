@@ -34,12 +34,19 @@ int ours_errno(int code)
 
 /* ---- opening --------------------------------------------------------------------------------------- */
 
+/* "NAME", or "past NAME" for one that reads past the page cache. true: this build has it. */
+static bool parse_engine(const char *engine, struct sonde_loop_options *options)
+{
+	options->past_cache = strncmp(engine, "past ", 5) == 0;
+	return sonde_engine_parse(engine + (options->past_cache ? 5 : 0), &options->engine) == 0;
+}
+
 static int open_loop(const struct contender *contender, const char *engine, struct ours *ours)
 {
 	struct sonde_loop_options options = { .size = sizeof(options), .depth = DEPTH_MAX };
 	struct sonde_error err = { 0 };
 
-	if (sonde_engine_parse(engine, &options.engine) < 0)
+	if (!parse_engine(engine, &options))
 		return bench_skip(contender, "this build has no such engine");
 	int r = sonde_loop_create(&options, &ours->loop, &err);
 	if (r == SONDE_E_UNSUPPORTED || r == SONDE_E_NO_ACCESS)
@@ -115,21 +122,22 @@ int ours_borrow(const struct contender *contender, const char *engine, struct be
 		struct ours **ret)
 {
 	char name[2 * sizeof(file->path) + 32];
-	uint32_t kind = 0;
+	struct sonde_loop_options options = { 0 };
 
-	if (sonde_engine_parse(engine, &kind) < 0 || kind >= FILE_ENGINES)
+	if (!parse_engine(engine, &options) || options.engine >= FILE_ENGINES)
 		return bench_skip(contender, "this build has no such engine");
-	if (!file->engines[kind]) {
+	struct ours **kept = &file->loops[options.past_cache * FILE_ENGINES + options.engine];
+	if (!*kept) {
 		name_target(file, name, sizeof(name));
-		int r = ours_create(contender, engine, name, 0, &file->engines[kind]);
+		int r = ours_create(contender, engine, name, 0, kept);
 		if (r != 0)
 			return r;
-		if (kind == SONDE_ENGINE_AUTO || kind == SONDE_ENGINE_DIRECT)
-			r = ours_touch(file->engines[kind], file->size);
+		if (options.engine == SONDE_ENGINE_AUTO || options.engine == SONDE_ENGINE_DIRECT)
+			r = ours_touch(*kept, file->size);
 		if (r < 0)
 			return r;
 	}
-	*ret = file->engines[kind];
+	*ret = *kept;
 	return 0;
 }
 
@@ -297,5 +305,7 @@ const struct contender contenders_ours[] = {
 	ENGINE("direct", "direct"),
 	ENGINE("auto", "auto"),
 	ENGINE("epoll", "epoll"),
+	DOOR(completions, "uring.past", "past io_uring"),
+	DOOR(completions, "threads.past", "past threads"),
 	{ 0 },
 };

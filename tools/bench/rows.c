@@ -170,14 +170,18 @@ static const struct row named[] = {
 	/* Last, for they empty the page cache. */
 	{ "uring.cold.4096.qd256",
 	  COLD(4096, 256),
-	  "uring.completions",
+	  "uring.past.completions",
 	  { "liburing.direct", "fio.direct" } },
 	{ "threads.cold.4096.qd256",
 	  COLD(4096, 256),
-	  "threads.completions",
+	  "threads.past.completions",
+	  { "liburing.direct", "fio.direct" } },
+	{ "uring.cold.4096.cached",
+	  COLD(4096, 256),
+	  "uring.completions",
 	  { "liburing.direct", "fio.direct" } },
 	{ "uring.cold.4096.pread", COLD(4096, 256), "uring.completions", BY_PREAD },
-	{ "peer.fio.cold.4096", COLD(4096, 256), "uring.completions", { "fio.direct" } },
+	{ "peer.fio.cold.4096", COLD(4096, 256), "uring.past.completions", { "fio.direct" } },
 	{ "peer.libuv.cold.4096", COLD(4096, 256), "uring.completions", { "libuv" } },
 };
 

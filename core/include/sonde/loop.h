@@ -37,6 +37,12 @@ struct sonde_loop_options {
 	 * two of them that nobody asked for. 0: 1024. UINT32_MAX: each piece is moved on its own.
 	 */
 	uint32_t merge_gap;
+	/*
+	 * 1: what an engine reads of files goes past the page cache where a move is of whole blocks (mostly
+	 * 512 bytes or 4 KiB) into memory that is aligned like one: for bytes that are read once, of files larger than memory. All
+	 * else, and what a file system refuses, is read as ever. Maps, and engines that read in the call, know no such way.
+	 */
+	uint32_t past_cache;
 };
 
 /*
