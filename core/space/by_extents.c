@@ -120,8 +120,9 @@ static void find_lot(struct connector_space *cs, const struct sonde_io *io, uint
 		if (!at)
 			break;
 		lot->at[lot->n] = at;
-		fetch(at, x->len);
 	}
+	for (uint32_t i = 0; i < lot->n; i++)
+		fetch(lot->at[i], io->xfers[first + i].len);
 }
 
 /* The piece at the cursor, which lies at `at`. */

@@ -277,6 +277,8 @@ const struct extent *extents_find(const struct extents *extents, uint64_t addr, 
 		return &at[*hint];
 	if (extents->index)
 		narrow(extents, addr, &low, &high);
+	if (low < high && at[low].last >= addr)
+		high = low; /* as nearly always where there is an index */
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 		if (at[mid].last < addr)
