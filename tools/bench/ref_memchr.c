@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Reference: memchr over a map with every page present, again and again behind each hit. */
+/* Reference: memchr over a map with every page present, again and again behind each hit; by one thread, or by two. */
 #include <errno.h>
+#include <pthread.h>
 #include <sonde/loop.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,23 +42,61 @@ static void close_image(void *state)
 	free(image);
 }
 
+/* A share of the image, and what there is in it. */
+struct share {
+	const uint8_t *at, *end;
+	uint64_t n;
+};
+
+static void *search(void *arg)
+{
+	struct share *share = arg;
+	const uint8_t *at = share->at;
+
+	while (at < share->end && (at = memchr(at, SCAN_BYTE, (size_t)(share->end - at)))) {
+		share->n++;
+		at++;
+	}
+	return NULL;
+}
+
 static int measure(void *state, struct work *work, struct sample *ret)
 {
 	const struct image *image = state;
-	const uint8_t *at = image->bytes, *end = at + image->len;
-	uint64_t start = sonde_now_ns(), n = 0;
+	struct share all = { image->bytes, image->bytes + image->len, 0 };
+	uint64_t start = sonde_now_ns();
 
 	(void)work;
-	while ((at = memchr(at, SCAN_BYTE, (size_t)(end - at))) != NULL) {
-		n++;
-		if (++at == end)
-			break;
-	}
+	search(&all);
 	ret->wall_ns = scan_per_mib(sonde_now_ns() - start, image->len);
-	return n == image->n_hits ? 0 : -EILSEQ;
+	return all.n == image->n_hits ? 0 : -EILSEQ;
+}
+
+/* What two processors can do at best that share caches and memory. */
+static int measure_two(void *state, struct work *work, struct sample *ret)
+{
+	const struct image *image = state;
+	const uint8_t *middle = image->bytes + image->len / 2;
+	struct share low = { image->bytes, middle, 0 },
+		     high = { middle, image->bytes + image->len, 0 };
+	uint64_t start = sonde_now_ns();
+	pthread_t thread;
+
+	(void)work;
+	int r = pthread_create(&thread, NULL, search, &high);
+	if (r != 0)
+		return -r;
+	search(&low);
+	pthread_join(thread, NULL);
+	ret->wall_ns = scan_per_mib(sonde_now_ns() - start, image->len);
+	return low.n + high.n == image->n_hits ? 0 : -EILSEQ;
 }
 
 const struct contender contenders_memchr[] = {
 	{ .name = "memchr", .open = open_image, .measure = measure, .close = close_image },
+	{ .name = "memchr.2threads",
+	  .open = open_image,
+	  .measure = measure_two,
+	  .close = close_image },
 	{ 0 },
 };
