@@ -135,6 +135,9 @@ struct paging_plain paging_plain_pages(const struct paging *paging);
 
 /* ---- an address space ------------------------------------------------------------------------------ */
 
+/* For a root: no table, beyond all physical addresses. What it should map is not mapped. */
+#define PAGING_NO_ROOT (UINT64_C(1) << 56)
+
 /* Tables in use. Roots are physical addresses. */
 struct paging_map {
 	const struct paging *paging;

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "linux/arch.h"
 #include "linux/image.h"
 #include "linux/kernel.h"
 #include "linux/scan.h"
@@ -25,15 +26,13 @@
 #include "sym/types.h"
 #include "sym/vmlinux.h"
 
-#define LIVE_TLB_NS UINT64_C(100000000)  /* how old a translation of a live guest may be */
-#define X64_CR4_LA57 (UINT64_C(1) << 12) /* Intel SDM 3A 2.5 */
-#define X64_CR3_PA UINT64_C(0x000ffffffffff000)
-#define X64_PTI_USER UINT64_C(0x1000) /* linux v6.6 arch/x86/mm/pti.c: PTI_PGTABLE_SWITCH_BIT */
+#define LIVE_TLB_NS UINT64_C(100000000) /* how old a translation of a live guest may be */
 
 struct detect {
 	struct sonde_target *target;
 	const struct sonde_os_options *options;
 	struct sonde_space *phys;
+	uint32_t arch; /* enum sonde_arch: what the target says it is, or NONE */
 	bool live;
 	uint32_t candidates;
 	char story[320]; /* why the candidates so far were refused */
@@ -58,6 +57,7 @@ static void linux_free(struct linux_os *lx)
 		return;
 	types_destroy(lx->os.types);
 	symbols_destroy(lx->os.symbols);
+	data_symbols_finish(&lx->data_symbols);
 	sonde_space_close(lx->os.kernel_memory);
 	vmlinux_close(lx->vmlinux);
 	free(lx->btf);
@@ -65,13 +65,14 @@ static void linux_free(struct linux_os *lx)
 	free(lx);
 }
 
-static struct linux_os *linux_new(const struct detect *d)
+static struct linux_os *linux_new(const struct detect *d, const struct linux_arch *arch)
 {
 	struct linux_os *lx = calloc(1, sizeof(*lx));
 
 	if (!lx)
 		return NULL;
 	lx->os.layer = &os_linux;
+	lx->arch = arch;
 	lx->target = d->target;
 	lx->loop = sonde_target_loop(d->target);
 	lx->phys = d->phys;
@@ -84,9 +85,18 @@ int linux_symbol(const struct linux_os *lx, const char *name, uint64_t *ret)
 	struct sonde_symbol symbol;
 
 	if (!lx->os.symbols || !sonde_symbol_find(lx->os.symbols, name, &symbol))
-		return 0;
+		return data_symbol_get(&lx->data_symbols, name, ret);
 	*ret = symbol.addr;
 	return 1;
+}
+
+bool linux_since(const struct linux_os *lx, unsigned major, unsigned minor)
+{
+	unsigned own_major = 0, own_minor = 0;
+
+	if (!lx->kernel.release || sscanf(lx->kernel.release, "%u.%u", &own_major, &own_minor) != 2)
+		return true;
+	return own_major > major || (own_major == major && own_minor >= minor);
 }
 
 bool linux_pointer_plausible(const struct linux_os *lx, uint64_t pointer)
@@ -99,13 +109,11 @@ bool linux_pointer_plausible(const struct linux_os *lx, uint64_t pointer)
 static int set_root(struct linux_os *lx, const struct paging *paging, uint64_t root,
 		    struct sonde_error *err)
 {
-	if (!paging)
-		return sonde_error_set(err, SONDE_E_UNSUPPORTED, "no such number of page levels");
 	sonde_space_close(lx->os.kernel_memory);
 	lx->os.kernel_memory = NULL;
 	lx->paging = paging;
 	lx->root = root;
-	int r = paging_space(lx->phys, paging_map(paging, root), lx->tlb_ns, &lx->os.kernel_memory);
+	int r = paging_space(lx->phys, linux_kernel_map(lx), lx->tlb_ns, &lx->os.kernel_memory);
 	return r < 0 ? sonde_error_set(err, r, NULL) : SONDE_OK;
 }
 
@@ -117,12 +125,38 @@ static int prefer_own_root(struct linux_os *lx, struct sonde_error *err)
 
 	if (!linux_symbol(lx, "init_top_pgt", &va) && !linux_symbol(lx, "swapper_pg_dir", &va))
 		return SONDE_OK;
-	if (paging_translate(lx->phys, paging_map(lx->paging, lx->root), va, &at) < 0 ||
-	    at.pa == lx->root)
+	if (paging_translate(lx->phys, linux_kernel_map(lx), va, &at) < 0 || at.pa == lx->root)
 		return SONDE_OK;
 	return set_root(lx, lx->paging, at.pa, err);
 }
 
+/*
+ * The kernel's own pointer to its vmcoreinfo must lead to this page. A copy of the text elsewhere still
+ * leads to the kernel it speaks of, which then has the original: the same text.
+ */
+static int prove_page(struct linux_os *lx, uint64_t page, struct sonde_error *err)
+{
+	struct sonde_translation at;
+	uint8_t bytes[VMCOREINFO_MAX];
+	struct vmcoreinfo own;
+	uint64_t pointer, va;
+
+	if (page == UINT64_MAX || !linux_symbol(lx, "vmcoreinfo_data", &pointer))
+		return SONDE_OK;
+	if (sonde_space_u64(lx->os.kernel_memory, pointer, &va) == SONDE_OK &&
+	    paging_translate(lx->phys, linux_kernel_map(lx), va, &at) == SONDE_OK) {
+		if (at.pa == page)
+			return SONDE_OK;
+		if (sonde_space_get(lx->phys, at.pa & ~(SONDE_PAGE_SIZE - 1), bytes,
+				    sizeof(bytes)) == SONDE_OK &&
+		    vmcoreinfo_parse(bytes, sizeof(bytes), &own, NULL) == SONDE_OK &&
+		    own.len == lx->info.len && memcmp(own.text, lx->info.text, own.len) == 0)
+			return SONDE_OK;
+	}
+	return sonde_error_set(err, SONDE_E_CORRUPT, "its kernel keeps another vmcoreinfo");
+}
+
+/* "Linux version RELEASE (builder) ..." */
 static int prove_banner(struct linux_os *lx, struct sonde_error *err)
 {
 	char release[128];
@@ -130,9 +164,12 @@ static int prove_banner(struct linux_os *lx, struct sonde_error *err)
 	lx->kernel.version = image_banner(lx, err);
 	if (!lx->kernel.version)
 		return SONDE_E_CORRUPT;
+	const char *own = lx->kernel.version + strlen("Linux version ");
+	lx->kernel.release = arena_strndup(&lx->arena, own, strcspn(own, " "));
+	if (!lx->kernel.release)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
 	if (!lx->info.len || !vmcoreinfo_text(&lx->info, "OSRELEASE", release, sizeof(release)))
 		return SONDE_OK;
-	const char *own = lx->kernel.version + strlen("Linux version ");
 	size_t len = strlen(release);
 	if (strncmp(own, release, len) != 0 || own[len] != ' ')
 		return sonde_error_set(err, SONDE_E_CORRUPT,
@@ -205,14 +242,21 @@ static int load_types(struct detect *d, struct linux_os *lx, struct sonde_error 
 	return types_from_file(lx, d->options->symbols, err);
 }
 
-/* Everything after the root and, where known, vmcoreinfo are set. */
-static int prove(struct detect *d, struct linux_os *lx, const struct image *image,
+/*
+ * Everything after the root and, where known, vmcoreinfo are set. page: where that lay in RAM, UINT64_MAX: nowhere that
+ * was looked for.
+ */
+static int prove(struct detect *d, struct linux_os *lx, const struct image *image, uint64_t page,
 		 struct sonde_error *err)
 {
 	int r = lx->os.symbols ? SONDE_OK : image_symbols(lx, image, err);
 
 	if (r == SONDE_OK)
+		r = data_symbols_find(lx);
+	if (r == SONDE_OK)
 		r = prefer_own_root(lx, err);
+	if (r == SONDE_OK)
+		r = prove_page(lx, page, err);
 	if (r == SONDE_OK)
 		r = prove_banner(lx, err);
 	if (r == SONDE_OK)
@@ -220,7 +264,11 @@ static int prove(struct detect *d, struct linux_os *lx, const struct image *imag
 	if (r == SONDE_OK)
 		r = layout_resolve(lx->os.types, &lx->layout, err);
 	if (r == SONDE_OK)
+		r = data_symbols_find_by_types(lx);
+	if (r == SONDE_OK) {
+		lx->arch->settle(lx);
 		lx->doubtful = !init_task_is_linked(lx);
+	}
 	return r;
 }
 
@@ -239,26 +287,28 @@ static void read_own_vmcoreinfo(struct linux_os *lx)
 		lx->info.len = 0;
 }
 
-static int try_root(struct detect *d, const struct paging *paging, uint64_t root,
-		    struct linux_os **ret, struct sonde_error *err)
+static int try_root(struct detect *d, const struct linux_arch *arch,
+		    const struct linux_place *place, struct linux_os **ret, struct sonde_error *err)
 {
-	struct linux_os *lx = linux_new(d);
+	struct linux_os *lx = linux_new(d, arch);
 	struct image image;
 	int r;
 
 	if (!lx)
 		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
-	r = set_root(lx, paging, root, err);
+	r = set_root(lx, place->paging, place->root, err);
 	if (r == SONDE_OK) {
 		r = image_find(lx, &image);
 		if (r < 0)
-			sonde_error_set(err, r, "CR3 0x%" PRIx64 " maps no kernel image", root);
+			sonde_error_set(err, r,
+					"its page tables at 0x%" PRIx64 " map no kernel image",
+					place->root);
 	}
 	if (r == SONDE_OK)
 		r = image_symbols(lx, &image, err);
 	if (r == SONDE_OK) {
 		read_own_vmcoreinfo(lx);
-		r = prove(d, lx, &image, err);
+		r = prove(d, lx, &image, UINT64_MAX, err);
 	}
 	if (r < 0) {
 		linux_free(lx);
@@ -268,26 +318,24 @@ static int try_root(struct detect *d, const struct paging *paging, uint64_t root
 	return SONDE_OK;
 }
 
-static int try_cpu(struct detect *d, uint32_t index, const struct sonde_cpu *cpu,
-		   struct linux_os **ret)
+static int try_cpu(struct detect *d, uint32_t index, const struct linux_arch *arch,
+		   const struct linux_place *places, uint32_t n, struct linux_os **ret)
 {
-	const struct paging *paging = paging_x86_64(cpu->cr[4] & X64_CR4_LA57 ? 5 : 4);
-	uint64_t root = cpu->cr[3] & X64_CR3_PA;
 	struct sonde_error err = { 0 };
 	char what[64];
 
 	d->candidates++;
-	int r = try_root(d, paging, root, ret, &err);
-	if (r < 0 && r != SONDE_E_NO_TYPES && (root & X64_PTI_USER))
-		r = try_root(d, paging, root & ~X64_PTI_USER, ret, &err);
+	int r = try_root(d, arch, &places[0], ret, &err);
+	for (uint32_t i = 1; i < n && r < 0 && r != SONDE_E_NO_TYPES; i++)
+		r = try_root(d, arch, &places[i], ret, &err);
 	snprintf(what, sizeof(what), "processor %u", index);
 	if (r < 0) {
 		refuse(d, what, r, &err);
 		return r;
 	}
 	(*ret)->kernel.found_by = arena_printf(
-		&(*ret)->arena,
-		"%s's page tables (CR3 0x%" PRIx64 ") lead to its image and symbols", what, root);
+		&(*ret)->arena, "%s's page tables (at 0x%" PRIx64 ") lead to its image and symbols",
+		what, places[0].root);
 	return SONDE_OK;
 }
 
@@ -297,10 +345,12 @@ static int from_cpus(struct detect *d, struct linux_os **ret)
 	int r = SONDE_E_NOT_FOUND;
 
 	for (uint32_t i = 0; i < 64 && sonde_target_cpu(d->target, i, &cpu) == SONDE_OK; i++) {
-		if (cpu.arch != SONDE_ARCH_X86_64 || !(cpu.valid & SONDE_CPU_CONTROL) ||
-		    !(cpu.cr[3] & X64_CR3_PA))
+		const struct linux_arch *arch = linux_arch_of(cpu.arch);
+		struct linux_place places[LINUX_PLACES_MAX];
+		uint32_t n = arch && arch->places_of_cpu ? arch->places_of_cpu(&cpu, places) : 0;
+		if (!n)
 			continue;
-		r = try_cpu(d, i, &cpu, ret);
+		r = try_cpu(d, i, arch, places, n, ret);
 		if (r == SONDE_OK || r == SONDE_E_NO_TYPES)
 			break;
 	}
@@ -309,101 +359,68 @@ static int from_cpus(struct detect *d, struct linux_os **ret)
 
 /* ---- 2. and 3. from vmcoreinfo ------------------------------------------------------------------ */
 
-/* linux v6.6 arch/x86/kernel/machine_kexec_64.c: arch_crash_save_vmcoreinfo. */
-static int root_of_info(const struct vmcoreinfo *info, uint64_t *ret_root,
-			const struct paging **ret_paging, struct sonde_error *err)
-{
-	uint64_t swapper, stext;
-	int64_t phys_base, l5 = 0;
-
-	if (!vmcoreinfo_symbol(info, "swapper_pg_dir", &swapper) ||
-	    !vmcoreinfo_symbol(info, "_stext", &stext) ||
-	    !vmcoreinfo_number(info, "phys_base", &phys_base))
-		return sonde_error_set(err, SONDE_E_UNSUPPORTED,
-				       "vmcoreinfo is not of an x86-64 kernel");
-	vmcoreinfo_number(info, "pgtable_l5_enabled", &l5);
-	if (swapper < X64_KERNEL_MAP || swapper - X64_KERNEL_MAP >= X64_KERNEL_SIZE)
-		return sonde_error_set(err, SONDE_E_CORRUPT, "swapper_pg_dir lies at 0x%" PRIx64,
-				       swapper);
-	*ret_root = swapper - X64_KERNEL_MAP + (uint64_t)phys_base;
-	*ret_paging = paging_x86_64(l5 ? 5 : 4);
-	return SONDE_OK;
-}
-
-static int prove_stext(struct linux_os *lx, struct sonde_error *err)
+/* The first place whose tables map the image's text where it should be. */
+static int settle_place(struct linux_os *lx, const struct linux_place *places, int n,
+			struct sonde_error *err)
 {
 	struct sonde_translation at;
 	uint64_t stext = 0;
-	int64_t phys_base = 0;
 
 	vmcoreinfo_symbol(&lx->info, "_stext", &stext);
-	vmcoreinfo_number(&lx->info, "phys_base", &phys_base);
-	int r = paging_translate(lx->phys, paging_map(lx->paging, lx->root), stext, &at);
-	if (r < 0 || at.pa != stext - X64_KERNEL_MAP + (uint64_t)phys_base)
-		return sonde_error_set(err, SONDE_E_CORRUPT,
-				       "its page tables (at 0x%" PRIx64 ") do not map its _stext",
-				       lx->root);
-	lx->image_slide = stext - at.pa;
-	return SONDE_OK;
-}
-
-/*
- * The kernel's own pointer to its vmcoreinfo must lead to this page. A copy of the text elsewhere still
- * leads to the kernel it speaks of, which then has the original: the same text.
- */
-static int prove_page(struct linux_os *lx, uint64_t page, struct sonde_error *err)
-{
-	struct sonde_translation at;
-	uint8_t bytes[VMCOREINFO_MAX];
-	struct vmcoreinfo own;
-	uint64_t pointer, va;
-
-	if (!linux_symbol(lx, "vmcoreinfo_data", &pointer))
-		return SONDE_OK;
-	if (sonde_space_u64(lx->os.kernel_memory, pointer, &va) == SONDE_OK &&
-	    paging_translate(lx->phys, paging_map(lx->paging, lx->root), va, &at) == SONDE_OK) {
-		if (at.pa == page)
-			return SONDE_OK;
-		if (sonde_space_get(lx->phys, at.pa & ~(SONDE_PAGE_SIZE - 1), bytes,
-				    sizeof(bytes)) == SONDE_OK &&
-		    vmcoreinfo_parse(bytes, sizeof(bytes), &own, NULL) == SONDE_OK &&
-		    own.len == lx->info.len && memcmp(own.text, lx->info.text, own.len) == 0)
+	for (int i = 0; i < n; i++) {
+		int r = set_root(lx, places[i].paging, places[i].root, err);
+		if (r < 0)
+			return r;
+		lx->image_slide = places[i].slide;
+		r = paging_translate(lx->phys, linux_kernel_map(lx), stext, &at);
+		if (r == SONDE_OK && stext - at.pa == places[i].slide)
 			return SONDE_OK;
 	}
-	return sonde_error_set(err, SONDE_E_CORRUPT, "its kernel keeps another vmcoreinfo");
+	return sonde_error_set(err, SONDE_E_CORRUPT,
+			       "its page tables (at 0x%" PRIx64 ") do not map its _stext",
+			       lx->root);
 }
 
 /* page: where the text lay in RAM, or UINT64_MAX for a note. */
-static int try_info(struct detect *d, const void *bytes, size_t len, uint64_t page,
-		    struct linux_os **ret, struct sonde_error *err)
+static int try_arch(struct detect *d, const struct linux_arch *arch, const struct vmcoreinfo *info,
+		    uint64_t page, struct linux_os **ret, struct sonde_error *err)
 {
-	struct linux_os *lx = linux_new(d);
-	const struct paging *paging = NULL;
-	uint64_t root = 0;
-	int r;
+	struct linux_os *lx = linux_new(d, arch);
+	struct linux_place places[LINUX_PLACES_MAX];
 
 	if (!lx)
 		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
-	d->candidates++;
-	r = vmcoreinfo_parse(bytes, len, &lx->info, err);
+	lx->info = *info;
+	int r = arch->places_of_info(info, places, err);
+	if (r > 0)
+		r = settle_place(lx, places, r, err);
 	if (r == SONDE_OK)
-		r = root_of_info(&lx->info, &root, &paging, err);
-	if (r == SONDE_OK)
-		r = set_root(lx, paging, root, err);
-	if (r == SONDE_OK)
-		r = prove_stext(lx, err);
-	if (r == SONDE_OK)
-		r = image_symbols(lx, NULL, err);
-	if (r == SONDE_OK && page != UINT64_MAX)
-		r = prove_page(lx, page, err);
-	if (r == SONDE_OK)
-		r = prove(d, lx, NULL, err);
+		r = prove(d, lx, NULL, page, err);
 	if (r < 0) {
 		linux_free(lx);
 		return r;
 	}
 	*ret = lx;
 	return SONDE_OK;
+}
+
+/* By the target's architecture; where it has none, a raw image, by whichever the text is of. */
+static int try_info(struct detect *d, const void *bytes, size_t len, uint64_t page,
+		    struct linux_os **ret, struct sonde_error *err)
+{
+	const struct linux_arch *arch;
+	struct vmcoreinfo info;
+	int r = vmcoreinfo_parse(bytes, len, &info, err);
+
+	d->candidates++;
+	if (r < 0)
+		return r;
+	r = SONDE_E_UNSUPPORTED;
+	for (uint32_t i = 0; r == SONDE_E_UNSUPPORTED && (arch = linux_arch_at(i)); i++) {
+		if (d->arch == SONDE_ARCH_NONE || d->arch == arch->arch)
+			r = try_arch(d, arch, &info, page, ret, err);
+	}
+	return r;
 }
 
 static int from_note(struct detect *d, struct linux_os **ret)
@@ -551,17 +568,6 @@ static int nothing_found(const struct detect *d, struct sonde_error *err)
 		d->bad_types ? "; a vmlinux given with --symbols FILE replaces damaged types" : "");
 }
 
-/* linux v6.6 Documentation/arch/x86/x86_64/mm.rst: where it lies unless KASLR moved it. */
-static void find_direct_map(struct linux_os *lx)
-{
-	uint64_t at;
-
-	lx->direct_map = lx->paging->n_levels == 5 ? UINT64_C(0xff11000000000000)
-						   : UINT64_C(0xffff888000000000);
-	if (linux_symbol(lx, "page_offset_base", &at))
-		sonde_space_u64(lx->os.kernel_memory, at, &lx->direct_map);
-}
-
 /* A file that cannot be used is said once, not once a candidate. */
 static int check_symbols_file(const char *path, struct sonde_error *err)
 {
@@ -581,11 +587,12 @@ static int linux_attach(struct sonde_target *target, const struct sonde_os_optio
 	struct linux_os *lx = NULL;
 
 	sonde_target_info(target, &info);
-	if (info.arch != SONDE_ARCH_NONE && info.arch != SONDE_ARCH_X86_64)
+	if (info.arch != SONDE_ARCH_NONE && !linux_arch_of(info.arch))
 		return sonde_error_set(
 			err, SONDE_E_UNSUPPORTED,
-			"linux: '%s' is of a %s machine: only x86_64 is understood so far",
+			"linux: '%s' is of a %s machine: only x86_64 and aarch64 are understood",
 			info.name, sonde_arch_name(info.arch));
+	d.arch = info.arch;
 	int r = check_symbols_file(options->symbols, err);
 	if (r < 0)
 		return r;
@@ -599,7 +606,6 @@ static int linux_attach(struct sonde_target *target, const struct sonde_os_optio
 	if (r < 0)
 		return nothing_found(&d, err);
 	lx->kernel.candidates = d.candidates;
-	find_direct_map(lx);
 	kernel_describe(lx);
 	*ret = &lx->os;
 	return SONDE_OK;
@@ -628,15 +634,24 @@ static int copy_symbols(const struct sonde_symbols *from, struct sonde_symbols *
 	return SONDE_OK;
 }
 
-/* Without memory or with damaged modules the kernel's own symbols stay as they are. */
+/* Returns how many; an error of the former. */
+static int add_more(struct linux_os *lx, struct sonde_symbols *to)
+{
+	int n = data_symbols_copy(&lx->data_symbols, to);
+	int of_modules = n < 0 ? n : linux_module_symbols(lx, to);
+
+	return of_modules > 0 ? n + of_modules : n;
+}
+
+/* Without memory the kernel's own symbols stay as they are, with damaged modules they stay alone. */
 static void linux_add_module_symbols(struct sonde_os *os)
 {
 	struct linux_os *lx = linux_of(os);
 	size_t n = sonde_symbol_count(os->symbols);
 	struct sonde_symbols *whole = symbols_create(n + n / 8, 32 * (n + n / 8));
 
-	if (whole && copy_symbols(os->symbols, whole) == SONDE_OK &&
-	    linux_module_symbols(lx, whole) > 0 && symbols_seal(whole) == SONDE_OK) {
+	if (whole && copy_symbols(os->symbols, whole) == SONDE_OK && add_more(lx, whole) > 0 &&
+	    symbols_seal(whole) == SONDE_OK) {
 		symbols_destroy(os->symbols);
 		os->symbols = whole;
 		return;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/guard.h"
+#include "linux/arch.h"
 #include "linux/kallsyms.h"
 #include "sym/btf.h"
 #include "sym/symbols.h"
@@ -44,8 +45,10 @@ static int see_run(void *user, const struct sonde_page_run *run)
 int image_find(struct linux_os *lx, struct image *ret)
 {
 	struct search search = { 0 };
-	int r = paging_visit(lx->phys, paging_map(lx->paging, lx->root), X64_KERNEL_MAP,
-			     X64_KERNEL_MAP + (X64_KERNEL_SIZE - 1), PAGING_RIGHTS, see_run,
+	uint64_t first, last;
+
+	lx->arch->image_range(lx, &first, &last);
+	int r = paging_visit(lx->phys, linux_kernel_map(lx), first, last, PAGING_RIGHTS, see_run,
 			     &search);
 
 	if (r < 0)

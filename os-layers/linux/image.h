@@ -8,12 +8,6 @@
 
 #include "linux/linux.h"
 
-/* linux v6.6 arch/x86/include/asm/page_64_types.h: __START_KERNEL_map, KERNEL_IMAGE_SIZE with KASLR. */
-#define X64_KERNEL_MAP UINT64_C(0xffffffff80000000)
-#define X64_KERNEL_SIZE UINT64_C(0x40000000)
-/* CONFIG_PHYSICAL_START, where _text lies from X64_KERNEL_MAP without KASLR. */
-#define X64_TEXT_OFFSET UINT64_C(0x1000000)
-
 /* Where the image lies, from the page tables alone. Returns 0; SONDE_E_NOT_FOUND. Sets lx->image_slide. */
 struct image {
 	uint64_t text, end;  /* virtual; end is exclusive      */

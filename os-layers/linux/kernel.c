@@ -8,7 +8,7 @@
 #include <sonde/fields.h>
 #include <string.h>
 
-#include "linux/image.h"
+#include "linux/arch.h"
 
 #define NS_PER_SEC UINT64_C(1000000000)
 
@@ -43,7 +43,7 @@ static bool clocks_agree(const struct clocks *c)
  * kernel/time/timekeeping.c; struct tk_data since v6.13). Where exactly is seen from its values: two
  * clocks that must agree. All places are read in one trip.
  */
-static bool find_clocks(struct linux_os *lx, struct clocks *ret)
+static bool clocks_at(struct linux_os *lx, uint64_t core, struct clocks *ret)
 {
 	const struct layout *l = &lx->layout;
 	const struct sonde_field table[] = {
@@ -55,9 +55,8 @@ static bool find_clocks(struct linux_os *lx, struct clocks *ret)
 	const struct sonde_fields fields = { table, 4, sizeof(struct clocks) };
 	struct clocks clocks[PLACES];
 	struct sonde_struct places[PLACES];
-	uint64_t core;
 
-	if (!linux_symbol(lx, "tk_core", &core) || !has(l->tk_xtime_sec) || !has(l->tk_offs_real))
+	if (!has(l->tk_xtime_sec) || !has(l->tk_offs_real))
 		return false;
 	size_t n = sonde_structs_array(places, PLACES, core, 8, clocks, sizeof(clocks[0]));
 	if (sonde_structs_read(lx->os.kernel_memory, &fields, places, n) < 0)
@@ -69,6 +68,20 @@ static bool find_clocks(struct linux_os *lx, struct clocks *ret)
 		}
 	}
 	return false;
+}
+
+static bool find_clocks(struct linux_os *lx, struct clocks *ret)
+{
+	uint64_t core;
+
+	return linux_symbol(lx, "tk_core", &core) && clocks_at(lx, core, ret);
+}
+
+uint64_t kernel_clock_at(struct linux_os *lx, uint64_t core)
+{
+	struct clocks clocks;
+
+	return clocks_at(lx, core, &clocks) ? clocks.xtime_sec : 0;
 }
 
 uint64_t kernel_clock(struct linux_os *lx)
@@ -142,22 +155,12 @@ static uint32_t online_cpus(struct linux_os *lx)
 	return n;
 }
 
-/* "Linux version RELEASE (builder) ..." */
-static const char *release(struct linux_os *lx)
-{
-	const char *start = lx->kernel.version + strlen("Linux version ");
-	const char *copy = arena_strndup(&lx->arena, start, strcspn(start, " "));
-
-	return copy ? copy : "";
-}
-
 void kernel_describe(struct linux_os *lx)
 {
 	struct sonde_kernel *k = &lx->kernel;
 
 	k->family = "linux";
-	k->arch = SONDE_ARCH_X86_64;
-	k->release = release(lx);
+	k->arch = lx->arch->arch;
 	k->command_line = command_line(lx);
 	k->hostname = hostname(lx);
 	k->types_from = sonde_types_source(lx->os.types);
@@ -167,8 +170,5 @@ void kernel_describe(struct linux_os *lx)
 	k->n_symbols = sonde_symbol_count(lx->os.symbols);
 	linux_symbol(lx, "_stext", &k->text_start);
 	linux_symbol(lx, "_etext", &k->text_end);
-	if (linux_symbol(lx, "_text", &k->kaslr_offset))
-		k->kaslr_offset -= X64_KERNEL_MAP + X64_TEXT_OFFSET;
-	k->phys_base = X64_KERNEL_MAP - lx->image_slide;
 	describe_clocks(lx);
 }

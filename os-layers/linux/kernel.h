@@ -8,7 +8,10 @@
 /* Wall-clock seconds of the kernel's timekeeper; 0 unknown. Tells an older boot from a newer one. */
 uint64_t kernel_clock(struct linux_os *lx);
 
-/* Fill lx->kernel; what cannot be had stays 0 or "". */
+/* The same, if the kernel's tk_core were at core. */
+uint64_t kernel_clock_at(struct linux_os *lx, uint64_t core);
+
+/* Fill the rest of lx->kernel; what cannot be had stays 0 or "". */
 void kernel_describe(struct linux_os *lx);
 
 #endif

@@ -5,10 +5,12 @@
  *
  *   detect.c      which kernel lies in this memory: candidates, validation
  *   vmcoreinfo.c kallsyms.c layout.c   what it says of itself: notes, symbols, offsets
+ *   data_symbols.c ksymtab.c           symbols of data where kallsyms has none
  *   rows.c        many structures in one trip
  *   task.c        processes and threads    path.c  file names    mm.c  mappings
  *   module.c      modules                  log.c   the kernel's log
  *   tables.c      page tables              swap_entry.c  what an entry that is not present says
+ *   arch.h arch_*.c  what depends on the processor's architecture
  */
 #ifndef SONDE_LINUX_LINUX_H
 #define SONDE_LINUX_LINUX_H
@@ -19,9 +21,13 @@
 #include "base/arena.h"
 #include "common/lists.h"
 #include "common/os.h"
+#include "linux/data_symbols.h"
 #include "linux/layout.h"
 #include "linux/rows.h"
+#include "linux/swap_entry.h"
 #include "linux/vmcoreinfo.h"
+
+struct linux_arch;
 
 struct linux_os {
 	struct sonde_os os; /* symbols, types, kernel_memory */
@@ -29,11 +35,15 @@ struct linux_os {
 	struct sonde_loop *loop;
 	struct sonde_space *phys;
 	struct vmcoreinfo info;
-	const struct paging *paging;
-	uint64_t root;        /* physical address of the kernel's root table             */
-	uint64_t image_slide; /* virtual minus physical of the kernel image (text, data) */
-	uint64_t direct_map;  /* virtual address of physical 0 in the map of all RAM      */
-	uint64_t tlb_ns;      /* for spaces made of this kernel's tables                 */
+	const struct linux_arch *arch;
+	const struct paging *paging; /* the architecture's, or own_paging              */
+	struct paging own_paging;    /* ... with this kernel's conventions             */
+	uint64_t root;               /* physical address of the kernel's root table             */
+	uint64_t image_slide;        /* virtual minus physical of the kernel image (text, data) */
+	uint64_t direct_map;         /* virtual address of physical 0 in the map of all RAM      */
+	uint64_t tlb_ns;             /* for spaces made of this kernel's tables                 */
+	struct swap_layout swap;
+	struct data_symbols data_symbols; /* what kallsyms has not */
 	struct layout layout;
 	struct sonde_kernel kernel; /* strings in arena */
 	struct arena arena;
@@ -46,6 +56,29 @@ static inline struct linux_os *linux_of(struct sonde_os *os)
 {
 	return (struct linux_os *)(void *)os;
 }
+
+/* log2 of the size of this kernel's pages. */
+static inline uint32_t linux_page_shift(const struct linux_os *lx)
+{
+	return lx->paging->levels[0].shift;
+}
+
+/* The kernel's tables in use. Where they have a half of their own, the other maps nothing. */
+static inline struct paging_map linux_kernel_map(const struct linux_os *lx)
+{
+	bool halves = lx->paging->range == PAGING_HALVES;
+
+	return (struct paging_map){ lx->paging, halves ? PAGING_NO_ROOT : lx->root, lx->root };
+}
+
+/* Those of a process with that root. */
+static inline struct paging_map linux_user_map(const struct linux_os *lx, uint64_t root)
+{
+	return (struct paging_map){ lx->paging, root, lx->root };
+}
+
+/* True when the release is major.minor or later, or cannot be read. */
+bool linux_since(const struct linux_os *lx, unsigned major, unsigned minor);
 
 /* The address of a kernel symbol. Returns 1, 0 none. */
 int linux_symbol(const struct linux_os *lx, const char *name, uint64_t *ret);

@@ -22,12 +22,6 @@ struct fetch {
 	int32_t err;
 };
 
-/* A symbol, from wherever: kernels without data symbols still tell a few in vmcoreinfo. */
-static int find_symbol(const struct linux_os *lx, const char *name, uint64_t *ret)
-{
-	return linux_symbol(lx, name, ret) || vmcoreinfo_symbol(&lx->info, name, ret);
-}
-
 /* The place of a bit field. */
 static struct bits find_bits(const struct linux_os *lx, const char *type, const char *member)
 {
@@ -168,7 +162,7 @@ static int read_u32(struct linux_os *lx, const char *name, uint8_t *buf, size_t 
 {
 	uint64_t at;
 
-	if (!find_symbol(lx, name, &at))
+	if (!linux_symbol(lx, name, &at))
 		return SONDE_E_NOT_FOUND;
 	return sonde_batch_add(batch, lx->os.kernel_memory, at, buf, len, NULL);
 }
@@ -222,7 +216,7 @@ int linux_log(struct sonde_os *os, struct sonde_log *list, struct sonde_error *e
 	uint64_t symbol = 0;
 	int r = SONDE_E_NO_MEMORY;
 
-	if (ring ? !find_symbol(f.lx, "prb", &symbol) : !has(l->record_len))
+	if (ring ? !linux_symbol(f.lx, "prb", &symbol) : !has(l->record_len))
 		return sonde_error_set(
 			err, SONDE_E_UNSUPPORTED,
 			"linux: log: this kernel's symbols and types describe neither a "

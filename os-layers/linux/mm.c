@@ -26,11 +26,7 @@
  */
 static bool heap_is_strict(const struct linux_os *lx)
 {
-	unsigned major = 0, minor = 0;
-
-	if (!lx->kernel.release || sscanf(lx->kernel.release, "%u.%u", &major, &minor) != 2)
-		return true;
-	return major > 6 || (major == 6 && minor >= 6);
+	return linux_since(lx, 6, 6);
 }
 
 static bool is_heap(const struct mm *mm, const struct vma *v)
@@ -63,7 +59,7 @@ static void name_file(const struct mm *mm, const struct vma *v, const struct lab
 	const struct file *f = &mm->files[v->file_index];
 	const struct linux_path *path = &mm->paths[v->file_index];
 
-	item->offset = v->pgoff << SONDE_PAGE_SHIFT;
+	item->offset = v->pgoff << linux_page_shift(mm->lx);
 	item->inode = f->ino;
 	item->dev_major = (uint32_t)(f->dev >> KERNEL_MINOR_BITS);
 	item->dev_minor = (uint32_t)f->dev & ((1u << KERNEL_MINOR_BITS) - 1);

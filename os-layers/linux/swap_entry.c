@@ -4,24 +4,28 @@
 
 #include "linux/linux.h"
 
-#define TYPE_SHIFT 59u /* 5 bits, up to 31 */
-#define N_TYPES 32u
-#define OFFSET_SHIFT 14u /* SWP_OFFSET_FIRST_BIT + SWP_TYPE_BITS */
+#define N_TYPES 32u /* MAX_SWAPFILES_SHIFT is 5 */
 
 static bool is_exclusive_device(const struct swap_types *types, uint32_t index)
 {
 	return types->n_device > 2 && index >= 2;
 }
 
-uint32_t swap_entry_kind(const struct swap_types *types, uint64_t entry, uint32_t *ret_type,
-			 uint64_t *ret_offset)
+static uint64_t bits_of(uint64_t entry, uint32_t shift, uint32_t bits)
 {
-	uint32_t type = (uint32_t)(entry >> TYPE_SHIFT);
+	return entry >> shift & ((UINT64_C(1) << bits) - 1);
+}
+
+uint32_t swap_entry_kind(const struct swap_layout *layout, const struct swap_types *types,
+			 uint64_t entry, uint32_t *ret_type, uint64_t *ret_offset)
+{
+	uint32_t type = (uint32_t)bits_of(entry, layout->type_shift, layout->type_bits);
 	uint32_t at =
 		N_TYPES - types->n_marker - types->n_device - types->n_migration - types->n_poison;
 
 	*ret_type = type;
-	*ret_offset = ~entry << (64 - TYPE_SHIFT) >> OFFSET_SHIFT;
+	*ret_offset = bits_of(layout->inverted ? ~entry : entry, layout->offset_shift,
+			      layout->offset_bits);
 	if (type < at)
 		return type < types->n_files ? SONDE_ENTRY_SWAPPED : SONDE_ENTRY_ABSENT;
 	if (type < (at += types->n_poison))

@@ -2,9 +2,8 @@
 /*
  * What the kernel notes in an entry that is not present: where the page went, or why nobody may have it.
  *
- * Source: linux v6.6 arch/x86/include/asm/pgtable_64.h (5 bits of type on top, the offset inverted below, from bit 9
- * on: since v4.18, against L1TF), include/linux/swap.h (which types there are), include/linux/swapops.h (what the offset
- * of each is). Types are numbered from the swap files up, in this order, as the kernel was configured:
+ * Source: linux v6.6 include/linux/swap.h (which types there are), include/linux/swapops.h (what the offset of each
+ * is). Types are numbered from the swap files up, in this order, as the kernel was configured:
  *
  *	0 .. MAX_SWAPFILES - 1    swap files
  *	hwpoison                  1 with CONFIG_MEMORY_FAILURE
@@ -18,7 +17,15 @@
 #define SONDE_LINUX_SWAP_ENTRY_H
 
 #include <sonde/os.h>
+#include <stdbool.h>
 #include <stdint.h>
+
+/* Which bits of an entry are what; arch_*.c have those of their architecture. */
+struct swap_layout {
+	uint8_t type_shift, type_bits;
+	uint8_t offset_shift, offset_bits;
+	bool inverted; /* the offset's bits are */
+};
 
 struct swap_types {
 	uint32_t n_files; /* types in use by swap files; UINT32_MAX: not known */
@@ -26,8 +33,8 @@ struct swap_types {
 };
 
 /* What an entry says that is not 0 and not present; *ret_type and *ret_offset are what it holds. */
-uint32_t swap_entry_kind(const struct swap_types *types, uint64_t entry, uint32_t *ret_type,
-			 uint64_t *ret_offset);
+uint32_t swap_entry_kind(const struct swap_layout *layout, const struct swap_types *types,
+			 uint64_t entry, uint32_t *ret_type, uint64_t *ret_offset);
 
 struct linux_os;
 /* How this kernel numbers them, by its symbols and types. */

@@ -16,20 +16,22 @@ static void explain_absent(const struct linux_os *lx, struct sonde_translation *
 	struct swap_types types;
 
 	swap_types_of(lx, &types);
-	t->kind = swap_entry_kind(&types, t->entry[t->levels - 1], &t->swap_type, &t->swap_offset);
+	t->kind = swap_entry_kind(&lx->swap, &types, t->entry[t->levels - 1], &t->swap_type,
+				  &t->swap_offset);
 }
 
 int linux_translate(struct sonde_os *os, int32_t pid, uint64_t va, struct sonde_translation *ret,
 		    struct sonde_error *err)
 {
 	struct linux_os *lx = linux_of(os);
-	uint64_t root = lx->root;
+	uint64_t root;
 	int r = pid ? linux_process_root(lx, pid, &root, err) : SONDE_OK;
 
 	*ret = (struct sonde_translation){ .kind = SONDE_ENTRY_NO_TABLES };
 	if (r < 0)
 		return r;
-	r = paging_translate(lx->phys, paging_map(lx->paging, root), va, ret);
+	r = paging_translate(lx->phys, pid ? linux_user_map(lx, root) : linux_kernel_map(lx), va,
+			     ret);
 	if (r == SONDE_E_PAGED_OUT)
 		explain_absent(lx, ret);
 	if (r < 0)
@@ -45,13 +47,13 @@ int linux_pages(struct sonde_os *os, int32_t pid, uint32_t care, struct sonde_pa
 		struct sonde_error *err)
 {
 	struct linux_os *lx = linux_of(os);
-	uint64_t root = lx->root, first = pid ? 0 : KERNEL_HALF;
+	uint64_t root, first = pid ? 0 : KERNEL_HALF;
 	int r = pid ? linux_process_root(lx, pid, &root, err) : SONDE_OK;
 
 	if (r < 0)
 		return r;
-	r = paging_pages(lx->phys, paging_map(lx->paging, root), first, first | INT64_MAX, care,
-			 ret);
+	r = paging_pages(lx->phys, pid ? linux_user_map(lx, root) : linux_kernel_map(lx), first,
+			 first | INT64_MAX, care, ret);
 	return r < 0 ? sonde_error_set(err, r, NULL) : r;
 }
 
@@ -124,7 +126,10 @@ static int collect_owners(struct linux_os *lx, struct search *s, struct sonde_er
 
 static void collect_roots(const struct linux_os *lx, struct search *s)
 {
-	s->roots[s->n_roots++] = (struct paging_root){ lx->root, 0, KERNEL_HALF, UINT64_MAX };
+	const bool halves = lx->paging->range == PAGING_HALVES;
+	const uint64_t base = halves ? UINT64_MAX << lx->paging->va_bits : 0;
+
+	s->roots[s->n_roots++] = (struct paging_root){ lx->root, base, KERNEL_HALF, UINT64_MAX };
 	for (size_t i = 0; i < s->n_owners; i++) {
 		if (i && s->owners[i].root == s->owners[i - 1].root)
 			continue;

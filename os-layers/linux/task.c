@@ -320,7 +320,7 @@ static void set_memory(struct fetch *f, size_t i, struct sonde_process *p)
 	uint64_t vsize, rss = 0;
 
 	if (take(&f->mm, i, l->mm_total_vm, p, SONDE_PROCESS_MEMORY, &vsize) && vsize < PAGES_MAX)
-		p->vsize = vsize * SONDE_PAGE_SIZE;
+		p->vsize = vsize << linux_page_shift(f->lx);
 	for (size_t k = 0; k < N_RSS; k++) {
 		int r = add_rss(f, i, k, &rss);
 		if (r < 0) {
@@ -328,7 +328,7 @@ static void set_memory(struct fetch *f, size_t i, struct sonde_process *p)
 			return;
 		}
 	}
-	p->rss = rss * SONDE_PAGE_SIZE;
+	p->rss = rss << linux_page_shift(f->lx);
 }
 
 /* Sizes of all, once their rss_stat is there. A processor's share that is lost costs the sizes
@@ -351,7 +351,10 @@ static int fetch_memory(struct fetch *f)
 
 static bool root_of_pgd(const struct linux_os *lx, uint64_t pgd, uint64_t *ret)
 {
-	if (pgd < lx->direct_map || (pgd & (SONDE_PAGE_SIZE - 1)))
+	const uint32_t top = lx->paging->n_levels - 1;
+	const uint64_t table = paging_n_entries(lx->paging, top) * lx->paging->entry_size;
+
+	if (pgd < lx->direct_map || (pgd & (table - 1)))
 		return false;
 	*ret = pgd - lx->direct_map;
 	return *ret < UINT64_C(1) << 52;
@@ -493,7 +496,7 @@ struct cmdline {
 	struct sonde_process *p;
 	struct sonde_space *space;
 	uint64_t start, len;
-	char *bytes; /* [len], then [SONDE_PAGE_SIZE] of the second try */
+	char *bytes; /* [len], then [one page] of the second try */
 	int32_t err;
 };
 
@@ -541,12 +544,14 @@ static bool is_title(const struct cmdline *c)
 
 static int want_title(struct fetch *f, struct cmdline *c)
 {
-	c->bytes = arena_alloc(&f->list->arena, SONDE_PAGE_SIZE + 1);
+	const size_t page = (size_t)1 << linux_page_shift(f->lx);
+
+	c->bytes = arena_alloc(&f->list->arena, page + 1);
 	if (!c->bytes)
 		return SONDE_E_NO_MEMORY;
-	c->len = SONDE_PAGE_SIZE;
+	c->len = page;
 	/* The stack may end within the page: what is not there reads as the zero that ends the title. */
-	return sonde_batch_add(f->batch, c->space, c->start, c->bytes, SONDE_PAGE_SIZE, NULL);
+	return sonde_batch_add(f->batch, c->space, c->start, c->bytes, page, NULL);
 }
 
 static void set_cmdline(struct cmdline *c, bool title)
@@ -791,7 +796,7 @@ int linux_find_task(struct linux_os *lx, int32_t pid, uint64_t *ret_task, struct
 
 int linux_user_space(struct linux_os *lx, uint64_t root, struct sonde_space **ret)
 {
-	return paging_space(lx->phys, paging_map(lx->paging, root), lx->tlb_ns, ret);
+	return paging_space(lx->phys, linux_user_map(lx, root), lx->tlb_ns, ret);
 }
 
 int linux_process_root(struct linux_os *lx, int32_t pid, uint64_t *ret_root,

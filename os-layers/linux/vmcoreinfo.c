@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define FIRST_KEY "OSRELEASE="
+#define SYMBOL_NAME_MAX 128u
 
 int vmcoreinfo_looks_like(const uint8_t first[VMCOREINFO_MAGIC])
 {
@@ -124,6 +125,38 @@ static int item_number(const struct vmcoreinfo *info, const char *what, const ch
 int vmcoreinfo_symbol(const struct vmcoreinfo *info, const char *name, uint64_t *ret)
 {
 	return item_number(info, "SYMBOL", name, 16, ret);
+}
+
+/* The name in a line SYMBOL(name)=..., into name. Returns the length of what stands before the value, 0 none. */
+static size_t symbol_name(const char *line, size_t len, char name[SYMBOL_NAME_MAX])
+{
+	static const char head[] = "SYMBOL(";
+	const size_t n = sizeof(head) - 1;
+	const char *close = len > n && memcmp(line, head, n) == 0 ? memchr(line, ')', len) : NULL;
+
+	if (!close || (size_t)(close - line) - n >= SYMBOL_NAME_MAX || close[1] != '=')
+		return 0;
+	memcpy(name, line + n, (size_t)(close - line) - n);
+	name[(size_t)(close - line) - n] = '\0';
+	return (size_t)(close + 2 - line);
+}
+
+int vmcoreinfo_each_symbol(const struct vmcoreinfo *info, vmcoreinfo_symbol_fn *fn, void *user)
+{
+	const char *line = info->text, *end = info->text + info->len, *newline;
+	char name[SYMBOL_NAME_MAX];
+	uint64_t value;
+
+	for (; line < end && (newline = memchr(line, '\n', (size_t)(end - line)));
+	     line = newline + 1) {
+		size_t len = (size_t)(newline - line), head = symbol_name(line, len, name);
+		if (!head || !number(line + head, len - head, 16, &value))
+			continue;
+		int r = fn(user, name, value);
+		if (r)
+			return r;
+	}
+	return 0;
 }
 
 int vmcoreinfo_offset(const struct vmcoreinfo *info, const char *member, uint64_t *ret)

@@ -45,6 +45,12 @@ int vmcoreinfo_symbol(const struct vmcoreinfo *info, const char *name, uint64_t 
 int vmcoreinfo_offset(const struct vmcoreinfo *info, const char *member, uint64_t *ret);
 int vmcoreinfo_size(const struct vmcoreinfo *info, const char *type, uint64_t *ret);
 int vmcoreinfo_length(const struct vmcoreinfo *info, const char *name, uint64_t *ret);
+/*
+ * Tell each SYMBOL() whose value is a number, in order; name is borrowed for the call. Returns 0, or what fn returned
+ * to stop. Names of 127 characters and above are left out.
+ */
+typedef int vmcoreinfo_symbol_fn(void *user, const char *name, uint64_t value);
+int vmcoreinfo_each_symbol(const struct vmcoreinfo *info, vmcoreinfo_symbol_fn *fn, void *user);
 /* NUMBER(name): decimal, signed, or hex with 0x. */
 int vmcoreinfo_number(const struct vmcoreinfo *info, const char *name, int64_t *ret);
 /* KEY=hex without 0x (KERNELOFFSET). */

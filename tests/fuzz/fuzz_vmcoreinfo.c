@@ -7,6 +7,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
+/* What is told can be asked for, though another line may have the name first. */
+static int ask_again(void *user, const char *name, uint64_t value)
+{
+	uint64_t again;
+
+	vmcoreinfo_symbol(user, name, &again);
+	return value == 1;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	struct vmcoreinfo info;
@@ -22,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	if (!info.len || info.text[info.len - 1] != '\n')
 		abort();
 	vmcoreinfo_symbol(&info, "swapper_pg_dir", &value);
+	vmcoreinfo_each_symbol(&info, ask_again, &info);
 	vmcoreinfo_offset(&info, "list_head.next", &value);
 	vmcoreinfo_size(&info, "page", &value);
 	vmcoreinfo_length(&info, "zone.free_area", &value);

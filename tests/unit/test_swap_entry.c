@@ -12,6 +12,8 @@
 
 #include "linux/swap_entry.h"
 
+static const struct swap_layout x86 = { 59, 5, 9, 50, true };
+
 static uint64_t entry_of(uint64_t type, uint64_t offset)
 {
 	return ~offset << 14 >> 5 | type << 59;
@@ -51,7 +53,7 @@ static void each_type_has_its_kind(void **state)
 		for (uint32_t type = 0; type < 32; type++) {
 			uint64_t offset = 0;
 			uint32_t got = 0,
-				 kind = swap_entry_kind(&kernels[k].types,
+				 kind = swap_entry_kind(&x86, &kernels[k].types,
 							entry_of(type, 0x1234567), &got, &offset);
 			if (kind != kernels[k].kinds[type] || got != type || offset != 0x1234567)
 				fail_msg("%s: type %u: kind %u, type %u, offset %#llx",
@@ -68,8 +70,9 @@ static void software_bits_change_nothing(void **state)
 
 	(void)state;
 	/* Soft-dirty, user-fault and exclusive: bits 1 to 3. */
-	assert_int_equal(swap_entry_kind(&kernels[0].types, entry_of(0, 77) | 0xe, &type, &offset),
-			 SONDE_ENTRY_SWAPPED);
+	assert_int_equal(
+		swap_entry_kind(&x86, &kernels[0].types, entry_of(0, 77) | 0xe, &type, &offset),
+		SONDE_ENTRY_SWAPPED);
 	assert_int_equal(type, 0);
 	assert_int_equal(offset, 77);
 }
@@ -82,10 +85,32 @@ static void without_a_count_all_swap_files_are_believed(void **state)
 
 	(void)state;
 	types.n_files = UINT32_MAX;
-	assert_int_equal(swap_entry_kind(&types, entry_of(22, 1), &type, &offset),
+	assert_int_equal(swap_entry_kind(&x86, &types, entry_of(22, 1), &type, &offset),
 			 SONDE_ENTRY_SWAPPED);
-	assert_int_equal(swap_entry_kind(&types, entry_of(23, 1), &type, &offset),
+	assert_int_equal(swap_entry_kind(&x86, &types, entry_of(23, 1), &type, &offset),
 			 SONDE_ENTRY_POISONED);
+}
+
+/* linux v6.1 and v6.12 arch/arm64/include/asm/pgtable.h: 2 is exclusive; 3 in v6.12 is user-fault. */
+static void aarch64_has_type_and_offset_elsewhere(void **state)
+{
+	static const struct {
+		struct swap_layout layout;
+		uint64_t entry;
+	} cases[] = {
+		{ { 3, 5, 8, 50, false }, UINT64_C(26) << 3 | UINT64_C(0x1234567) << 8 | 1 << 2 },
+		{ { 6, 5, 12, 50, false }, UINT64_C(26) << 6 | UINT64_C(0x1234567) << 12 | 3 << 2 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t offset;
+		uint32_t type, kind = swap_entry_kind(&cases[i].layout, &kernels[0].types,
+						      cases[i].entry, &type, &offset);
+		assert_int_equal(kind, SONDE_ENTRY_MIGRATING);
+		assert_int_equal(type, 26);
+		assert_int_equal(offset, 0x1234567);
+	}
 }
 
 int main(void)
@@ -94,6 +119,7 @@ int main(void)
 		cmocka_unit_test(each_type_has_its_kind),
 		cmocka_unit_test(software_bits_change_nothing),
 		cmocka_unit_test(without_a_count_all_swap_files_are_believed),
+		cmocka_unit_test(aarch64_has_type_and_offset_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

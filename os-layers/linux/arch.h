@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What of a Linux kernel depends on the processor's architecture: where its page tables and its image are, how it
+ * writes down pages that are elsewhere. One description each, arch_NAME.c; to add one, fill such a
+ * structure and list it in arch.c.
+ */
+#ifndef SONDE_LINUX_ARCH_H
+#define SONDE_LINUX_ARCH_H
+
+#include <sonde/target.h>
+
+#include "linux/linux.h"
+
+/* Where a kernel may be mapped. */
+struct linux_place {
+	const struct paging *paging;
+	uint64_t root;  /* physical                                               */
+	uint64_t slide; /* virtual minus physical of the image; 0: is not told    */
+};
+#define LINUX_PLACES_MAX 2u
+
+struct linux_arch {
+	uint32_t arch; /* enum sonde_arch */
+	/*
+	 * By the state of a processor, likeliest first. Returns how many, 0 where its state tells none.
+	 * NULL: it never does.
+	 */
+	uint32_t (*places_of_cpu)(const struct sonde_cpu *cpu,
+				  struct linux_place ret[LINUX_PLACES_MAX]);
+	/*
+	 * By vmcoreinfo, likeliest first. Returns how many; SONDE_E_UNSUPPORTED: it is of no kernel of this
+	 * architecture that is understood; SONDE_E_CORRUPT.
+	 */
+	int (*places_of_info)(const struct vmcoreinfo *info,
+			      struct linux_place ret[LINUX_PLACES_MAX], struct sonde_error *err);
+	/* First and last address where the image may be; vmcoreinfo is known, or a processor's place. */
+	void (*image_range)(const struct linux_os *lx, uint64_t *ret_first, uint64_t *ret_last);
+	/*
+	 * Once the kernel is proven: set lx->direct_map, lx->swap, lx->kernel.kaslr_offset and .phys_base, and
+	 * what of lx->paging is the kernel's convention.
+	 */
+	void (*settle)(struct linux_os *lx);
+	/*
+	 * The addresses that len bytes of code at va refer to, in the code's order. Returns how many, at most
+	 * cap. NULL: not known.
+	 */
+	size_t (*references)(const uint8_t *code, size_t len, uint64_t va, uint64_t *ret,
+			     size_t cap);
+};
+
+extern const struct linux_arch linux_x86_64, linux_arm64;
+
+/* The index-th that is understood; NULL behind the last. */
+const struct linux_arch *linux_arch_at(uint32_t index);
+/* That of enum sonde_arch; NULL: none. */
+const struct linux_arch *linux_arch_of(uint32_t arch);
+
+#endif
