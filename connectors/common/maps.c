@@ -32,8 +32,10 @@ int maps_parse(char *line, struct maps_line *ret)
 	int path_at = 0;
 
 	memset(ret, 0, sizeof(*ret));
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %*x:%*x %" SCNu64 " %n",
-		   &ret->start, &ret->end, perms, &ret->off, &ret->inode, &path_at) < 5 ||
+	if (sscanf(line,
+		   "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %" SCNx32 ":%" SCNx32 " %" SCNu64 " %n",
+		   &ret->start, &ret->end, perms, &ret->off, &ret->dev_major, &ret->dev_minor,
+		   &ret->inode, &path_at) < 7 ||
 	    path_at == 0 || ret->end <= ret->start || strlen(perms) != 4)
 		return 0;
 	ret->flags = (perms[0] == 'r' ? SONDE_REGION_READ : 0) |

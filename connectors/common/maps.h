@@ -10,8 +10,9 @@ struct maps_line {
 	uint64_t start, end; /* end > start       */
 	uint32_t flags;      /* enum sonde_region_flag */
 	uint64_t off;        /* in the file       */
-	uint64_t inode;      /* 0: no file        */
-	const char *path;    /* "" for none; octal escapes resolved in place */
+	uint32_t dev_major, dev_minor;
+	uint64_t inode;   /* 0: no file        */
+	const char *path; /* "" for none; octal escapes resolved in place */
 };
 
 /*

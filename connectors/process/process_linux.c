@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,7 +153,7 @@ static void process_info(void *conn, struct sonde_target_info *ret)
 
 	ret->detail = process->detail;
 	ret->arch = process->arch;
-	ret->flags = SONDE_TARGET_LIVE | SONDE_TARGET_PROCESS |
+	ret->flags = SONDE_TARGET_LIVE | SONDE_TARGET_PROCESS | SONDE_TARGET_HOST |
 		     (process->mem.writable ? SONDE_TARGET_WRITABLE : 0);
 }
 
@@ -252,6 +253,39 @@ static int process_resume(void *conn, struct sonde_error *err)
 	return 0;
 }
 
+/* Number and start, in clock ticks after boot: the 22nd field of /proc/PID/stat (proc.rst). */
+static int identify(const struct procmem *mem, uint8_t note[16])
+{
+	char text[512];
+	uint64_t start;
+
+	read_text(mem, "stat", text, sizeof(text));
+	const char *name_end = strrchr(text, ')');
+	if (!name_end ||
+	    sscanf(name_end + 1,
+		   " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+		   "%*d %" SCNu64,
+		   &start) != 1)
+		return SONDE_E_GONE;
+	sonde_store(note, 8, SONDE_LITTLE, (uint64_t)mem->pid);
+	sonde_store(note + 8, 8, SONDE_LITTLE, start);
+	return 0;
+}
+
+static int64_t process_note(void *conn, const char *name, void *buf, size_t cap)
+{
+	const struct process *process = conn;
+	uint8_t note[16];
+
+	if (strcmp(name, "process") != 0)
+		return SONDE_E_NOT_FOUND;
+	int r = identify(&process->mem, note);
+	if (r < 0)
+		return r;
+	memcpy(buf, note, cap < sizeof(note) ? cap : sizeof(note));
+	return sizeof(note);
+}
+
 static const struct sonde_connector_ops process_ops = {
 	.size = sizeof(process_ops),
 	.open = process_open,
@@ -259,6 +293,7 @@ static const struct sonde_connector_ops process_ops = {
 	.info = process_info,
 	.transfer = process_transfer,
 	.regions = process_regions,
+	.note = process_note,
 	.pause = process_pause,
 	.resume = process_resume,
 };

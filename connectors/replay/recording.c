@@ -190,7 +190,8 @@ static int take_target(struct recording *recording, const struct recfile_record 
 		return SONDE_E_BAD_FORMAT;
 	recording->detail[len] = '\0';
 	recording->info.arch = recfile_u32(head);
-	recording->info.flags = recfile_u32(head + 4) & ~(uint32_t)SONDE_TARGET_WRITABLE;
+	recording->info.flags =
+		recfile_u32(head + 4) & ~(uint32_t)(SONDE_TARGET_WRITABLE | SONDE_TARGET_HOST);
 	recording->info.n_cpus = recfile_u32(head + 8);
 	return 0;
 }

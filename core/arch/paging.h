@@ -217,6 +217,17 @@ struct paging_root {
 	uint64_t first, last;
 };
 
+/* First in every struct sonde_pages: whose they are. These of page tables are visit.c's. */
+struct pages_ops {
+	int (*next)(struct sonde_pages *pages, struct sonde_page_run *ret);
+	void (*close)(struct sonde_pages *pages);
+};
+
+static inline const struct pages_ops *pages_ops(const struct sonde_pages *pages)
+{
+	return (const struct pages_ops *)(const void *)pages;
+}
+
 /*
  * All that is mapped in first..last (inclusive), or under each of n roots, in their order; care as of sonde_os_pages.
  * Tables that cannot be read are left out. Returns 0; SONDE_E_NO_MEMORY. Owns *ret: sonde_pages_close.

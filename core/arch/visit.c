@@ -61,6 +61,7 @@ struct same_table {
 };
 
 struct sonde_pages {
+	struct pages_ops ops;
 	struct sonde_space *phys;
 	const struct paging *paging;
 	uint32_t care;
@@ -492,17 +493,26 @@ int paging_pages_next(struct sonde_pages *pages, struct sonde_page_run *ret, uin
 	return 1;
 }
 
-int sonde_pages_next(struct sonde_pages *pages, struct sonde_page_run *ret)
+static int next_run(struct sonde_pages *pages, struct sonde_page_run *ret)
 {
 	uint32_t root;
 
 	return paging_pages_next(pages, ret, &root);
 }
 
+int sonde_pages_next(struct sonde_pages *pages, struct sonde_page_run *ret)
+{
+	return pages_ops(pages)->next(pages, ret);
+}
+
 void sonde_pages_close(struct sonde_pages *pages)
 {
-	if (!pages)
-		return;
+	if (pages)
+		pages_ops(pages)->close(pages);
+}
+
+static void close_pages(struct sonde_pages *pages)
+{
 	for (uint32_t i = 0; i < PAGING_LEVELS_MAX; i++) {
 		mem_release(pages->windows[i].refs);
 		mem_release(pages->windows[i].tables);
@@ -546,6 +556,7 @@ int paging_pages_of(struct sonde_space *phys, const struct paging *paging,
 
 	if (!pages)
 		return SONDE_E_NO_MEMORY;
+	pages->ops = (struct pages_ops){ next_run, close_pages };
 	pages->phys = phys;
 	pages->paging = paging;
 	pages->care = care;

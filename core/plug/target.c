@@ -88,12 +88,29 @@ static int choose_unknown_word(struct sonde_target *target, const struct name_pa
 	return SONDE_E_NOT_FOUND;
 }
 
+/* "native" is the connector of that name, without a first argument, unless there is such a file. NULL: a file. */
+static const struct name_part *bare_word(struct sonde_target *target, const struct name_part *file)
+{
+	struct name_part *part = arena_alloc(&target->arena, sizeof(*part));
+	struct plugin *plugin;
+
+	if (!part || !name_word_valid(file->first, strlen(file->first)) ||
+	    access(file->first, F_OK) == 0 ||
+	    plugin_find(file->first, SONDE_PLUGIN_CONNECTOR, &plugin, NULL) < 0)
+		return NULL;
+	plugin_unref(plugin);
+	*part = *file;
+	part->word = file->first;
+	part->first = "";
+	return part;
+}
+
 static int choose_connector(struct sonde_target *target, struct sonde_error *err)
 {
 	const struct name_part *part = &target->parts.parts[0];
 
-	if (!part->word[0])
-		return choose_by_content(target, part->first, err);
+	if (!part->word[0] && (part = bare_word(target, part)) == NULL)
+		return choose_by_content(target, target->parts.parts[0].first, err);
 	int r = plugin_find(part->word, SONDE_PLUGIN_CONNECTOR, &target->connector, err);
 	if (r == SONDE_E_NOT_FOUND)
 		return choose_unknown_word(target, part, err);

@@ -7,7 +7,7 @@
 
 #include "common/lists.h"
 
-static const struct os_layer *const layers[] = { &os_linux };
+static const struct os_layer *const layers[] = { &os_linux, &os_native };
 
 int sonde_os_attach(struct sonde_target *target, const struct sonde_os_options *options,
 		    struct sonde_os **ret, struct sonde_error *err)
@@ -19,14 +19,16 @@ int sonde_os_attach(struct sonde_target *target, const struct sonde_os_options *
 	if (options)
 		memcpy(&own, options, options->size < sizeof(own) ? options->size : sizeof(own));
 	sonde_target_info(target, &info);
-	if (!(info.flags & SONDE_TARGET_PHYSICAL))
+	if (!(info.flags & (SONDE_TARGET_PHYSICAL | SONDE_TARGET_HOST)))
 		return sonde_error_set(
 			err, SONDE_E_UNSUPPORTED,
 			"os: '%s' is no physical memory: an operating system is found "
-			"in a guest or its dump, not in a process",
+			"in a guest or its dump, or is this machine's own",
 			info.name);
-	for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]) && r == SONDE_E_NOT_FOUND; i++)
-		r = layers[i]->attach(target, &own, ret, err);
+	for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]) && r == SONDE_E_NOT_FOUND; i++) {
+		if (layers[i]->wants & info.flags)
+			r = layers[i]->attach(target, &own, ret, err);
+	}
 	return r;
 }
 

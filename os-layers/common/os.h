@@ -15,6 +15,7 @@ enum os_tasks { OS_PROCESSES, OS_THREADS };
 
 struct os_layer {
 	const char *name;
+	uint32_t wants; /* enum sonde_target_flag: targets that it may be found in */
 	/* As sonde_os_attach; NOT_FOUND lets the next layer try. */
 	int (*attach)(struct sonde_target *target, const struct sonde_os_options *options,
 		      struct sonde_os **ret, struct sonde_error *err);
@@ -48,6 +49,6 @@ struct sonde_os {
 	bool whole_symbols; /* those of the modules were asked for */
 };
 
-extern const struct os_layer os_linux;
+extern const struct os_layer os_linux, os_native;
 
 #endif

@@ -670,6 +670,7 @@ static int linux_process_memory(struct sonde_os *os, int32_t pid, struct sonde_s
 
 const struct os_layer os_linux = {
 	.name = "linux",
+	.wants = SONDE_TARGET_PHYSICAL,
 	.attach = linux_attach,
 	.detach = linux_detach,
 	.kernel = linux_kernel,

@@ -325,8 +325,6 @@ class Process(Case):
         self.expect(result, 0, err="")
         self.assertEqual(result.out.count("\n"), 3)
 
-    def test_a_process_has_no_operating_system(self):
-        self.expect_error(run("ps", self.target), 5)
 
 
 class Plugins(Case):

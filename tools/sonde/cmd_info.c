@@ -114,9 +114,18 @@ static void put_target(struct table *t, struct sonde_target *target)
 	}
 }
 
-static void put_addr(struct table *t, uint64_t addr)
+static void put_count(struct table *t, uint64_t count)
 {
-	if (addr)
+	if (count)
+		table_u64(t, count);
+	else
+		table_null(t);
+}
+
+/* 0 is a place like others, of a kernel whose memory is known. */
+static void put_placed(struct table *t, const struct sonde_kernel *k, uint64_t addr)
+{
+	if (k->page_table)
 		table_addr(t, addr);
 	else
 		table_null(t);
@@ -134,14 +143,14 @@ static void put_kernel(struct table *t, const struct sonde_kernel *k)
 	table_str(t, or_null(k->found_by));
 	table_u64(t, k->candidates);
 	table_str(t, or_null(k->types_from));
-	table_u64(t, k->n_symbols);
+	put_count(t, k->n_symbols);
 	table_u64(t, k->n_cpus);
-	table_u64(t, k->page_levels);
-	put_addr(t, k->page_table);
-	table_addr(t, k->kaslr_offset);
-	table_addr(t, k->phys_base);
-	put_addr(t, k->text_start);
-	put_addr(t, k->text_end);
+	put_count(t, k->page_levels);
+	table_addr_or_null(t, k->page_table);
+	put_placed(t, k, k->kaslr_offset);
+	put_placed(t, k, k->phys_base);
+	table_addr_or_null(t, k->text_start);
+	table_addr_or_null(t, k->text_end);
 	time_text(text, k->boot_time_ns);
 	table_str(t, k->boot_time_ns ? text : NULL);
 	if (k->uptime_ns)

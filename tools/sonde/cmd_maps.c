@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sonde maps: what lies where. Of a process in a guest: its mappings, as the guest's own
- * kernel would list them. Of a target that is a process itself, or with --phys: the
- * regions of the target's memory.
+ * kernel would list them; likewise of a process of this machine. Of another target that is a process, or
+ * with --phys: the regions of the target's memory.
  */
+#include "page_text.h"
 #include "session.h"
 #include "table.h"
 
@@ -35,6 +36,7 @@ struct listing {
 	struct ctx *ctx;
 	struct table table;
 	struct column columns[N_COLUMNS];
+	int32_t pid; /* whose mappings; 0: of the process that the target is, told as null */
 	size_t n_bad;
 };
 
@@ -63,7 +65,7 @@ static void put_mapping(struct listing *l, int32_t pid, const struct sonde_mappi
 	struct table *t = &l->table;
 	char text[32];
 
-	table_i64(t, pid);
+	page_pid_cell(t, pid);
 	put_range(t, m->start, m->end);
 	put_perms(t, m->flags);
 	snprintf(text, sizeof(text), "%08" PRIx64, m->offset);
@@ -216,7 +218,7 @@ static int list_all(struct listing *l)
 
 static int list_of_pid(struct listing *l)
 {
-	struct one one = { .os = l->ctx->os, .pid = (int32_t)l->ctx->opts.pid };
+	struct one one = { .os = l->ctx->os, .pid = l->pid };
 
 	fetch(NULL, &one);
 	int code = put_one(l, &one);
@@ -253,10 +255,11 @@ static int run(struct ctx *ctx)
 	if (code != 0)
 		return code;
 	sonde_target_info(ctx->target, &info);
-	int is_process = (info.flags & SONDE_TARGET_PROCESS) && !opts->pid && !opts->all;
-	if (opts->phys || is_process)
+	l.pid = (int32_t)opts->pid;
+	bool is_process = (info.flags & SONDE_TARGET_PROCESS) && !opts->pid && !opts->all;
+	if (opts->phys || (is_process && !(info.flags & SONDE_TARGET_HOST)))
 		return list_regions(&l);
-	if (!opts->pid && !opts->all)
+	if (!opts->pid && !opts->all && !is_process)
 		return usage(ctx, "which process? --pid PID, --all of them, or --phys for the "
 				  "regions of the target's own memory");
 	return list_mappings(&l);
@@ -266,9 +269,9 @@ const struct cmd cmd_maps = {
 	.name = "maps",
 	.args = "TARGET",
 	.summary = "list the mappings of a process or the regions of a target",
-	.help = "List the memory mappings of a process in a guest (--pid), of all of them "
-		"(--all),\n"
-		"or the regions of the target's own memory (--phys; the default for process:PID).\n"
+	.help = "List the memory mappings of a process in a guest or of this machine (--pid, or\n"
+		"process:PID), of all of them (--all), or the regions of the target's own memory\n"
+		"(--phys).\n"
 		"Columns are those of /proc/PID/maps.\n"
 		"Fields: pid range start end perms offset dev inode kind path error.\n",
 	.example = "sonde maps guest.elf --pid 1",

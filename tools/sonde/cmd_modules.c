@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* sonde modules: what a guest's kernel has loaded. */
+/* sonde modules: what a kernel has loaded, or which programs and libraries are mapped in a process. */
 #include "session.h"
 #include "table.h"
 
-enum { NAME, BASE, SIZE, REFS, STATE, ADDR, ERROR, N_COLUMNS };
+#include <string.h>
+
+enum { NAME, BASE, SIZE, REFS, STATE, ADDR, PATH, BUILD_ID, ERROR, N_COLUMNS };
 
 #define RIGHT (COLUMN_TEXT | COLUMN_RIGHT)
 
 static const struct column columns[N_COLUMNS] = {
-	[NAME] = { "name", "NAME", COLUMN_TEXT },    [BASE] = { "base", "BASE", COLUMN_TEXT },
-	[SIZE] = { "size", "SIZE", RIGHT },          [REFS] = { "refs", "REFS", RIGHT },
-	[STATE] = { "state", "STATE", COLUMN_TEXT }, [ADDR] = { "addr", "ADDR", 0 },
+	[NAME] = { "name", "NAME", COLUMN_TEXT },
+	[BASE] = { "base", "BASE", COLUMN_TEXT },
+	[SIZE] = { "size", "SIZE", RIGHT },
+	[REFS] = { "refs", "REFS", RIGHT },
+	[STATE] = { "state", "STATE", COLUMN_TEXT },
+	[ADDR] = { "addr", "ADDR", 0 },
+	[PATH] = { "path", "PATH", 0 },
+	[BUILD_ID] = { "build_id", "BUILD-ID", 0 },
 	[ERROR] = { "error", "ERROR", 0 },
 };
 
@@ -19,9 +26,14 @@ static void put(struct table *t, const struct sonde_module *m)
 	table_str(t, m->name);
 	table_addr(t, m->base);
 	table_size(t, m->size);
-	table_u64(t, m->refs);
+	if (m->state)
+		table_u64(t, m->refs);
+	else
+		table_null(t);
 	table_str(t, m->state);
-	table_addr(t, m->addr);
+	table_addr_or_null(t, m->addr);
+	table_str(t, m->path);
+	table_str(t, m->build_id);
 	table_str(t, m->err ? sonde_error_name(m->err) : NULL);
 	if (m->err)
 		table_style(t, STYLE_RED);
@@ -42,14 +54,32 @@ static int complete(struct ctx *ctx, const struct sonde_modules *list)
 	return damage || n_bad > 0 ? EXIT_PARTIAL : 0;
 }
 
+/* Text shows of an image in a process where it comes from, instead of what only modules of a kernel have. */
+static void choose_columns(const struct ctx *ctx, struct column chosen[N_COLUMNS])
+{
+	struct sonde_target_info info;
+
+	memcpy(chosen, columns, sizeof(columns));
+	sonde_target_info(ctx->target, &info);
+	if (info.flags & SONDE_TARGET_PROCESS) {
+		chosen[REFS].flags = chosen[STATE].flags = 0;
+		chosen[PATH].flags = COLUMN_TEXT;
+	}
+}
+
 static int run(struct ctx *ctx)
 {
 	struct sonde_modules *list = NULL;
 	struct sonde_error err = { 0 };
+	struct column chosen[N_COLUMNS];
 	struct table t;
 
-	int code = table_init(&t, ctx, columns, N_COLUMNS);
-	if (code != 0 || (code = session_start(ctx)) != 0)
+	int code = session_open(ctx);
+	if (code != 0)
+		return code;
+	choose_columns(ctx, chosen);
+	if ((code = table_init(&t, ctx, chosen, N_COLUMNS)) != 0 ||
+	    (code = session_attach(ctx)) != 0)
 		return code;
 	if (sonde_os_modules(ctx->os, &list, &err) < 0)
 		return fail(ctx, EXIT_FAILED, "%s", err.text);
@@ -64,9 +94,11 @@ static int run(struct ctx *ctx)
 const struct cmd cmd_modules = {
 	.name = "modules",
 	.args = "TARGET",
-	.summary = "list the kernel modules of a guest",
-	.help = "List kernel modules with the address of their first byte.\n"
-		"Fields: name base size refs state addr error.\n",
+	.summary = "list the modules of a kernel or of a process",
+	.help = "List kernel modules with the address of their first byte; of process:PID the "
+		"programs\n"
+		"and libraries that are mapped in it.\n"
+		"Fields: name base size refs state addr path build_id error.\n",
 	.example = "sonde modules guest.elf --json",
 	.options = OPT_BIT(FIELDS),
 	.min_args = 1,

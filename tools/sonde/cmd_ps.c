@@ -163,12 +163,9 @@ static void put(struct table *t, const struct ctx *ctx, const struct sonde_proce
 		table_list(t, p->cmdline, p->cmdline ? p->cmdline_len : 0);
 	table_str(t, p->exe);
 	table_bool(t, p->kernel_thread);
-	table_addr(t, p->addr);
-	table_addr(t, p->parent_addr);
-	if (p->page_table)
-		table_addr(t, p->page_table);
-	else
-		table_null(t);
+	table_addr_or_null(t, p->addr);
+	table_addr_or_null(t, p->parent_addr);
+	table_addr_or_null(t, p->page_table);
 	process_missing(t, p);
 	process_error(t, p);
 	table_style(t, process_style(p));
@@ -203,7 +200,7 @@ static int run(struct ctx *ctx)
 const struct cmd cmd_ps = {
 	.name = "ps",
 	.args = "TARGET",
-	.summary = "list the processes of a guest",
+	.summary = "list the processes of a guest or of this machine",
 	.help = "List processes, kernel threads in [brackets]. RSS is in bytes with a suffix of\n"
 		"1024s; START is UTC, or the time since boot where the boot's is not known.\n"
 		"Fields: pid tgid ppid uid gid euid egid state threads rss vsize start_ns start\n"

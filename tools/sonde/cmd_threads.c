@@ -55,7 +55,7 @@ static void put(struct table *t, const struct sonde_process *p, uint64_t boot_ti
 	process_start(t, p, boot_time_ns);
 	table_str(t, p->name);
 	table_bool(t, p->kernel_thread);
-	table_addr(t, p->addr);
+	table_addr_or_null(t, p->addr);
 	process_missing(t, p);
 	process_error(t, p);
 	table_style(t, process_style(p));

@@ -60,7 +60,10 @@ static void put_row(struct table *t, const struct answer *a)
 	table_addr(t, a->va);
 	page_pid_cell(t, a->pid);
 	if (a->err == 0) {
-		table_addr(t, a->tr.pa);
+		if (a->tr.flags & SONDE_PAGE_UNPLACED)
+			table_null(t);
+		else
+			table_addr(t, a->tr.pa);
 		page_cells(t, a->tr.page_size, a->tr.flags);
 	} else {
 		table_null(t);
@@ -110,8 +113,11 @@ static void put_text(struct ctx *ctx, const struct answer *a, uint32_t root_leve
 	page_perms_text(perms, a->tr.flags);
 	size_text(size, a->tr.page_size);
 	page_attrs_text(attrs, a->tr.flags);
-	out_printf(&ctx->out, "  physical  0x%016" PRIx64 "  %s, page of %s%s%s\n", a->tr.pa, perms,
-		   size, attrs[0] ? ", " : "", attrs);
+	if (a->tr.flags & SONDE_PAGE_UNPLACED)
+		out_printf(&ctx->out, "  physical  not told without CAP_SYS_ADMIN");
+	else
+		out_printf(&ctx->out, "  physical  0x%016" PRIx64, a->tr.pa);
+	out_printf(&ctx->out, "  %s, page of %s%s%s\n", perms, size, attrs[0] ? ", " : "", attrs);
 }
 
 struct listing {

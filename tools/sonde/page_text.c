@@ -20,9 +20,18 @@ void page_attrs_text(char text[PAGE_ATTRS_MAX], uint32_t flags)
 		uint32_t flag;
 		const char *word;
 	} words[] = {
-		{ SONDE_PAGE_PRESENT, "present" }, { SONDE_PAGE_USER, "user" },
-		{ SONDE_PAGE_GLOBAL, "global" },   { SONDE_PAGE_ACCESSED, "accessed" },
-		{ SONDE_PAGE_DIRTY, "dirty" },     { SONDE_PAGE_SAME, "same" },
+		{ SONDE_PAGE_PRESENT, "present" },
+		{ SONDE_PAGE_USER, "user" },
+		{ SONDE_PAGE_GLOBAL, "global" },
+		{ SONDE_PAGE_ACCESSED, "accessed" },
+		{ SONDE_PAGE_DIRTY, "dirty" },
+		{ SONDE_PAGE_SAME, "same" },
+		{ SONDE_PAGE_SWAPPED, "swapped" },
+		{ SONDE_PAGE_FILE, "file" },
+		{ SONDE_PAGE_SOFT_DIRTY, "soft-dirty" },
+		{ SONDE_PAGE_EXCLUSIVE, "exclusive" },
+		{ SONDE_PAGE_HUGE, "huge" },
+		{ SONDE_PAGE_ZERO, "zero" },
 	};
 	size_t len = 0;
 

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #define PAGE_PERMS_MAX 4u
-#define PAGE_ATTRS_MAX 64u
+#define PAGE_ATTRS_MAX 128u
 
 /* "rw-" */
 void page_perms_text(char text[PAGE_PERMS_MAX], uint32_t flags);
@@ -14,7 +14,7 @@ void page_perms_text(char text[PAGE_PERMS_MAX], uint32_t flags);
 void page_attrs_text(char text[PAGE_ATTRS_MAX], uint32_t flags);
 
 struct table;
-/* The cells page_size, perms and attrs; and pid, null for the kernel (0). */
+/* The cells page_size, perms and attrs; and pid, null for 0. */
 void page_cells(struct table *t, uint64_t page_size, uint32_t flags);
 void page_pid_cell(struct table *t, int32_t pid);
 

@@ -248,6 +248,14 @@ void table_addr(struct table *t, uint64_t addr)
 	end(t, cell);
 }
 
+void table_addr_or_null(struct table *t, uint64_t addr)
+{
+	if (addr)
+		table_addr(t, addr);
+	else
+		table_null(t);
+}
+
 void table_bytes(struct table *t, const char *bytes, size_t len)
 {
 	struct cell *cell = begin(t);

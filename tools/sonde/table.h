@@ -72,7 +72,8 @@ void table_null(struct table *t);
 void table_u64(struct table *t, uint64_t value);
 void table_i64(struct table *t, int64_t value);
 void table_bool(struct table *t, int value);
-void table_addr(struct table *t, uint64_t addr); /* "0x..." */
+void table_addr(struct table *t, uint64_t addr);         /* "0x..." */
+void table_addr_or_null(struct table *t, uint64_t addr); /* null for 0 */
 void table_str(struct table *t, const char *str);
 void table_bytes(struct table *t, const char *bytes, size_t len);
 void table_size(struct table *t, uint64_t bytes);               /* text: 1.5M */

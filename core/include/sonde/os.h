@@ -147,11 +147,17 @@ struct sonde_module {
 	uint64_t base; /* first byte                                 */
 	uint64_t size; /* bytes, all parts                           */
 	const char *name;
-	const char *state; /* "live" "coming" "going" "unformed"         */
-	uint32_t refs;     /* users                                      */
-	int32_t err;       /* the first field that failed, 0 none        */
+	const char *state;    /* "live" "coming" "going" "unformed"         */
+	uint32_t refs;        /* users                                      */
+	int32_t err;          /* the first field that failed, 0 none        */
+	const char *path;     /* of an image in a process: its file; else NULL        */
+	const char *build_id; /* ... hex digits of what its linker noted, NULL: none  */
 };
 struct sonde_modules; /* handle */
+/*
+ * Modules: of a kernel those that it has loaded; of a target that is a process the programs and libraries that
+ * are mapped in it, by rising base, whose state is NULL.
+ */
 int sonde_os_modules(struct sonde_os *os, struct sonde_modules **ret, struct sonde_error *err);
 size_t sonde_modules_count(const struct sonde_modules *list);
 const struct sonde_module *sonde_modules_at(const struct sonde_modules *list, size_t index);
@@ -206,6 +212,16 @@ enum sonde_page_flag {
 	SONDE_PAGE_PRESENT = 1u << 12, /* not: the system keeps it from the processor (PROT_NONE) */
 	SONDE_PAGE_SIZES = 1u << 13,   /* sonde_os_pages: runs are of pages of one size         */
 	SONDE_PAGE_SAME = 1u << 14, /* of a run, always told: each of its pages is the one at pa */
+	/* What the system says of a page beyond its tables; of processes of this machine only. */
+	SONDE_PAGE_SWAPPED = 1u << 15, /* not in memory: in swap, at swap_type and swap_offset  */
+	SONDE_PAGE_FILE = 1u << 16,    /* of a file, or shared anonymous memory                 */
+	SONDE_PAGE_SOFT_DIRTY = 1u
+				<< 17,   /* written since somebody cleared the mark (clear_refs)  */
+	SONDE_PAGE_EXCLUSIVE = 1u << 18, /* mapped here and nowhere else                          */
+	SONDE_PAGE_HUGE = 1u << 19,      /* mapped by a larger entry, whose size is not told      */
+	SONDE_PAGE_ZERO = 1u << 20,      /* the page of zeros: read, but never written            */
+	SONDE_PAGE_UNPLACED =
+		1u << 21, /* always told: pa, swap_type and swap_offset are not known */
 };
 
 /*
@@ -264,9 +280,14 @@ int sonde_os_translate(struct sonde_os *os, int32_t pid, uint64_t va, struct son
  */
 struct sonde_page_run {
 	uint64_t va, pa;
-	uint64_t len;       /* bytes                                                  */
-	uint32_t flags;     /* enum sonde_page_flag, of those that were asked for     */
-	uint64_t page_size; /* bytes, of the first of them                            */
+	uint64_t len;         /* bytes                                                  */
+	uint32_t flags;       /* enum sonde_page_flag, of those that were asked for     */
+	uint64_t page_size;   /* bytes, of the first of them                            */
+	uint64_t swap_offset; /* SWAPPED: of the first, in pages; the others follow    */
+	uint32_t swap_type;   /* SWAPPED: which swap file                              */
+	uint32_t pad;
+	const char
+		*name; /* of the mapping, where the system tells, else NULL; until the next run */
 };
 
 struct sonde_pages; /* handle */

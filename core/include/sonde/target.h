@@ -5,12 +5,14 @@
  *	./memory.dump                    sniffed; an unknown format is refused, never taken for raw
  *	flat:FILE[,offset=N]             a raw image, because you say so
  *	process:PID    process:NAME      a process of this machine
+ *	native                           this machine itself
  *	qemu:NAME                        a guest
  *	qemu:NAME|delay,ms=2             with layers in front of its memory
  *
  * CONNECTOR:FIRST[,key=value...] {| LAYER[,key=value...]}. A backslash in front of ',' '|' or
  * '\' takes the character as it is. The part behind CONNECTOR: up to the first comma is the
- * connector's main argument (its file, name or pid). A name without a known CONNECTOR: is a file.
+ * connector's main argument (its file, name or pid). A name without a known CONNECTOR: is a file; where there is none of
+ * that name, a connector's alone is that connector without a main argument.
  */
 #ifndef SONDE_TARGET_H
 #define SONDE_TARGET_H
@@ -30,6 +32,7 @@ enum sonde_target_flag {
 	SONDE_TARGET_PHYSICAL = 1u << 1, /* memory is guest-physical: an OS layer may attach */
 	SONDE_TARGET_PROCESS = 1u << 2,  /* memory is the virtual memory of one process  */
 	SONDE_TARGET_WRITABLE = 1u << 3, /* opened for writing                           */
+	SONDE_TARGET_HOST = 1u << 4, /* this machine, or a process of it: its system can be asked */
 };
 
 struct sonde_target_options {

@@ -32,14 +32,14 @@ _sonde_fields() {
 	ps) echo 'pid tgid ppid uid gid euid egid state threads rss vsize start_ns start name command
 		args exe kernel_thread addr parent_addr page_table missing error' ;;
 	threads) echo 'pid tid ppid uid state start_ns start name kernel_thread addr missing error' ;;
-	modules) echo 'name base size refs state addr error' ;;
+	modules) echo 'name base size refs state addr path build_id error' ;;
 	maps) echo 'pid range start end perms offset dev inode kind path error' ;;
 	dmesg) echo 'seq time_ns time level facility caller text' ;;
 	read) echo 'addr len data error' ;;
 	scan) echo 'pid addr index pattern' ;;
 	translate) echo 'va pid pa page_size perms attrs levels entries entry_addrs kind swap_type
 		swap_offset error' ;;
-	pages) echo 'pid start end pa page_size perms attrs' ;;
+	pages) echo 'pid start end pa page_size perms attrs swap_type swap_offset name' ;;
 	sym) echo 'addr type size offset module name' ;;
 	type) echo 'type size member offset bit_offset bit_size source declaration' ;;
 	disas) echo 'addr symbol bytes mnemonic operands target target_symbol' ;;
