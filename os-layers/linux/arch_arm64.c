@@ -92,18 +92,14 @@ static void find_direct_map(struct linux_os *lx)
 		lx->direct_map = (UINT64_MAX << bits) - (uint64_t)phys_offset;
 }
 
-/* KIMAGE_VADDR, where the image lies without KASLR, is the end of the modules' place. */
+/* The image begins at a multiple of 2 MiB, _stext lies 64 KiB behind (linux Documentation/arch/arm64/booting.rst). */
 static void find_text(struct linux_os *lx)
 {
-	uint64_t text;
-	int64_t modules_end;
+	uint64_t stext = 0;
 
 	vmcoreinfo_hex(&lx->info, "KERNELOFFSET", &lx->kernel.kaslr_offset);
-	if (linux_symbol(lx, "_text", &text))
-		lx->kernel.phys_base = text - lx->image_slide;
-	else if (vmcoreinfo_number(&lx->info, "MODULES_END", &modules_end))
-		lx->kernel.phys_base =
-			(uint64_t)modules_end + lx->kernel.kaslr_offset - lx->image_slide;
+	vmcoreinfo_symbol(&lx->info, "_stext", &stext);
+	lx->kernel.phys_base = (stext - lx->image_slide) & ~((UINT64_C(2) << 20) - 1);
 }
 
 /* v6.10 moved the mark of PROT_NONE to the bit that else is nG, and swap entries out of its way. */

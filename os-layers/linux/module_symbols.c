@@ -112,8 +112,8 @@ static int want_names(struct tables *t, struct table *table)
 			       table->names_len, &table->names_err);
 }
 
-/* Undefined symbols, names of nothing and the mapping symbols of ARM are left out, as
- * /proc/kallsyms does. */
+/* Undefined symbols, names of nothing and the mapping symbols of ARM ($x) are left out, as the kernel leaves them out
+ * where it names an address. */
 static int add_symbol(const struct table *table, uint64_t i, uint32_t module,
 		      struct sonde_symbols *add_to)
 {

@@ -10,6 +10,7 @@ Use it as a command (`lab.py boot NAME`) or as a module (`import lab; lab.boot("
 """
 
 import argparse
+import collections
 import contextlib
 import fcntl
 import hashlib
@@ -33,7 +34,13 @@ FLAVOURS = {
     "amd64": ("cloud-amd64",), "i386": ("686", "686-pae"), "arm64": ("cloud-arm64", "arm64-16k"),
     "riscv64": ("riscv64",),
 }
-ARCHES = ("amd64",)  # in which guest/ runs; foreign.py boots the others
+# Where guest/ runs; foreign.py boots other architectures too. cc: compiler and package; tty: of the console, of the lab.
+Machine = collections.namedtuple("Machine", "machine cc tty serial")
+MACHINES = {
+    "amd64": Machine("q35", ("cc", "gcc"), ("ttyS0", "ttyS1"), ("-serial", "chardev:lab")),
+    "arm64": Machine("virt", ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+                     ("ttyAMA0", "ttyS0"), ("-device", "pci-serial,chardev=lab")),
+}
 QEMU_PROGRAMS = {
     "amd64": ("qemu-system-x86_64", "qemu-system-x86"),
     "i386": ("qemu-system-x86_64", "qemu-system-x86"),
@@ -45,7 +52,12 @@ DEFAULT_ARCH = "amd64"
 BUILD_VERSION = "1"  # raise when the layout of the initramfs changes
 PF_KTHREAD = 0x00200000  # linux include/linux/sched.h
 PATTERN_MAGIC = 0x534F4E44452D4C41  # guest/zoo.c; word at VA v is PATTERN_MAGIC ^ v
-X86_TEXT_BASE = 0xFFFFFFFF81000000  # _text of x86-64 without KASLR
+# Where a symbol of the kernel is without KASLR, by machine and size of user addresses in bits. aarch64: _stext lies 64 KiB
+# behind KIMAGE_VADDR, linux arch/arm64/include/asm/memory.h of 6.1 (48 bits) and 6.12 (52 bits, pages of 16 KiB).
+UNMOVED = {
+    ("x86_64", 47): ("_text", 0xFFFFFFFF81000000), ("x86_64", 56): ("_text", 0xFFFFFFFF81000000),
+    ("aarch64", 48): ("_stext", 0xFFFF800008010000), ("aarch64", 52): ("_stext", 0xFFFFC00080010000),
+}
 SUN_PATH_MAX = 107  # sizeof(sockaddr_un.sun_path) less the NUL, unix(7)
 Q35_LOW_RAM_MAX = 2816  # MiB; above this q35 splits RAM at 2 GiB, QEMU hw/i386/pc_q35.c
 SHORT_TRUTH_ABOVE = 500
@@ -53,6 +65,11 @@ SHORT_TRUTH_ABOVE = 500
 # TCG runs this model's kernel up to twice as fast as "max", whose XSAVE state and SMAP cost much.
 DEFAULT_CPU = "qemu64,+pdpe1gb,+rdrand"
 LA57_CPU = "max,la57=on"
+# Pages of 16 KiB: a57 has none. Pointers are signed the way that costs QEMU least.
+CPUS = {"cloud-amd64": DEFAULT_CPU, "cloud-arm64": "cortex-a57",
+        "arm64-16k": "max,pauth-impdef=on"}
+# What guest/ is compiled with for kernels with other pages than 4 KiB: a page, and what one table of pages maps.
+PAGES = {"arm64-16k": ("-DPAGE=16384u", "-DHUGE_PAGE=(32u<<20)")}
 
 # Loaded in this order after what each depends on. Names that a kernel lacks are left out.
 MODULES = (
@@ -244,7 +261,7 @@ def fetch_into(folder, suite, arch, flavour):
     busybox = find_file(os.path.join(folder, "busybox"), "bin/busybox")
     if not kernel or not order or not busybox:
         fail(package, "no kernel, modules or busybox in the packages", "report this as a lab bug")
-    if arch not in ARCHES:  # guests of these load no modules, and some kernels have 300 MB of them
+    if arch not in MACHINES:  # guests of these load no modules, and some kernels have 300 MB of them
         shutil.rmtree(os.path.join(os.path.dirname(order), "kernel"))
     return {
         "suite": suite, "arch": arch, "package": package, "release": release,
@@ -267,16 +284,17 @@ def fetch(suite=DEFAULT_SUITE, arch=DEFAULT_ARCH, flavour=None):
     leaf = "%s-%s" % (suite, flavour[len("cloud-"):] if flavour.startswith("cloud-") else flavour)
     folder = os.path.join(root, leaf)
     meta = os.path.join(folder, "meta.json")
-    if not os.path.exists(meta):
+    if not is_cached(meta, arch):
         try:
             os.makedirs(root, exist_ok=True)
         except OSError as err:
             fail(root, "cannot make the cache: %s" % err.strerror, "set SONDE_LAB_CACHE")
         with locked(os.path.join(root, ".lock-" + leaf)):
-            if not os.path.exists(meta):
+            if not is_cached(meta, arch):
                 fetch_locked(folder, suite, arch, flavour)
     with open(meta) as handle:
         info = json.load(handle)
+    info["flavour"] = flavour
     for key in ("kernel", "modules", "busybox"):
         info[key] = os.path.join(folder, info[key])
         if not os.path.exists(info[key]):
@@ -286,17 +304,27 @@ def fetch(suite=DEFAULT_SUITE, arch=DEFAULT_ARCH, flavour=None):
     return info
 
 
+def is_cached(meta, arch):
+    """True for a kernel that is there, with modules where guests load some."""
+    try:
+        with open(meta) as handle:
+            modules = os.path.join(os.path.dirname(meta), json.load(handle)["modules"])
+    except (OSError, ValueError, KeyError):
+        return False
+    return arch not in MACHINES or os.path.isdir(os.path.join(modules, "kernel"))
+
+
 def fetch_locked(folder, suite, arch, flavour):
     for program, package in (("apt-get", "apt"), ("apt-cache", "apt"), ("dpkg", "dpkg")):
         need_program(program, package)
     work = folder + ".part"
     shutil.rmtree(work, ignore_errors=True)
-    shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(work)
     try:
         info = fetch_into(work, suite, arch, flavour)
         with open(os.path.join(work, "meta.json"), "w") as out:
             json.dump(info, out, indent=1)
+        shutil.rmtree(folder, ignore_errors=True)
         os.rename(work, folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -399,24 +427,31 @@ def guest_sources(ending):
     return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(ending)]
 
 
-def compile_guest(out):
-    compiler = os.environ.get("CC", "").split() or [need_program("cc", "gcc")]
+def compiler_of(arch):
+    """The words to run it with; CC is of the host's own architecture."""
+    program, package = MACHINES[arch].cc
+    own = os.environ.get("CC", "").split() if arch == DEFAULT_ARCH else []
+    return own or [need_program(program, package)]
+
+
+def compile_guest(info, out):
+    compiler = compiler_of(info["arch"])
     argv = compiler + ["-static", "-O2", "-pthread", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra",
-                       *guest_sources(".c"), "-o", out]
+                       *PAGES.get(info["flavour"], ()), *guest_sources(".c"), "-o", out]
     try:
         done = subprocess.run(argv, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     except OSError as err:
         skip(argv[0], "cannot run the compiler: %s" % err.strerror, "install gcc or set CC")
     if done.returncode:
         fail("guest", "does not compile with '%s':\n%s" % (argv[0], done.stdout),
-             "install libc6-dev, or set CC")
+             "install libc6-dev of that architecture, or set CC")
 
 
 def initramfs(info):
     """Path of the initramfs for the kernel @info; built once per version of guest/."""
     digest = hashlib.sha256()
     for part in (*map(read_bytes, guest_sources((".c", ".h"))), BUILD_VERSION.encode(),
-                 repr(MODULES).encode(), os.environ.get("CC", "").encode()):
+                 repr((MODULES, MACHINES, PAGES)).encode(), os.environ.get("CC", "").encode()):
         digest.update(part)
     path = os.path.join(info["dir"], "initramfs-%s.cpio" % digest.hexdigest()[:16])
     with locked(os.path.join(info["dir"], ".lock")):
@@ -449,7 +484,7 @@ def user_space(info, init):
 def build_initramfs(info, path):
     prune_initramfs(info["dir"])
     program = path + ".init"
-    compile_guest(program)
+    compile_guest(info, program)
     archive = user_space(info, read_bytes(program))
     modules = choose_modules(info["modules"])
     for name, data in modules:
@@ -972,13 +1007,13 @@ def parse_kmsg(raw):
             "raw": text_of(lines[0]), "dict": more}
 
 
-def parse_page(raw):
+def parse_page(raw, page_size):
     """A line of a pattern area: address, pagemap entry (PFN in bits 0-54), kind."""
     va, entry, kind = text_of(raw).split()
     entry = int(entry, 16)
     present = bool(entry >> 63)
     return {"va": "0x" + va, "kind": kind, "present": present, "swapped": bool(entry >> 62 & 1),
-            "pa": hex((entry & ((1 << 55) - 1)) << 12) if present else None}
+            "pa": hex((entry & ((1 << 55) - 1)) * page_size) if present else None}
 
 
 def add_symbol(symbols, raw):
@@ -997,10 +1032,22 @@ def stat_value(raw, key):
     return int(match.group(1)) if match else None
 
 
+def user_bits(machine, high):
+    """Bits of a user address, by one that is mapped as high as the kernel would go."""
+    low, more = {"x86_64": (47, 56), "aarch64": (48, 52)}[machine]
+    return more if high >> low else low
+
+
+def page_table_levels(machine, bits, page_size):
+    """Each level takes as many bits as a page has entries; x86-64 has one bit more than users get."""
+    page_bits = page_size.bit_length() - 1
+    indexed = bits + (machine == "x86_64") - page_bits
+    return -(-indexed // (page_bits - 3))
+
+
 def kernel_truth(raw, symbols, pages):
     text = {k: text_of(v).rstrip("\n") for k, v in raw.items()}
     uptime = text["uptime"].split()
-    text_symbol = symbols["names"].get("_text")
     kernel = {
         "release": text["release"], "version": text["version"], "machine": text["machine"],
         "cmdline": text["kcmdline"], "boot_id": text["boot_id"], "hostname": text["hostname"],
@@ -1009,11 +1056,13 @@ def kernel_truth(raw, symbols, pages):
         "vmcoreinfo": text.get("vmcoreinfo"), "kaslr_offset": None,
         "page_table_levels": None,
     }
-    if text_symbol and text["machine"] == "x86_64":
-        kernel["kaslr_offset"] = hex(int(text_symbol, 16) - X86_TEXT_BASE)
-    high = [p for p in pages if p["kind"] == "high"]  # mapped as high as the kernel would go
-    if high and text["machine"] == "x86_64":
-        kernel["page_table_levels"] = 5 if int(high[0]["va"], 16) >> 47 else 4
+    high = [p for p in pages if p["kind"] == "high"]
+    if high:
+        machine, bits = text["machine"], user_bits(text["machine"], int(high[0]["va"], 16))
+        kernel["page_table_levels"] = page_table_levels(machine, bits, int(text["pagesize"]))
+        symbol, unmoved = UNMOVED[machine, bits]
+        if symbol in symbols["names"]:
+            kernel["kaslr_offset"] = hex(int(symbols["names"][symbol], 16) - unmoved)
     return kernel
 
 
@@ -1034,7 +1083,7 @@ def parse_truth(data, short):
         elif tag == "kmsg":
             dmesg.append(parse_kmsg(value))
         elif tag == "page":
-            pages.append(dict(parse_page(value), pid=number))
+            pages.append(dict(parse_page(value, int(raw["pagesize"])), pid=number))
         elif tag == "role":
             zoo[text_of(value)] = number
         elif tag == "truncated":
@@ -1049,7 +1098,7 @@ def parse_truth(data, short):
         process["fds"].sort(key=lambda f: f["fd"])
     return {
         "format": 1, "short": short, "teller": 1, "kernel": kernel_truth(raw, symbols, pages),
-        "cpus": int(raw["cpus"]), "processes": [p for p in listed if "tgid" in p], "zoo": zoo,
+        "page_size": int(raw["pagesize"]), "cpus": int(raw["cpus"]), "processes": [p for p in listed if "tgid" in p], "zoo": zoo,
         "modules": parse_modules(raw["modules"]), "symbols": symbols, "dmesg": dmesg,
         "pattern": {"magic": hex(PATTERN_MAGIC), "pages": pages},
         "mounts": text_of(raw["mounts"]), "iomem": text_of(raw["iomem"]),
@@ -1082,14 +1131,15 @@ def qemu_program(arch):
 
 def qemu_argv(guest, info, opts):
     """The command line; every option here is one that libvirt or a user could have chosen too."""
-    cpu = opts["cpu"] or (LA57_CPU if opts["la57"] else DEFAULT_CPU)
-    machine = "q35"
+    kind = MACHINES[info["arch"]]
+    cpu = opts["cpu"] or (LA57_CPU if opts["la57"] else CPUS[info["flavour"]])
+    machine = kind.machine
     memory = []
     if opts["share"]:
         machine += ",memory-backend=mem"
         memory = ["-object", "memory-backend-file,id=mem,size=%dM,mem-path=%s,share=on"
                   % (opts["mem"], guest.path("mem"))]
-    append = "console=ttyS0 quiet lab.tty=ttyS1 sonde.lab=%s" % guest.name
+    append = "console=%s quiet lab.tty=%s sonde.lab=%s" % (*kind.tty, guest.name)
     if opts["append"]:
         append += " " + opts["append"]
     argv = [
@@ -1099,7 +1149,7 @@ def qemu_argv(guest, info, opts):
         "-append", append,
         "-chardev", "file,id=console,path=%s" % guest.path("log"), "-serial", "chardev:console",
         "-chardev", "socket,id=lab,path=%s,server=on,wait=off" % guest.path("serial.sock"),
-        "-serial", "chardev:lab",
+        *kind.serial,
         "-qmp", "unix:%s,server=on,wait=off" % guest.path("qmp.sock"),
         "-qmp", "unix:%s,server=on,wait=off" % guest.path("control.sock"),
         "-pidfile", guest.path("pid"), "-daemonize",
@@ -1181,7 +1231,7 @@ def summary(state):
 
 def boot(name, dir=None, suite=DEFAULT_SUITE, mem=512, procs=0, share=True, vmcoreinfo=True,
          la57=False, keep_mem=False, smp=1, append=None, timeout=120, cpu=None,
-         dirty=None, arch=DEFAULT_ARCH):
+         dirty=None, arch=DEFAULT_ARCH, flavour=None):
     """Boot the guest @name, wait until it is ready, gather its truth; returns the summary.
 
     When it does not become ready, QEMU is stopped again and the log stays. @dirty: "below" or
@@ -1198,9 +1248,9 @@ def boot(name, dir=None, suite=DEFAULT_SUITE, mem=512, procs=0, share=True, vmco
             "keep_mem": keep_mem, "smp": smp, "append": append, "cpu": cpu}
     check_options(guest, opts)
     check_socket_paths(guest)
-    check_arch(arch, ARCHES)
+    check_arch(arch, MACHINES)
     qemu_program(arch)
-    info = fetch(suite, arch)
+    info = fetch(suite, arch, flavour)
     make_guest_dir(guest, dir)
     with guest.locked():
         state = guest.running() or guest.orphan()
@@ -1508,7 +1558,8 @@ def command_boot(args):
     print_json(boot(args.name, dir=args.dir, suite=args.suite, mem=args.mem, procs=args.procs,
                     share=args.share, vmcoreinfo=args.vmcoreinfo, la57=args.la57,
                     keep_mem=args.keep_mem, smp=args.smp, append=args.append,
-                    timeout=args.timeout, cpu=args.cpu, dirty=args.dirty, arch=args.arch))
+                    timeout=args.timeout, cpu=args.cpu, dirty=args.dirty, arch=args.arch,
+                    flavour=args.flavour))
 
 
 def command_truth(args):
@@ -1572,6 +1623,7 @@ def add_command(commands, name, function, help_text, named=True):
 def add_boot_options(parser):
     parser.add_argument("--suite", default=DEFAULT_SUITE, help="Debian suite of the kernel")
     parser.add_argument("--arch", default=DEFAULT_ARCH, help="architecture of the guest")
+    parser.add_argument("--flavour", help="which kernel: linux-image-FLAVOUR")
     parser.add_argument("--mem", type=int, default=512, help="RAM in MiB (default 512)")
     parser.add_argument("--smp", type=int, default=1, help="processors (default 1)")
     parser.add_argument("--procs", type=int, default=0, help="extra processes to start")

@@ -178,11 +178,11 @@ def need_lab(suite=lab.DEFAULT_SUITE, arch=lab.DEFAULT_ARCH, flavour=None):
         raise unittest.SkipTest(str(err)) from err
 
 
-def boot(name, suite=lab.DEFAULT_SUITE, **options):
+def boot(name, suite=lab.DEFAULT_SUITE, arch=lab.DEFAULT_ARCH, flavour=None, **options):
     """A guest; the test is skipped where the lab cannot run at all."""
-    need_lab(suite)
+    need_lab(suite, arch, flavour)
     try:
-        return Guest(name, suite=suite, **options)
+        return Guest(name, suite=suite, arch=arch, flavour=flavour, **options)
     except lab.Skip as err:
         raise unittest.SkipTest(str(err)) from err
 

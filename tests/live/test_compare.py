@@ -9,7 +9,20 @@ from harness import Case
 
 
 class Comparison:
-    """What has to hold of each view of a guest. view() and truths() say which."""
+    """What has to hold of each view of a guest; world_of and name say which."""
+
+    world_of = staticmethod(worlds.main)
+    name = "dump"
+
+    @classmethod
+    def setUpClass(cls):
+        cls.world = cls.world_of()
+
+    def view(self):
+        return self.world.views[self.name]
+
+    def truths(self):
+        return self.world.truths
 
     def fail_with(self, texts):
         if texts:
@@ -72,26 +85,14 @@ class Comparison:
 class DumpTest(Comparison, Case):
     """The ELF dump, with its notes."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.world = worlds.main()
-
-    def view(self):
-        return self.world.views["dump"]
-
-    def truths(self):
-        return self.world.truths
-
 
 class SharedMemoryTest(DumpTest):
     """The running guest, whose memory is a file that can be mapped."""
 
-    def view(self):
-        return self.world.views["map"]
+    name = "map"
 
 
 class ProcessMemoryTest(DumpTest):
     """The running guest, read out of QEMU's own memory."""
 
-    def view(self):
-        return self.world.views["process"]
+    name = "process"

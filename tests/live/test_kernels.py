@@ -8,17 +8,6 @@ from harness import Case
 
 class FiveLevelsDumpTest(test_compare.Comparison, Case):
     world_of = staticmethod(worlds.five_levels)
-    name = "dump"
-
-    @classmethod
-    def setUpClass(cls):
-        cls.world = cls.world_of()
-
-    def view(self):
-        return self.world.views[self.name]
-
-    def truths(self):
-        return self.world.truths
 
 
 class FiveLevelsProcessMemoryTest(FiveLevelsDumpTest):

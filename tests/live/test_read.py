@@ -6,8 +6,6 @@ import struct
 import worlds
 from harness import FOLDER, Case, run
 
-PAGE = 4096
-
 
 class DumpTest(Case):
     """The lab's process 'pattern': at each address v of its pages lies the word magic ^ v."""
@@ -20,6 +18,8 @@ class DumpTest(Case):
         cls.world = cls.world_of()
         cls.truth = cls.world.truths[0]
         cls.pid = cls.world.guest.role("pattern")
+        cls.page = cls.truth["page_size"]
+        cls.huge = cls.page // 8 * cls.page  # what one table of 8-byte entries maps
         cls.magic = int(cls.truth["pattern"]["magic"], 16)
         cls.target = cls.world.views[cls.view_name].target
 
@@ -41,19 +41,20 @@ class DumpTest(Case):
         for kind in ("small", "hugetlb", "thp", "prot-none", "high"):
             for va, _ in self.pages(kind):
                 with self.subTest(kind=kind, va=hex(va)):
-                    result = self.expect(self.read(va, PAGE, "--raw"), 0)
-                    self.assertEqual(result.out, self.words(va, PAGE))
+                    result = self.expect(self.read(va, self.page, "--raw"), 0)
+                    self.assertEqual(result.out, self.words(va, self.page))
 
     def test_a_whole_huge_page_is_read_in_one_go(self):
         for kind in ("hugetlb", "thp"):
             va, _ = self.pages(kind)[0]
-            result = self.expect(self.read(va, 2 << 20, "--raw"), 0)
-            self.assertEqual(result.out[::PAGE], self.words(va, 2 << 20)[::PAGE], kind)
+            result = self.expect(self.read(va, self.huge, "--raw"), 0)
+            self.assertEqual(result.out[::self.page], self.words(va, self.huge)[::self.page], kind)
 
     def test_unaligned_reads_across_pages_are_stitched_together(self):
         va, _ = self.pages("small")[0]
-        result = self.expect(self.read(va + 4091, 4107, "--raw"), 0)
-        self.assertEqual(result.out, self.words(va, 3 * PAGE)[4091:4091 + 4107])
+        first, length = self.page - 5, self.page + 11
+        result = self.expect(self.read(va + first, length, "--raw"), 0)
+        self.assertEqual(result.out, self.words(va, 3 * self.page)[first:first + length])
 
     def check_marks(self, kind, row):
         """The process has written all of its pages, and then closed some to itself."""
@@ -65,12 +66,12 @@ class DumpTest(Case):
         self.assertEqual(row["perms"][:2], "--" if kept else "rw")
 
     def test_physical_addresses_and_page_sizes_are_those_of_pagemap(self):
-        sizes = {"hugetlb": 2 << 20, "thp": 2 << 20}
+        sizes = {"hugetlb": self.huge, "thp": self.huge}
         for va, page in self.pages("small", "hugetlb", "thp", "prot-none", "high"):
             with self.subTest(page=page):
                 row = self.expect(self.translate(va), 0).rows[0]
                 self.assertEqual(row["pa"], page["pa"])
-                self.assertEqual(row["page_size"], sizes.get(page["kind"], PAGE))
+                self.assertEqual(row["page_size"], sizes.get(page["kind"], self.page))
                 self.check_marks(page["kind"], row)
                 self.assertEqual(row["pid"], self.pid)
                 self.assertEqual(len(row["entries"]), row["levels"])
@@ -115,12 +116,12 @@ class DumpTest(Case):
 
     def test_the_same_bytes_lie_at_the_physical_address(self):
         for va, page in self.pages("small", "thp"):
-            result = run("read", self.target, page["pa"], PAGE, "--phys", "--raw")
-            self.assertEqual(self.expect(result, 0).out, self.words(va, PAGE))
+            result = run("read", self.target, page["pa"], self.page, "--phys", "--raw")
+            self.assertEqual(self.expect(result, 0).out, self.words(va, self.page))
 
     def test_a_page_in_swap_is_reported_as_such_and_not_as_zeros(self):
         for va, _ in self.pages("swapped"):
-            result = self.expect(self.read(va, PAGE, "--json"), 1)
+            result = self.expect(self.read(va, self.page, "--json"), 1)
             self.assertEqual([(r["data"], r["error"]) for r in result.rows], [(None, "PAGED_OUT")])
             self.expect(self.translate(va), 1)
             row = self.translate(va).rows[0]
@@ -128,18 +129,18 @@ class DumpTest(Case):
 
     def test_around_a_hole_and_a_page_in_swap_the_rest_is_read(self):
         va, _ = self.pages("small")[-1]
-        result = self.expect_partial(self.read(va, 2 * PAGE, "--json"), hex(va + PAGE)[2:])
+        result = self.expect_partial(self.read(va, 2 * self.page, "--json"), hex(va + self.page)[2:])
         good = b"".join(bytes.fromhex(r["data"]) for r in result.rows if r["data"])
-        self.assertEqual(good, self.words(va, PAGE))
+        self.assertEqual(good, self.words(va, self.page))
         self.assertEqual({r["error"] for r in result.rows}, {None, "NOT_MAPPED"})
 
     def test_what_cannot_be_read_is_zero_in_raw_output(self):
         va, _ = self.pages("small")[-1]
         path = os.path.join(FOLDER, "page")
-        result = self.expect_partial(self.read(va, 2 * PAGE, "-o", path))
+        result = self.expect_partial(self.read(va, 2 * self.page, "-o", path))
         self.assertEqual(result.out, b"")
         with open(path, "rb") as file:
-            self.assertEqual(file.read(), self.words(va, PAGE) + bytes(PAGE))
+            self.assertEqual(file.read(), self.words(va, self.page) + bytes(self.page))
 
     def test_addresses_that_are_none_are_refused_one_by_one(self):
         for va in (0, 0x0100000000000000, 0xfeffffffffffffff, 0xffffffffffffffff):

@@ -53,5 +53,16 @@ def five_levels():
 
 
 @functools.lru_cache(maxsize=None)
+def arm64():
+    return World("arm64", arch="arm64")
+
+
+@functools.lru_cache(maxsize=None)
+def arm64_16k():
+    """Pages of 16 KiB and addresses of 52 bits."""
+    return World("arm64-16k", suite="trixie", arch="arm64", flavour="arm64-16k", smp=2)
+
+
+@functools.lru_cache(maxsize=None)
 def old():
     return World("old", views=("dump", "map"), suite="bullseye")

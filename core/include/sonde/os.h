@@ -49,12 +49,12 @@ struct sonde_kernel {
 	const char *found_by;   /* how this kernel was chosen, for a person                  */
 	const char *types_from; /* where its types came from                                 */
 	uint32_t arch;          /* enum sonde_arch                                           */
-	uint32_t page_levels;   /* 4 or 5 on x86-64                                          */
+	uint32_t page_levels;   /* 4 or 5 on x86-64, 2 to 5 on aarch64                       */
 	uint32_t n_cpus;        /* online                                                    */
 	uint32_t candidates;    /* kernels looked at before one passed, this one included    */
 	uint64_t page_table;    /* physical address of the kernel's root table               */
 	uint64_t kaslr_offset;  /* of the kernel image's virtual address                     */
-	uint64_t phys_base;     /* physical address of the start of the kernel map, may wrap */
+	uint64_t phys_base;     /* physical: x86-64: where the kernel map starts; else _text */
 	uint64_t text_start, text_end; /* virtual                                            */
 	uint64_t boot_time_ns; /* Unix time; 0 unknown                                      */
 	uint64_t uptime_ns;    /* 0 unknown                                                 */

@@ -8,8 +8,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Given for kernels with other pages; HUGE_PAGE is what one table of pages maps. */
+#ifndef PAGE
 #define PAGE 4096u
 #define HUGE_PAGE (2u << 20)
+#endif
 #define SCRATCH_MAX (1u << 20)
 
 extern int kmsg_fd;   /* /dev/kmsg, -1 */

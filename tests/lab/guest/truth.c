@@ -403,6 +403,7 @@ void tell_system(bool brief)
 
 	uname(&uts);
 	record("machine", 0, uts.machine, strlen(uts.machine));
+	emitf("pagesize 0 20\n%20ld\n", sysconf(_SC_PAGESIZE));
 	emitf("hz 0 20\n%20ld\n", sysconf(_SC_CLK_TCK));
 	emitf("cpus 0 20\n%20ld\n", sysconf(_SC_NPROCESSORS_ONLN));
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)

@@ -639,7 +639,7 @@ static void zoo_pattern(void)
 	pattern_at(0x530000000000, 2 * HUGE_PAGE, 0, "thp");
 	pattern_at(0x540000000000, 2 * PAGE, 0, "prot-none");
 	pattern_at(0x550000000000, 2 * PAGE, 0, "swapped");
-	pattern_at((uintptr_t)1 << 52, 2 * PAGE, 0, "high"); /* low where there are 4 levels only */
+	pattern_at((uintptr_t)1 << 51, 2 * PAGE, 0, "high"); /* low where addresses have 48 bits */
 	ready();
 	rest();
 }

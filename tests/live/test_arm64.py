@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""aarch64: 6.1 with pages of 4 KiB, whose kallsyms names functions only, and 6.12 with pages of 16 KiB."""
+import test_compare
+import test_read
+import worlds
+from harness import Case, run
+
+
+class DumpTest(test_compare.Comparison, Case):
+    world_of = staticmethod(worlds.arm64)
+
+    def core_symbols(self):
+        return [r for r in self.view().rows("sym", "--all") if r["module"] is None]
+
+    def test_symbols_have_the_addresses_and_the_number_that_the_guest_says(self):
+        """What the guest does not name comes on top: data, found in other ways."""
+        wanted, rows = self.truths()[0]["symbols"], self.core_symbols()
+        named = {(r["name"], r["addr"]): r["type"] for r in rows}
+        self.assertNotIn("init_task", wanted["names"])
+        self.assertGreater(len(rows), wanted["n_core"])
+        self.assertEqual(self.view().info()["symbols"], wanted["n_core"])
+        for name, address in wanted["names"].items():
+            self.assertEqual(named.get((name, address)), wanted["types"][name], name)
+
+    def test_data_that_kallsyms_does_not_name_is_found(self):
+        types = {r["name"]: r["type"] for r in self.core_symbols()}
+        for name in ("init_task", "init_pid_ns", "modules", "__per_cpu_offset", "tk_core",
+                     "saved_command_line", "prb", "swapper_pg_dir", "vmcoreinfo_data"):
+            self.assertIn(types.get(name), ("D", "R"), name)
+        for name in ("linux_banner", "__start_BTF"):
+            self.assertEqual(types.get(name), "R", name)
+
+    def test_a_symbol_of_a_module_is_found_by_its_address(self):
+        """But for those that say where code begins ($x): they name nothing."""
+        some = [s for s in self.truths()[0]["symbols"]["module_symbols"] if s["name"][0] != "$"]
+        self.assertGreater(len(some), 8)
+        for one in some[:8]:
+            row = self.view().rows("sym", one["address"])[0]
+            self.assertEqual((row["addr"], row["offset"], row["module"]),
+                             (one["address"], 0, one["module"]))
+
+    def test_members_of_types_lie_where_the_kernel_has_them(self):
+        members = {m: self.view().rows("type", "struct task_struct", m)[0] for m in ("comm", "pid")}
+        task = next(r for r in self.view().rows("ps") if r["name"] == "sleep")
+        at = int(task["addr"], 16)
+        comm = run("read", self.view().target, hex(at + members["comm"]["offset"]), 16, "--kernel",
+                   "--raw").out
+        self.assertEqual(comm.partition(b"\0")[0], b"sleep")
+        pid = run("read", self.view().target, hex(at + members["pid"]["offset"]), 4, "--raw").out
+        self.assertEqual(int.from_bytes(pid, "little"), task["pid"])
+
+    def test_low_addresses_are_none_of_the_kernels(self):
+        """Its tables would map them, if they were taken for those of the other half."""
+        there = self.view().rows("translate", "_stext")[0]
+        low = int(there["va"], 16) & (1 << 47) - 1
+        result = self.expect(run("read", self.view().target, hex(low), 16, "--kernel", "--json"), 1)
+        self.assertEqual(result.rows[0]["error"], "NOT_MAPPED")
+
+
+class SharedMemoryTest(DumpTest):
+    name = "map"
+
+
+class ProcessMemoryTest(DumpTest):
+    name = "process"
+
+
+class ReadTest(test_read.DumpTest):
+    world_of = staticmethod(worlds.arm64)
+
+
+class LiveReadTest(ReadTest):
+    view_name = "map"
+
+
+class WidePagesDumpTest(DumpTest):
+    world_of = staticmethod(worlds.arm64_16k)
+
+    def test_symbols_have_the_addresses_and_the_number_that_the_guest_says(self):
+        test_compare.Comparison.test_symbols_have_the_addresses_and_the_number_that_the_guest_says(
+            self)
+
+    def test_data_that_kallsyms_does_not_name_is_found(self):
+        """It names all: nothing is added."""
+        self.assertEqual(len(self.core_symbols()), self.truths()[0]["symbols"]["n_core"])
+
+
+class WidePagesSharedMemoryTest(WidePagesDumpTest):
+    name = "map"
+
+
+class WidePagesReadTest(test_read.DumpTest):
+    world_of = staticmethod(worlds.arm64_16k)
+
+    def test_the_highest_address_needs_52_bits(self):
+        va, _ = self.pages("high")[0]
+        self.assertGreater(va, 1 << 48)
+        self.assertEqual(self.translate(va).rows[0]["levels"], 4)
+
+
+class WidePagesLiveReadTest(WidePagesReadTest):
+    view_name = "map"
