@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Names are those of gdb 13 gdb/features and qemu 7.2 gdb-xml. A group of struct sonde_cpu is valid when all of it
+ * came. general[] has 16 places: all of x86's registers, and of the others x0 .. x15.
+ */
+#include "registers.h"
+
+#include "packet.h"
+
+#include <stddef.h>
+#include <string.h>
+
+struct place {
+	const char *name;
+	uint32_t off;   /* in struct sonde_cpu       */
+	uint32_t group; /* enum sonde_cpu_valid      */
+};
+
+#define GENERAL(name, i)                                                                           \
+	{                                                                                          \
+		name, offsetof(struct sonde_cpu, general) + 8 * (i), SONDE_CPU_GENERAL             \
+	}
+#define AT(name, field, group)                                                                     \
+	{                                                                                          \
+		name, offsetof(struct sonde_cpu, field), group                                     \
+	}
+
+static const struct place x86_64[] = {
+	GENERAL("rax", 0),
+	GENERAL("rbx", 1),
+	GENERAL("rcx", 2),
+	GENERAL("rdx", 3),
+	GENERAL("rsi", 4),
+	GENERAL("rdi", 5),
+	GENERAL("rsp", 6),
+	GENERAL("rbp", 7),
+	GENERAL("r8", 8),
+	GENERAL("r9", 9),
+	GENERAL("r10", 10),
+	GENERAL("r11", 11),
+	GENERAL("r12", 12),
+	GENERAL("r13", 13),
+	GENERAL("r14", 14),
+	GENERAL("r15", 15),
+	AT("rsp", sp, SONDE_CPU_GENERAL),
+	AT("rip", pc, SONDE_CPU_GENERAL),
+	AT("eflags", flags, SONDE_CPU_GENERAL),
+	AT("cr0", cr[0], SONDE_CPU_CONTROL),
+	AT("cr2", cr[2], SONDE_CPU_CONTROL),
+	AT("cr3", cr[3], SONDE_CPU_CONTROL),
+	AT("cr4", cr[4], SONDE_CPU_CONTROL),
+	AT("gs_base", gs_base, SONDE_CPU_GS),
+	AT("k_gs_base", kernel_gs_base, SONDE_CPU_KERNEL_GS),
+	AT("efer", efer, SONDE_CPU_EFER),
+	{ 0 },
+};
+
+static const struct place i386[] = {
+	GENERAL("eax", 0),
+	GENERAL("ebx", 1),
+	GENERAL("ecx", 2),
+	GENERAL("edx", 3),
+	GENERAL("esi", 4),
+	GENERAL("edi", 5),
+	GENERAL("esp", 6),
+	GENERAL("ebp", 7),
+	AT("esp", sp, SONDE_CPU_GENERAL),
+	AT("eip", pc, SONDE_CPU_GENERAL),
+	AT("eflags", flags, SONDE_CPU_GENERAL),
+	AT("cr0", cr[0], SONDE_CPU_CONTROL),
+	AT("cr2", cr[2], SONDE_CPU_CONTROL),
+	AT("cr3", cr[3], SONDE_CPU_CONTROL),
+	AT("cr4", cr[4], SONDE_CPU_CONTROL),
+	{ 0 },
+};
+
+#define X(n) GENERAL("x" #n, n)
+static const struct place aarch64[] = {
+	X(0),
+	X(1),
+	X(2),
+	X(3),
+	X(4),
+	X(5),
+	X(6),
+	X(7),
+	X(8),
+	X(9),
+	X(10),
+	X(11),
+	X(12),
+	X(13),
+	X(14),
+	X(15),
+	AT("sp", sp, SONDE_CPU_GENERAL),
+	AT("pc", pc, SONDE_CPU_GENERAL),
+	AT("cpsr", flags, SONDE_CPU_GENERAL),
+	{ 0 },
+};
+#undef X
+
+static const struct place riscv64[] = {
+	AT("sp", sp, SONDE_CPU_GENERAL),
+	AT("pc", pc, SONDE_CPU_GENERAL),
+	{ 0 },
+};
+
+static const struct place *places_of(uint32_t arch)
+{
+	static const struct place none[] = { { 0 } };
+
+	switch (arch) {
+	case SONDE_ARCH_X86_64:
+		return x86_64;
+	case SONDE_ARCH_I386:
+		return i386;
+	case SONDE_ARCH_AARCH64:
+		return aarch64;
+	case SONDE_ARCH_RISCV64:
+		return riscv64;
+	default:
+		return none;
+	}
+}
+
+/* All of these architectures send the lowest byte first. Returns 0, -1: not in the answer, or not known. */
+static int value_of(const struct description *description, const char *name, const uint8_t *text,
+		    size_t n_text, uint64_t *ret)
+{
+	const struct description_register *reg = description_find(description, name);
+	uint8_t bytes[8];
+
+	if (!reg || reg->size > sizeof(bytes) || reg->off > n_text / 2 ||
+	    reg->size > n_text / 2 - reg->off ||
+	    hex_read(bytes, text + 2 * (size_t)reg->off, reg->size) < 0)
+		return -1;
+	*ret = sonde_load(bytes, reg->size, SONDE_LITTLE);
+	return 0;
+}
+
+uint32_t registers_take(const struct description *description, const uint8_t *text, size_t n_text,
+			struct sonde_cpu *ret)
+{
+	struct sonde_cpu cpu = { .arch = description->arch };
+	uint32_t missing = 0, n = 0;
+
+	for (const struct place *place = places_of(description->arch); place->name; place++) {
+		uint64_t value;
+		if (value_of(description, place->name, text, n_text, &value) < 0) {
+			missing |= place->group;
+			continue;
+		}
+		memcpy((uint8_t *)&cpu + place->off, &value, sizeof(value));
+		cpu.valid |= place->group;
+		n++;
+	}
+	cpu.valid &= ~missing;
+	if (n)
+		*ret = cpu;
+	return n;
+}

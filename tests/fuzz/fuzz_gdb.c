@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a stub of GDB's protocol sends: a stream of packets, and each of them as everything that is read out of packets: a
+ * description, an answer to "g" by it, a memory map, the monitor's texts.
+ */
+#include "../../connectors/gdb/description.h"
+#include "../../connectors/gdb/packet.h"
+#include "../../connectors/gdb/registers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+
+static void check_ranges(const struct ranges *ranges)
+{
+	for (size_t i = 0; i < ranges->n; i++) {
+		const struct range *range = &ranges->at[i];
+		uint64_t ret;
+		if (range->len == 0 || range->len - 1 > UINT64_MAX - range->addr)
+			abort();
+		if (i && range->addr <= range[-1].addr + (range[-1].len - 1))
+			abort();
+		if (ranges_limit(ranges, range->addr, UINT64_MAX, &ret) != 0 || ret != range->len)
+			abort();
+	}
+}
+
+static void try_maps(const uint8_t *data, size_t len)
+{
+	struct ranges *ranges = calloc(1, sizeof(*ranges));
+	char *text = malloc(len + 1);
+
+	memcpy(text, data, len);
+	text[len] = '\0';
+	description_ranges(ranges, data, len);
+	check_ranges(ranges);
+	memset(ranges, 0, sizeof(*ranges));
+	ranges_of_monitor(ranges, text, text);
+	check_ranges(ranges);
+	free(text);
+	free(ranges);
+}
+
+/* The data as one more file, or as an answer to "g" of what was described before. */
+static void try_description(struct description *description, const uint8_t *data, size_t len)
+{
+	struct sonde_cpu cpu = { 0 };
+
+	registers_take(description, data, len, &cpu);
+	if (description_read(description, data, len) < 0 || description_layout(description) < 0) {
+		memset(description, 0, sizeof(*description));
+		return;
+	}
+	for (uint32_t i = 0; i < description->n; i++) {
+		const struct description_register *reg = &description->registers[i];
+		if (reg->size == 0 || memchr(reg->name, 0, sizeof(reg->name)) == NULL ||
+		    (i && reg->off != reg[-1].off + reg[-1].size))
+			abort();
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+	struct packet_reader *reader = calloc(1, sizeof(*reader));
+	struct description *description = calloc(1, sizeof(*description));
+	uint8_t *framed = malloc(packet_room(PACKET_MAX));
+
+	for (size_t at = 0; at < len;) {
+		enum packet_event event;
+		size_t n = packet_take(reader, bytes + at, len - at, &event);
+		if (n == 0 || n > len - at || reader->len > PACKET_MAX)
+			abort();
+		at += n;
+		if (event != PACKET_DATA)
+			continue;
+		if (packet_write(framed, reader->data, reader->len) > packet_room(reader->len))
+			abort();
+		try_maps(reader->data, reader->len);
+		try_description(description, reader->data, reader->len);
+	}
+	free(framed);
+	free(description);
+	free(reader);
+	return 0;
+}

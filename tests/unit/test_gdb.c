@@ -1,0 +1,917 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The gdb connector against a stub of the test's (synth/gdb_stub.h) that is QEMU, gdbserver or kgdb, or broken in one way: what is
+ * read must be the stub's memory, what fails must say so, and nothing may hang. Before that, its parsers on their own.
+ */
+#include "../../connectors/gdb/description.h"
+#include "../../connectors/gdb/packet.h"
+#include "../../connectors/gdb/registers.h"
+#include "plug/host.h"
+#include "synth/gdb_stub.h"
+
+#include <sonde/sonde.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* ---- packets --------------------------------------------------------------------------------------- */
+
+static struct packet_reader *reader;
+
+static void expect_packet(const char *bytes, size_t step, enum packet_event want, const char *data)
+{
+	size_t len = strlen(bytes), at = 0;
+	enum packet_event event = PACKET_NONE;
+
+	memset(reader, 0, sizeof(*reader));
+	while (at < len && event == PACKET_NONE) {
+		size_t n = len - at < step ? len - at : step;
+		at += packet_take(reader, (const uint8_t *)bytes + at, n, &event);
+	}
+	if (event != want || at != len)
+		fail_msg("'%s' in steps of %zu: event %d after %zu bytes, want %d", bytes, step,
+			 event, at, want);
+	if (data && (reader->len != strlen(data) || memcmp(reader->data, data, reader->len) != 0))
+		fail_msg("'%s': got '%.*s', want '%s'", bytes, (int)reader->len, reader->data,
+			 data);
+}
+
+static void packets_come_whole_however_they_are_cut(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *bytes;
+		enum packet_event event;
+		const char *data;
+	} cases[] = {
+		{ "+", PACKET_ACK, NULL },
+		{ "-", PACKET_NAK, NULL },
+		{ "$#00", PACKET_DATA, "" },
+		{ "noise$OK#9a", PACKET_DATA, "OK" },
+		{ "$OK#9A", PACKET_DATA, "OK" },
+		{ "%Stop:T05#99", PACKET_NOTICE, "Stop:T05" },
+		{ "$0* #7a", PACKET_DATA, "0000" }, /* appendix E.1's own example */
+		{ "$a}\003b#43", PACKET_DATA, "a#b" },
+		{ "$}]#da", PACKET_DATA, "}" },
+		{ "$}\n* #d1", PACKET_DATA, "*\n\n\n" }, /* runs are of bytes as they came */
+		{ "$cut off$OK#9a", PACKET_DATA, "OK" },
+		{ "$OK#$OK#9a", PACKET_DATA, "OK" },
+		{ "$OK#9b", PACKET_BAD, NULL },
+		{ "$OK#zz", PACKET_BAD, NULL },
+		{ "$* #4a", PACKET_BAD, NULL },     /* a run of nothing          */
+		{ "$0*\037#79", PACKET_BAD, NULL }, /* a count below its least   */
+		{ "$0*\177#d9", PACKET_BAD, NULL },
+		{ "$0* * #c4", PACKET_BAD, NULL }, /* a run of a run            */
+		{ "$0*#5a", PACKET_BAD, NULL },
+		{ "$0}#ad", PACKET_BAD, NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (size_t step = 1; step < 12; step++)
+			expect_packet(cases[i].bytes, step, cases[i].event, cases[i].data);
+	}
+}
+
+/* 0x7f is above what a count may be: 97 more at most each, so a short packet can only grow so far. */
+static void a_packet_without_end_is_bounded(void **state)
+{
+	(void)state;
+	enum packet_event event;
+
+	memset(reader, 0, sizeof(*reader));
+	packet_take(reader, (const uint8_t *)"$", 1, &event);
+	for (size_t i = 0; i < 2 * PACKET_MAX / 98; i++)
+		packet_take(reader, (const uint8_t *)"0*~", 3, &event);
+	assert_true(reader->len <= PACKET_MAX);
+	packet_take(reader, (const uint8_t *)"#00", 3, &event);
+	assert_int_equal(event, PACKET_BAD);
+}
+
+static void what_is_written_is_read_again(void **state)
+{
+	(void)state;
+	uint8_t data[256], out[2 * 256 + PACKET_FRAME];
+	enum packet_event event;
+
+	for (int i = 0; i < 256; i++)
+		data[i] = (uint8_t)i;
+	size_t len = packet_write(out, data, sizeof(data));
+	assert_true(len <= packet_room(sizeof(data)));
+	memset(reader, 0, sizeof(*reader));
+	assert_int_equal(packet_take(reader, out, len, &event), len);
+	assert_int_equal(event, PACKET_DATA);
+	assert_int_equal(reader->len, 256);
+	assert_memory_equal(reader->data, data, 256);
+}
+
+/* ---- descriptions ------------------------------------------------------------------------------------ */
+
+#define XML(inner)                                                                                 \
+	"<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM \"gdb-target.dtd\"><target>" inner         \
+	"</target>"
+#define REG(name, more) "<reg name=\"" name "\" bitsize=\"64\"" more "/>"
+#define QEMU_TARGET                                                                                \
+	XML("<architecture>i386:x86-64</architecture><xi:include href=\"i386-64bit.xml\"/>")
+
+static struct description *description;
+
+static int read_xml(const char *xml)
+{
+	memset(description, 0, sizeof(*description));
+	return description_read(description, xml, strlen(xml));
+}
+
+static void a_description_numbers_its_registers(void **state)
+{
+	(void)state;
+	assert_int_equal(read_xml(QEMU_TARGET), 0);
+	assert_int_equal(description->arch, SONDE_ARCH_X86_64);
+	assert_int_equal(description->n_files, 2);
+	assert_string_equal(description->files[1], "i386-64bit.xml");
+	static const char part[] = "<feature name=\"core\">" REG("rax", "")
+		REG("rbx", "") "<reg name=\"low\" bitsize=\"32\" regnum=\"7\"/>" REG("next", "")
+			REG("early", " regnum='5'") "</feature>";
+	assert_int_equal(description_read(description, part, strlen(part)), 0);
+	assert_int_equal(description_layout(description), 0);
+	assert_int_equal(description_find(description, "rbx")->off, 8);
+	assert_int_equal(description_find(description, "early")->off, 16);
+	assert_int_equal(description_find(description, "low")->off, 24);
+	assert_int_equal(description_find(description, "next")->number, 8);
+	assert_int_equal(description_find(description, "next")->off, 28);
+	assert_null(description_find(description, "rip"));
+}
+
+static void hostile_descriptions_are_refused(void **state)
+{
+	(void)state;
+	static const char *const broken[] = {
+		"",
+		"<",
+		"<target>",
+		XML("<reg/>"),
+		XML("<reg name='a'/>"),
+		XML("<reg name='a' bitsize='0'/>"),
+		XML("<reg name='a' bitsize='7'/>"),
+		XML("<reg name='a' bitsize='-8'/>"),
+		XML("<reg name='a' bitsize='99999999999999999999'/>"),
+		XML("<reg name='a' bitsize='8' regnum='65536'/>"),
+		XML("<xi:include/>"),
+		XML("<xi:include href='a:b'/>"),
+		XML("<xi:include href=''/>"),
+		"<!DOCTYPE t [<!ENTITY lol \"lol\">]><target>&lol;</target>",
+		"<!DOCTYPE t [<!ENTITY % p SYSTEM \"file:///etc/passwd\">]><target/>",
+	};
+
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+		if (read_xml(broken[i]) != SONDE_E_BAD_FORMAT)
+			fail_msg("'%s' was taken", broken[i]);
+	}
+	assert_int_equal(read_xml(XML(REG("a", "") REG("b", " regnum='0'"))), 0);
+	assert_int_equal(description_layout(description), SONDE_E_BAD_FORMAT);
+}
+
+static void descriptions_are_bounded(void **state)
+{
+	(void)state;
+	char *text = malloc(1 << 20), *at = text;
+
+	at += sprintf(at, "<target>");
+	for (int i = 0; i <= DESCRIPTION_REGISTERS; i++)
+		at += sprintf(at, "<reg name='r%d' bitsize='8'/>", i);
+	sprintf(at, "</target>");
+	assert_int_equal(read_xml(text), SONDE_E_LIMIT);
+	at = text + sprintf(text, "<target>");
+	for (int i = 0; i <= DESCRIPTION_FILES; i++)
+		at += sprintf(at, "<xi:include href='f%d'/><xi:include href='target.xml'/>", i);
+	sprintf(at, "</target>");
+	assert_int_equal(read_xml(text), SONDE_E_LIMIT);
+	assert_int_equal(description_read(description, text, DESCRIPTION_FILE_MAX + 1),
+			 SONDE_E_LIMIT);
+	free(text);
+}
+
+static void registers_that_did_not_come_are_not_valid(void **state)
+{
+	(void)state;
+	struct sonde_cpu cpu = { 0 };
+	/* cr3 is unknown, gs_base beyond the end */
+	static const char text[] = "0102030405060708"
+				   "1000000000000000"
+				   "xxxxxxxxxxxxxxxx";
+
+	assert_int_equal(read_xml(XML("<architecture>i386:x86-64</architecture>" REG("rax", "")
+					      REG("efer", "") REG("cr3", "") REG("gs_base", ""))),
+			 0);
+	assert_int_equal(description_layout(description), 0);
+	assert_int_equal(registers_take(description, (const uint8_t *)text, strlen(text), &cpu), 2);
+	assert_int_equal(cpu.general[0], 0x0807060504030201);
+	assert_int_equal(cpu.efer, 16);
+	assert_int_equal(cpu.valid, SONDE_CPU_EFER);
+	assert_int_equal(registers_take(description, (const uint8_t *)"E01", 3, &cpu), 0);
+}
+
+/* ---- ranges ---------------------------------------------------------------------------------------------- */
+
+static struct sonde_host host;
+static struct ranges *ranges;
+
+static int parse_ranges(const char *text, const char *want)
+{
+	struct sonde_error err = { 0 };
+	memset(ranges, 0, sizeof(*ranges));
+	int r = ranges_parse(ranges, &host, text, &err);
+
+	if (!strstr(err.text, want))
+		fail_msg("'%s': '%s', want '%s'", text, err.text, want);
+	return r;
+}
+
+static void ranges_say_what_may_be_asked_for(void **state)
+{
+	(void)state;
+	uint64_t len;
+
+	assert_int_equal(parse_ranges("4G+1m;0+640k;0xfffffffffffff000+4096", ""), 0);
+	assert_int_equal(ranges->n, 3);
+	assert_int_equal(ranges_limit(ranges, 0, 0x1000, &len), 0);
+	assert_int_equal(len, 0x1000);
+	assert_int_equal(ranges_limit(ranges, 0x9ffff, 0x1000, &len), 0);
+	assert_int_equal(len, 1);
+	assert_int_equal(ranges_limit(ranges, 0xa0000, UINT64_MAX, &len), SONDE_E_NOT_MAPPED);
+	assert_int_equal(len, (UINT64_C(4) << 30) - 0xa0000);
+	assert_int_equal(ranges_limit(ranges, UINT64_MAX, 1, &len), 0);
+	static const char *const broken[] = { "x",
+					      "1+",
+					      "1+0",
+					      "1+2;",
+					      ";",
+					      "1+2;;3+4",
+					      "0+2;1+1",
+					      "1-2",
+					      "0xffffffffffffffff+2",
+					      "99999999999t+1",
+					      "1+2 ",
+					      "-1+2" };
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+		int r = parse_ranges(broken[i], "");
+		if (strcmp(broken[i], "1+2;") ? r != SONDE_E_BAD_ARG : r != 0)
+			fail_msg("'%s': %d", broken[i], r);
+	}
+}
+
+static void a_memory_map_has_ram_and_rom(void **state)
+{
+	(void)state;
+	static const char map[] =
+		"<memory-map><memory type='rom' start='0xf000' length='0x1000'/>"
+		"<memory type='flash' start='0' length='16'><property name='blocksize'>4</property>"
+		"</memory><memory type='ram' start='4096' length='0x2000'/></memory-map>";
+	memset(ranges, 0, sizeof(*ranges));
+	assert_int_equal(description_ranges(ranges, map, strlen(map)), 0);
+	assert_int_equal(ranges->n, 2);
+	assert_int_equal(ranges->at[0].addr, 4096);
+	assert_true(ranges->at[0].flags & SONDE_REGION_RAM);
+	assert_false(ranges->at[1].flags & SONDE_REGION_RAM);
+	static const char wraps[] =
+		"<m><memory type='ram' start='0xffffffffffffffff' length='2'/></m>";
+	assert_int_equal(description_ranges(ranges, wraps, strlen(wraps)), SONDE_E_BAD_FORMAT);
+}
+
+/* ---- against a stub --------------------------------------------------------------------------------------- */
+
+struct world {
+	struct gdb_stub stub;
+	struct sonde_loop *loop;
+	struct sonde_target *target;
+	struct sonde_space *space;
+};
+
+static struct world *w;
+
+static int set_up(void **state)
+{
+	(void)state;
+	w = calloc(1, sizeof(*w));
+	return w ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	free(w);
+	return 0;
+}
+
+/* options: ",timeout=100". */
+static int try_open(const char *options, struct sonde_error *err)
+{
+	struct sonde_target_options how = { .size = sizeof(how), .write = 1 };
+	char name[256];
+
+	assert_int_equal(gdb_stub_start(&w->stub), 0);
+	assert_int_equal(sonde_loop_create(NULL, &w->loop, err), 0);
+	snprintf(name, sizeof(name), "%s%s", w->stub.target, options);
+	int r = sonde_target_open(w->loop, name, &how, &w->target, err);
+	if (r == 0)
+		w->space = sonde_target_memory(w->target);
+	return r;
+}
+
+static void open_world(const char *options)
+{
+	struct sonde_error err = { 0 };
+
+	if (try_open(options, &err) < 0)
+		fail_msg("%s: %s", options, err.text);
+}
+
+static void close_world(void)
+{
+	sonde_target_close(w->target);
+	sonde_loop_destroy(w->loop);
+	gdb_stub_stop(&w->stub);
+}
+
+static void refuses_to_open(const char *options, int want, const char *words)
+{
+	struct sonde_error err = { 0 };
+	int r = try_open(options, &err);
+
+	if (r != want || !strstr(err.text, words))
+		fail_msg("%s: got %d '%s', want %d '%s'", options, r, err.text, want, words);
+	sonde_loop_destroy(w->loop);
+	gdb_stub_stop(&w->stub);
+}
+
+static int get(uint64_t addr, void *buf, size_t len)
+{
+	return sonde_space_get(w->space, addr, buf, len);
+}
+
+/* All of memory in one piece: each byte there came, and the hole hid nothing. */
+static void expect_all(void)
+{
+	static uint8_t bytes[STUB_SIZE];
+	struct sonde_xfer x = { .buf = bytes, .len = STUB_SIZE };
+
+	memset(bytes, 0xee, sizeof(bytes));
+	sonde_space_read(w->space, &x, 1);
+	assert_int_equal(x.err, SONDE_E_NOT_MAPPED);
+	assert_int_equal(x.err_off, STUB_HOLE);
+	assert_int_equal(x.done, STUB_SIZE - STUB_HOLE_LEN);
+	for (size_t i = 0; i < STUB_SIZE; i++) {
+		uint8_t want = i / STUB_HOLE_LEN == 3 ? 0 : w->stub.memory[i];
+		if (bytes[i] != want)
+			fail_msg("byte 0x%zx: got %02x, want %02x", i, bytes[i], want);
+	}
+}
+
+static void every_kind_of_stub_gives_and_takes_all_bytes(void **state)
+{
+	(void)state;
+	static const unsigned sizes[] = { 0, 0x90, 0x1000, 0x47ff, 0xfffff };
+
+	for (unsigned kind = 0; kind < 32; kind++) {
+		for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+			uint8_t bytes[300];
+			tear_down(state), set_up(state);
+			w->stub.no_ack = kind & 1;
+			w->stub.binary_read = kind >> 1 & 1;
+			w->stub.binary_write = kind >> 2 & 1;
+			w->stub.runs = kind >> 3 & 1;
+			w->stub.slowly = kind >> 4 & (i == 1); /* which takes its time */
+			w->stub.packet_size = sizes[i];
+			open_world("");
+			expect_all();
+			for (int k = 0; k < 300; k++)
+				bytes[k] = (uint8_t)(k * 7);
+			assert_int_equal(sonde_space_put(w->space, 0x4f80, bytes, 300), 0);
+			assert_int_equal(sonde_space_put(w->space, 0x2f80, bytes, 300),
+					 SONDE_E_NOT_MAPPED);
+			assert_memory_equal(w->stub.memory + 0x4f80, bytes, 300);
+			assert_memory_equal(w->stub.memory + 0x2f80, bytes, 0x80);
+			expect_all();
+			close_world();
+			if (sizes[i] && w->stub.longest > sizes[i] / 2)
+				fail_msg("asked for %u bytes of packets of %u", w->stub.longest,
+					 sizes[i]);
+			assert_int_equal(w->stub.n_bad, 0);
+			assert_int_equal(w->stub.n_unsound, 0);
+			assert_true(w->stub.detached);
+			assert_true(w->stub.running);
+		}
+	}
+}
+
+/* What a packet holds of a page is asked for once; what lies apart is not bridged. */
+static void neighbours_share_a_packet(void **state)
+{
+	(void)state;
+	uint64_t values[64];
+	struct sonde_xfer x[64];
+
+	w->stub.packet_size = 0x1000;
+	w->stub.no_ack = 1;
+	open_world("");
+	for (int i = 0; i < 64; i++) /* 32 of a page, backwards, and 32 of another, touching */
+		x[i] = (struct sonde_xfer){ .addr = i < 32 ? (uint64_t)0x1000 + (31 - i) * 64
+							   : (uint64_t)0x5000 + (i - 32) * 8,
+					    .buf = &values[i],
+					    .len = 8 };
+	assert_int_equal(sonde_space_read(w->space, x, 64), 64);
+	for (int i = 0; i < 64; i++)
+		assert_memory_equal(&values[i], w->stub.memory + x[i].addr, 8);
+	close_world();
+	assert_int_equal(w->stub.n_memory, 2);
+}
+
+static void packets_are_on_their_way_together_where_the_stub_agrees(void **state)
+{
+	(void)state;
+	static const struct {
+		int no_ack, qemu;
+		const char *options;
+		int together;
+	} cases[] = {
+		{ 0, 0, "", 0 }, { 1, 0, "", 1 }, { 0, 1, ",ram=0+64k", 1 }, { 1, 0, ",depth=1", 0 }
+	};
+
+	for (size_t i = 0; i < 4; i++) {
+		tear_down(state), set_up(state);
+		w->stub.no_ack = cases[i].no_ack;
+		w->stub.qemu = cases[i].qemu;
+		w->stub.packet_size = 0x200;
+		open_world(cases[i].options);
+		expect_all();
+		close_world();
+		if ((w->stub.most_together > 4) != cases[i].together || w->stub.most_together < 1)
+			fail_msg("case %zu: %u together", i, w->stub.most_together);
+	}
+}
+
+static void one_missing_page_is_found_by_halving(void **state)
+{
+	(void)state;
+	w->stub.packet_size = 0x4000; /* two pages an answer */
+	open_world("");
+	expect_all();
+	close_world();
+	/* 2-3 is refused, and 3 again: 8 pairs and 2 more. */
+	assert_int_equal(w->stub.n_memory, 10);
+	assert_int_equal(w->stub.n_hole, 2);
+}
+
+/* ---- faults ----------------------------------------------------------------------------------------------- */
+
+static void faults_that_pass_are_not_seen(void **state)
+{
+	(void)state;
+	static const enum stub_fault faults[] = { STUB_REFUSES_CHECKSUM, STUB_DAMAGES,
+						  STUB_CUTS_OFF, STUB_SAYS_LITTLE };
+
+	for (int kind = 0; kind < 3; kind++) { /* acknowledging, not, and QEMU */
+		for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+			if (kind && faults[i] == STUB_REFUSES_CHECKSUM)
+				continue; /* nothing is refused where nothing is acknowledged */
+			tear_down(state), set_up(state);
+			w->stub.no_ack = kind == 1;
+			w->stub.qemu = kind == 2;
+			w->stub.packet_size = 0x400;
+			w->stub.fault = faults[i];
+			w->stub.from = 3;
+			w->stub.times = 2;
+			open_world(kind == 2 ? ",ram=0+64k" : "");
+			expect_all();
+			expect_all();
+			close_world();
+			assert_true(w->stub.detached);
+		}
+	}
+}
+
+static void lies_fail_their_own_bytes_and_no_others(void **state)
+{
+	(void)state;
+	static const enum stub_fault faults[] = { STUB_SAYS_TOO_MUCH, STUB_SAYS_NO_HEX,
+						  STUB_SAYS_ODD, STUB_SAYS_NOTHING };
+
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+		uint8_t bytes[0x800];
+		struct sonde_xfer x = { .addr = 0x4000, .buf = bytes, .len = sizeof(bytes) };
+		tear_down(state), set_up(state);
+		w->stub.packet_size = 0x400; /* 512 bytes a packet */
+		w->stub.fault = faults[i];
+		w->stub.from = 1;
+		w->stub.times = 1;
+		open_world("");
+		sonde_space_read(w->space, &x, 1);
+		assert_int_equal(x.err,
+				 faults[i] == STUB_SAYS_NOTHING ? SONDE_E_UNSUPPORTED : SONDE_E_IO);
+		assert_int_equal(x.err_off, 0x200);
+		assert_int_equal(x.done, 0x600);
+		memset(w->stub.memory + 0x4200, 0, 0x200);
+		assert_memory_equal(bytes, w->stub.memory + 0x4000, sizeof(bytes));
+		close_world();
+	}
+}
+
+static void a_link_that_breaks_fails_all_that_was_asked(void **state)
+{
+	(void)state;
+	static const struct {
+		enum stub_fault fault;
+		int32_t want;
+	} cases[] = { { STUB_HANGS_UP, SONDE_E_GONE },
+		      { STUB_STALLS, SONDE_E_TIMED_OUT },
+		      { STUB_DRIPS, SONDE_E_TIMED_OUT },
+		      { STUB_DAMAGES, SONDE_E_IO },
+		      { STUB_REFUSES_CHECKSUM, SONDE_E_IO } };
+
+	for (int no_ack = 0; no_ack < 2; no_ack++) {
+		for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]) - (size_t)no_ack; i++) {
+			static uint8_t bytes[STUB_SIZE];
+			struct sonde_xfer x[2] = {
+				{ .addr = 0x4000, .buf = bytes, .len = 0x4000 },
+				{ .addr = 0x8000, .buf = bytes + 0x8000, .len = 0x4000 },
+			};
+			struct sonde_cpu cpu;
+			tear_down(state), set_up(state);
+			w->stub.no_ack = no_ack;
+			w->stub.packet_size = 0x400;
+			w->stub.fault = cases[i].fault;
+			w->stub.from = 5;
+			open_world(",timeout=150");
+			sonde_space_read(w->space, x, 2);
+			if (x[0].err != cases[i].want || x[1].err != cases[i].want)
+				fail_msg("case %zu: %d and %d", i, x[0].err, x[1].err);
+			assert_in_range(x[0].done, 0, 5 * 0x200);
+			assert_int_equal(bytes[0x3fff], 0);
+			/* Nothing that comes later waits for anything. */
+			assert_int_equal(get(0x4000, bytes, 8), cases[i].want);
+			assert_int_not_equal(sonde_target_cpu(w->target, 0, &cpu), 0);
+			close_world();
+		}
+	}
+}
+
+static void finished(struct sonde_io *io)
+{
+	*(int *)io->user += 1;
+}
+
+/* The stub is slower than one request wants to wait, and the link outlives it. */
+static void a_request_may_end_before_its_answer(void **state)
+{
+	(void)state;
+	uint8_t bytes[0x100] = { 0 };
+	struct sonde_xfer x = { .addr = 0x5000, .buf = bytes, .len = sizeof(bytes) };
+	int n_done = 0;
+	struct sonde_io io = { .xfers = &x, .n = 1, .done = finished, .user = &n_done };
+
+	w->stub.fault = STUB_STALLS;
+	w->stub.times = 1;
+	open_world(",timeout=60000");
+	io.deadline_ns = sonde_now_ns() + 50000000;
+	assert_int_equal(sonde_io_submit(w->space, &io), 0);
+	while (!n_done)
+		sonde_loop_wait(w->loop, UINT64_MAX);
+	assert_int_equal(io.result, SONDE_E_TIMED_OUT);
+	assert_int_equal(x.err, SONDE_E_TIMED_OUT);
+
+	io.deadline_ns = 0;
+	assert_int_equal(sonde_io_submit(w->space, &io), 0);
+	assert_int_equal(sonde_io_cancel(&io), 1);
+	while (n_done < 2)
+		sonde_loop_wait(w->loop, UINT64_MAX);
+	assert_int_equal(io.result, SONDE_E_CANCELLED);
+	/* The stub is cut off before the target is closed, which would wait for its answer. */
+	shutdown(w->stub.client, SHUT_RDWR);
+	close_world();
+}
+
+static void more_requests_than_there_is_room_for_all_come_home(void **state)
+{
+	(void)state;
+	enum { N = 1000 };
+	static struct sonde_io ios[N];
+	static struct sonde_xfer x[N];
+	static uint64_t values[N];
+	int n_done = 0;
+
+	w->stub.no_ack = 1;
+	open_world("");
+	for (int i = 0; i < N; i++) {
+		x[i] = (struct sonde_xfer){ .addr = 0x4000 + (uint64_t)i * 40,
+					    .buf = &values[i],
+					    .len = 8 };
+		ios[i] = (struct sonde_io){
+			.xfers = &x[i], .n = 1, .done = finished, .user = &n_done
+		};
+		assert_int_equal(sonde_io_submit(w->space, &ios[i]), 0);
+	}
+	while (n_done < N)
+		sonde_loop_wait(w->loop, UINT64_MAX);
+	for (int i = 0; i < N; i++)
+		assert_memory_equal(&values[i], w->stub.memory + x[i].addr, 8);
+	close_world();
+}
+
+/* ---- QEMU ---------------------------------------------------------------------------------------------------- */
+
+#define MTREE                                                                                      \
+	"FlatView #0\n AS \"memory\", root: system\n Root memory region: system\n"                 \
+	"  0000000000000000-0000000000001fff (prio 0, ram): ram\n"                                 \
+	"  0000000000004000-0000000000007fff (prio 0, ram): ram @0000000000004000\n"               \
+	"  0000000000008000-0000000000008fff (prio 0, i/o): clock\n"                               \
+	"  000000000000f000-000000000000ffff (prio 0, rom): bios\n"
+#define RIP                                                                                        \
+	"RIP=0000000000000010 RFL=00000246\nGDT=     fffffe0000001000 0000007f\nIDT=     "         \
+	"fffffe0000000000 00000fff\n"
+
+static void only_memory_is_asked_for(void **state)
+{
+	(void)state;
+	uint8_t bytes[0x100];
+
+	w->stub.qemu = 1;
+	w->stub.packet_size = 0x1000;
+	w->stub.monitor_mtree = MTREE;
+	open_world("");
+	assert_true(w->stub.physical);
+	assert_int_equal(get(0x1f80, bytes, 0x80), 0);
+	assert_int_equal(get(0xf000, bytes, 0x100), 0);
+	unsigned asked = w->stub.n_memory;
+	assert_int_equal(get(0x2000, bytes, 0x100), SONDE_E_NOT_MAPPED);
+	assert_int_equal(get(0x8000, bytes, 0x100), SONDE_E_NOT_MAPPED);
+	assert_int_equal(get(UINT64_MAX - 3, bytes, 0x100), SONDE_E_NOT_MAPPED);
+	assert_int_equal(w->stub.n_memory, asked);
+	close_world();
+	assert_false(w->stub.physical);
+	assert_int_equal(w->stub.n_unsound, 0);
+}
+
+static void memory_that_is_not_known_is_refused_with_the_remedy(void **state)
+{
+	w->stub.qemu = 1;
+	refuses_to_open("", SONDE_E_UNSUPPORTED, "say ram=ADDR+LEN;...");
+	assert_true(w->stub.detached);
+	assert_false(w->stub.physical);
+	tear_down(state), set_up(state);
+	w->stub.qemu = 1;
+	w->stub.memory_map =
+		"<memory-map><memory type='ram' start='0' length='0x1000'/></memory-map>";
+	uint8_t byte;
+	open_world("");
+	assert_int_equal(get(0xfff, &byte, 1), 0);
+	assert_int_equal(get(0x1000, &byte, 1), SONDE_E_NOT_MAPPED);
+	close_world();
+}
+
+static void processors_are_read_by_the_description_and_the_monitor(void **state)
+{
+	(void)state;
+	struct sonde_cpu cpu = { 0 };
+	struct sonde_target_info info;
+
+	w->stub.qemu = 1;
+	w->stub.description = QEMU_TARGET;
+	w->stub.included = "<feature name='x'>" REG("cr0", "") REG("cr2", "") REG("cr3", "")
+		REG("cr4", "") "</feature>";
+	w->stub.registers = "3300058000000000"
+			    "0000000000000000"
+			    "0020000000000000"
+			    "f006000000000000";
+	w->stub.monitor_mtree = MTREE;
+	w->stub.monitor_registers = RIP;
+	open_world("");
+	sonde_target_info(w->target, &info);
+	assert_int_equal(info.arch, SONDE_ARCH_X86_64);
+	assert_int_equal(info.n_cpus, 2);
+	assert_true(info.flags & SONDE_TARGET_PHYSICAL);
+	assert_int_equal(sonde_target_cpu(w->target, 1, &cpu), 0);
+	assert_int_equal(cpu.valid, SONDE_CPU_CONTROL | SONDE_CPU_TABLES);
+	assert_int_equal(cpu.cr[0], 0x80050033);
+	assert_int_equal(cpu.cr[3], 0x2000);
+	assert_int_equal(cpu.cr[4], 0x6f0);
+	assert_true(cpu.idt_base == UINT64_C(0xfffffe0000000000));
+	assert_int_equal(sonde_target_cpu(w->target, 2, &cpu), SONDE_E_NOT_FOUND);
+	close_world();
+}
+
+static void a_broken_description_costs_the_registers_only(void **state)
+{
+	(void)state;
+	struct sonde_cpu cpu;
+	struct sonde_target_info info;
+
+	w->stub.description = "<target><reg name='a'></target>";
+	open_world("");
+	sonde_target_info(w->target, &info);
+	assert_int_equal(info.n_cpus, 0);
+	assert_int_equal(sonde_target_cpu(w->target, 0, &cpu), SONDE_E_UNSUPPORTED);
+	expect_all();
+	close_world();
+}
+
+/* ---- whether it runs ------------------------------------------------------------------------------------------- */
+
+static void a_target_goes_on_when_it_is_closed(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *options, *detach;
+		int detached, running;
+		unsigned continued;
+	} cases[] = { { "", NULL, 1, 1, 0 },
+		      { "", "", 1, 1, 1 }, /* D is not known */
+		      { "", "E01", 1, 1, 1 },
+		      { ",leave=stopped", NULL, 0, 0, 0 } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		tear_down(state), set_up(state);
+		w->stub.detach = cases[i].detach;
+		open_world(cases[i].options);
+		expect_all();
+		close_world();
+		if (w->stub.detached != cases[i].detached || w->stub.running != cases[i].running ||
+		    w->stub.n_continued != cases[i].continued)
+			fail_msg("case %zu: detached %d, running %d, continued %u", i,
+				 w->stub.detached, w->stub.running, w->stub.n_continued);
+	}
+}
+
+static void it_stops_for_as_long_as_it_is_asked(void **state)
+{
+	(void)state;
+	struct sonde_error err;
+
+	open_world(",stop=brief");
+	for (int i = 0; i < 3; i++) {
+		usleep(60000); /* longer than it lingers */
+		expect_all();
+	}
+	assert_int_equal(sonde_target_pause(w->target, &err), 0);
+	unsigned n = w->stub.n_continued;
+	usleep(60000);
+	assert_int_equal(w->stub.n_continued, n);
+	assert_int_equal(sonde_target_resume(w->target, &err), 0);
+	usleep(60000);
+	expect_all();
+	close_world();
+	assert_in_range(w->stub.n_continued, 4, 8);
+	assert_in_range(w->stub.n_interrupted, w->stub.n_continued - 1, w->stub.n_continued);
+	assert_int_equal(w->stub.n_unsound, 0);
+	assert_true(w->stub.running);
+}
+
+static void it_never_stops_where_the_stub_can_do_that(void **state)
+{
+	struct sonde_error err;
+
+	w->stub.nonstop = 1;
+	w->stub.no_ack = 1;
+	open_world(",stop=off");
+	expect_all();
+	assert_int_equal(sonde_target_pause(w->target, &err), SONDE_E_UNSUPPORTED);
+	close_world();
+	assert_int_equal(w->stub.n_interrupted, 0);
+	tear_down(state), set_up(state);
+	refuses_to_open(",stop=off", SONDE_E_UNSUPPORTED, "use stop=brief");
+}
+
+/* ---- opening ----------------------------------------------------------------------------------------------------- */
+
+static void what_is_no_stub_is_refused_in_time(void **state)
+{
+	w->stub.mute = 1;
+	refuses_to_open(",timeout=100", SONDE_E_TIMED_OUT, "serves one debugger at a time");
+	tear_down(state), set_up(state);
+	w->stub.mute = 1;
+	w->stub.greeting = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+	refuses_to_open(",timeout=100", SONDE_E_TIMED_OUT, "no answer");
+	tear_down(state), set_up(state);
+	w->stub.greeting = "$W00#b7";
+	refuses_to_open("", SONDE_E_GONE, "the target has ended");
+}
+
+static void arguments_are_checked_before_anybody_is_disturbed(void **state)
+{
+	static const struct {
+		const char *options, *words;
+	} cases[] = { { ",stop=maybe", "on|brief|off" },
+		      { ",leave=0", "running|stopped" },
+		      { ",memory=real", "auto|physical|virtual" },
+		      { ",timeout=0", "must be 1 .." },
+		      { ",depth=65", "must be 1 .. 64" },
+		      { ",ram=1", "is not ADDR+LEN" },
+		      { ",timeout=x", "timeout" } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		tear_down(state), set_up(state);
+		refuses_to_open(cases[i].options, SONDE_E_BAD_ARG, cases[i].words);
+	}
+}
+
+static void expect_refused(const char *name, int want, const char *words)
+{
+	struct sonde_loop *loop;
+	struct sonde_target *target;
+	struct sonde_error err = { 0 };
+
+	assert_int_equal(sonde_loop_create(NULL, &loop, &err), 0);
+	int r = sonde_target_open(loop, name, NULL, &target, &err);
+	if (r != want || !strstr(err.text, words))
+		fail_msg("%s: got %d '%s', want %d '%s'", name, r, err.text, want, words);
+	sonde_loop_destroy(loop);
+}
+
+static void addresses_that_cannot_be_reached_say_why(void **state)
+{
+	(void)state;
+	expect_refused("gdb:", SONDE_E_BAD_ARG, "which stub?");
+	expect_refused("gdb:nowhere", SONDE_E_BAD_ARG, "write gdb:HOST:PORT");
+	expect_refused("gdb:host:99x", SONDE_E_BAD_ARG, "write gdb:HOST:PORT");
+	expect_refused("gdb:127.0.0.1:1", SONDE_E_GONE, "nobody listens there");
+	expect_refused("gdb:[::1]:1", SONDE_E_GONE, "nobody listens there");
+	expect_refused("gdb:unix:/nowhere/at/all", SONDE_E_NOT_FOUND, "No such file");
+	expect_refused("gdb:qemu:no-such-guest-anywhere", SONDE_E_NOT_FOUND,
+		       "no-such-guest-anywhere");
+}
+
+static int count(void *user, const struct sonde_region *region)
+{
+	*(uint64_t *)user = *(uint64_t *)user * 1000 + region->len / 4096;
+	return 0;
+}
+
+static void mappings_of_a_process_come_from_its_machine(void **state)
+{
+	(void)state;
+	struct sonde_target_info info;
+	uint64_t lens = 0;
+
+	w->stub.maps = "1000-3000 r--p 00000000 08:01 7 /bin/a\nnonsense\n4000-9000 rw-p 00000000 "
+		       "00:00 0\n";
+	w->stub.packet_size = 0x90;
+	open_world("");
+	sonde_target_info(w->target, &info);
+	assert_int_equal(info.flags,
+			 SONDE_TARGET_LIVE | SONDE_TARGET_PROCESS | SONDE_TARGET_WRITABLE);
+	assert_int_equal(sonde_space_regions(w->space, count, &lens), 0);
+	assert_int_equal(lens, 2005);
+	close_world();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(packets_come_whole_however_they_are_cut),
+		cmocka_unit_test(a_packet_without_end_is_bounded),
+		cmocka_unit_test(what_is_written_is_read_again),
+		cmocka_unit_test(a_description_numbers_its_registers),
+		cmocka_unit_test(hostile_descriptions_are_refused),
+		cmocka_unit_test(descriptions_are_bounded),
+		cmocka_unit_test(registers_that_did_not_come_are_not_valid),
+		cmocka_unit_test(ranges_say_what_may_be_asked_for),
+		cmocka_unit_test(a_memory_map_has_ram_and_rom),
+#define WITH_STUB(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+		WITH_STUB(every_kind_of_stub_gives_and_takes_all_bytes),
+		WITH_STUB(neighbours_share_a_packet),
+		WITH_STUB(packets_are_on_their_way_together_where_the_stub_agrees),
+		WITH_STUB(one_missing_page_is_found_by_halving),
+		WITH_STUB(faults_that_pass_are_not_seen),
+		WITH_STUB(lies_fail_their_own_bytes_and_no_others),
+		WITH_STUB(a_link_that_breaks_fails_all_that_was_asked),
+		WITH_STUB(a_request_may_end_before_its_answer),
+		WITH_STUB(more_requests_than_there_is_room_for_all_come_home),
+		WITH_STUB(only_memory_is_asked_for),
+		WITH_STUB(memory_that_is_not_known_is_refused_with_the_remedy),
+		WITH_STUB(processors_are_read_by_the_description_and_the_monitor),
+		WITH_STUB(a_broken_description_costs_the_registers_only),
+		WITH_STUB(a_target_goes_on_when_it_is_closed),
+		WITH_STUB(it_stops_for_as_long_as_it_is_asked),
+		WITH_STUB(it_never_stops_where_the_stub_can_do_that),
+		WITH_STUB(what_is_no_stub_is_refused_in_time),
+		WITH_STUB(arguments_are_checked_before_anybody_is_disturbed),
+		WITH_STUB(addresses_that_cannot_be_reached_say_why),
+		WITH_STUB(mappings_of_a_process_come_from_its_machine),
+	};
+
+	alarm(100); /* whatever hangs is found */
+	host_init(&host);
+	reader = malloc(sizeof(*reader));
+	description = malloc(sizeof(*description));
+	ranges = malloc(sizeof(*ranges));
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	free(reader);
+	free(description);
+	free(ranges);
+	return failed;
+}
