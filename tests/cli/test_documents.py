@@ -179,5 +179,11 @@ class Bash(Case):
             child.kill()
         self.assertIn("sleep", found)
 
+    def test_a_stub_may_be_a_guest_or_a_socket(self):
+        make_file("stub.sock", b"")
+        self.assertEqual(self.complete("sonde ps gdb:q", split=["sonde", "ps", "gdb", ":", "q"]), ["qemu:"])
+        self.assertEqual(self.complete("sonde ps gdb:unix:stu", split=["sonde", "ps", "gdb", ":", "unix", ":", "stu"]),
+                         ["stub.sock"])
+
     def test_nothing_is_offered_where_nothing_is_known(self):
         self.assertEqual(self.complete("sonde ps --pid "), [])

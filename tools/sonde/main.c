@@ -97,6 +97,7 @@ static void help_all(struct out *out)
 		     "  process:PID           a process of this machine, also by name\n"
 		     "  native                this machine itself\n"
 		     "  qemu:NAME             a running guest, by name, pid or QMP socket\n"
+		     "  gdb:HOST:PORT         what a stub of GDB's protocol reaches\n"
 		     "  TARGET|LAYER,key=...  with a layer in front: 'qemu:vm|delay,ms=2'\n"
 		     "'sonde plugins' lists what is installed.\n\n"
 		     "Options of every command:\n");

@@ -93,6 +93,12 @@ _sonde_target() {
 		return
 		;;
 	qemu:*) mapfile -t COMPREPLY < <(compgen -W "$(_sonde_guests)" -- "${whole#qemu:}") ;;
+	gdb:qemu:*) mapfile -t COMPREPLY < <(compgen -W "$(_sonde_guests)" -- "${whole#gdb:qemu:}") ;;
+	gdb:unix:*) mapfile -t COMPREPLY < <(compgen -f -- "${whole#gdb:unix:}") ;;
+	gdb:*)
+		mapfile -t COMPREPLY < <(compgen -W "qemu: unix:" -- "${whole#gdb:}")
+		compopt -o nospace 2>/dev/null
+		;;
 	process:*)
 		mapfile -t COMPREPLY < <(compgen -W "$(_sonde_processes)" -- "${whole#process:}")
 		;;
