@@ -50,7 +50,10 @@ static struct paging_entry page(const struct paging_level *lv, uint64_t address_
 	};
 }
 
-/* The processor finds nothing here; but software may keep a page in such an entry, or note where it went. */
+/*
+ * The processor finds nothing here, and reads nothing whatever the entry says; but software may keep a page in such an
+ * entry, or note where it went.
+ */
 static __attribute__((noinline)) struct paging_entry absent(const struct paging *paging,
 							    uint32_t level, uint64_t entry)
 {
@@ -58,7 +61,7 @@ static __attribute__((noinline)) struct paging_entry absent(const struct paging 
 
 	if (holds(paging->kept, entry) && holds(lv->page, entry | paging->present))
 		return page(lv, paging->kept_inverted ? ~entry : entry, lv->shift,
-			    rights_of(paging->page_rights, entry));
+			    rights_of(paging->page_rights, entry) & ~(uint32_t)SONDE_PAGE_READ);
 	return fails(level < paging->n_swap_levels && entry ? SONDE_E_PAGED_OUT
 							    : SONDE_E_NOT_MAPPED);
 }
