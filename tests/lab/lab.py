@@ -40,6 +40,8 @@ MACHINES = {
     "amd64": Machine("q35", ("cc", "gcc"), ("ttyS0", "ttyS1"), ("-serial", "chardev:lab")),
     "arm64": Machine("virt", ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
                      ("ttyAMA0", "ttyS0"), ("-device", "pci-serial,chardev=lab")),
+    "riscv64": Machine("virt", ("riscv64-linux-gnu-gcc", "gcc-riscv64-linux-gnu"),
+                       ("ttyS0", "ttyS1"), ("-device", "pci-serial,chardev=lab")),
 }
 QEMU_PROGRAMS = {
     "amd64": ("qemu-system-x86_64", "qemu-system-x86"),
@@ -53,9 +55,11 @@ BUILD_VERSION = "1"  # raise when the layout of the initramfs changes
 PF_KTHREAD = 0x00200000  # linux include/linux/sched.h
 PATTERN_MAGIC = 0x534F4E44452D4C41  # guest/zoo.c; word at VA v is PATTERN_MAGIC ^ v
 # Where a symbol of the kernel is without KASLR, by machine and size of user addresses in bits. aarch64: _stext lies 64 KiB
-# behind KIMAGE_VADDR, linux arch/arm64/include/asm/memory.h of 6.1 (48 bits) and 6.12 (52 bits, pages of 16 KiB).
+# behind KIMAGE_VADDR, linux arch/arm64/include/asm/memory.h of 6.1 (48 bits) and 6.12 (52 bits, pages of 16 KiB). riscv64:
+# 8 KiB behind KERNEL_LINK_ADDR, whatever the tables.
 UNMOVED = {
     ("x86_64", 47): ("_text", 0xFFFFFFFF81000000), ("x86_64", 56): ("_text", 0xFFFFFFFF81000000),
+    ("riscv64", 47): ("_stext", 0xFFFFFFFF80002000), ("riscv64", 56): ("_stext", 0xFFFFFFFF80002000),
     ("aarch64", 48): ("_stext", 0xFFFF800008010000), ("aarch64", 52): ("_stext", 0xFFFFC00080010000),
 }
 SUN_PATH_MAX = 107  # sizeof(sockaddr_un.sun_path) less the NUL, unix(7)
@@ -67,7 +71,7 @@ DEFAULT_CPU = "qemu64,+pdpe1gb,+rdrand"
 LA57_CPU = "max,la57=on"
 # Pages of 16 KiB: a57 has none. Pointers are signed the way that costs QEMU least.
 CPUS = {"cloud-amd64": DEFAULT_CPU, "cloud-arm64": "cortex-a57",
-        "arm64-16k": "max,pauth-impdef=on"}
+        "arm64-16k": "max,pauth-impdef=on", "riscv64": "rv64"}
 # What guest/ is compiled with for kernels with other pages than 4 KiB: a page, and what one table of pages maps.
 PAGES = {"arm64-16k": ("-DPAGE=16384u", "-DHUGE_PAGE=(32u<<20)")}
 
@@ -719,6 +723,7 @@ class Channel:
         self.serial += 1
         tag = "%x.%x" % (os.getpid(), self.serial)
         text = "\n%s %s\n" % (tag, command)
+        self.sock.settimeout(5.0)  # what was left of it for reading may be next to nothing
         try:
             self.sock.sendall(text.encode())
         except OSError as err:
@@ -1034,14 +1039,14 @@ def stat_value(raw, key):
 
 def user_bits(machine, high):
     """Bits of a user address, by one that is mapped as high as the kernel would go."""
-    low, more = {"x86_64": (47, 56), "aarch64": (48, 52)}[machine]
+    low, more = (48, 52) if machine == "aarch64" else (47, 56)
     return more if high >> low else low
 
 
 def page_table_levels(machine, bits, page_size):
-    """Each level takes as many bits as a page has entries; x86-64 has one bit more than users get."""
+    """Each level takes as many bits as a page has entries; but for aarch64 there is one more than users get."""
     page_bits = page_size.bit_length() - 1
-    indexed = bits + (machine == "x86_64") - page_bits
+    indexed = bits + (machine != "aarch64") - page_bits
     return -(-indexed // (page_bits - 3))
 
 
