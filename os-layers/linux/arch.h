@@ -48,11 +48,16 @@ struct linux_arch {
 			     size_t cap);
 };
 
-extern const struct linux_arch linux_x86_64, linux_arm64;
+extern const struct linux_arch linux_x86_64, linux_arm64, linux_riscv64;
 
 /* The index-th that is understood; NULL behind the last. */
 const struct linux_arch *linux_arch_at(uint32_t index);
 /* That of enum sonde_arch; NULL: none. */
 const struct linux_arch *linux_arch_of(uint32_t arch);
+
+/* For image_range: from vmcoreinfo's _stext on. */
+void linux_image_behind_stext(const struct linux_os *lx, uint64_t *ret_first, uint64_t *ret_last);
+/* Of images that begin at a multiple of 2 MiB, _stext a little behind: their first address. */
+uint64_t linux_image_start(const struct linux_os *lx);
 
 #endif

@@ -11,8 +11,6 @@
 #include "arch/bits.h"
 #include "linux/arch.h"
 
-#define IMAGE_MAX (UINT64_C(512) << 20) /* no kernel has a larger image */
-
 static int granule_bits(const struct vmcoreinfo *info)
 {
 	char text[16];
@@ -72,15 +70,6 @@ static int places_of_info(const struct vmcoreinfo *info, struct linux_place ret[
 	return n;
 }
 
-static void image_range(const struct linux_os *lx, uint64_t *ret_first, uint64_t *ret_last)
-{
-	uint64_t first = UINT64_MAX;
-
-	vmcoreinfo_symbol(&lx->info, "_stext", &first);
-	*ret_first = first;
-	*ret_last = first > UINT64_MAX - IMAGE_MAX ? UINT64_MAX : first + (IMAGE_MAX - 1);
-}
-
 /* PAGE_OFFSET is where RAM is mapped from PHYS_OFFSET on; the latter may lie "below 0". */
 static void find_direct_map(struct linux_os *lx)
 {
@@ -92,14 +81,11 @@ static void find_direct_map(struct linux_os *lx)
 		lx->direct_map = (UINT64_MAX << bits) - (uint64_t)phys_offset;
 }
 
-/* The image begins at a multiple of 2 MiB, _stext lies 64 KiB behind (linux Documentation/arch/arm64/booting.rst). */
+/* linux Documentation/arch/arm64/booting.rst: the image is loaded at a multiple of 2 MiB. */
 static void find_text(struct linux_os *lx)
 {
-	uint64_t stext = 0;
-
 	vmcoreinfo_hex(&lx->info, "KERNELOFFSET", &lx->kernel.kaslr_offset);
-	vmcoreinfo_symbol(&lx->info, "_stext", &stext);
-	lx->kernel.phys_base = (stext - lx->image_slide) & ~((UINT64_C(2) << 20) - 1);
+	lx->kernel.phys_base = linux_image_start(lx) - lx->image_slide;
 }
 
 /* v6.10 moved the mark of PROT_NONE to the bit that else is nG, and swap entries out of its way. */
@@ -223,7 +209,7 @@ static size_t references(const uint8_t *code, size_t len, uint64_t va, uint64_t 
 const struct linux_arch linux_arm64 = {
 	.arch = SONDE_ARCH_AARCH64,
 	.places_of_info = places_of_info,
-	.image_range = image_range,
+	.image_range = linux_image_behind_stext,
 	.settle = settle,
 	.references = references,
 };

@@ -588,10 +588,10 @@ static int linux_attach(struct sonde_target *target, const struct sonde_os_optio
 
 	sonde_target_info(target, &info);
 	if (info.arch != SONDE_ARCH_NONE && !linux_arch_of(info.arch))
-		return sonde_error_set(
-			err, SONDE_E_UNSUPPORTED,
-			"linux: '%s' is of a %s machine: only x86_64 and aarch64 are understood",
-			info.name, sonde_arch_name(info.arch));
+		return sonde_error_set(err, SONDE_E_UNSUPPORTED,
+				       "linux: '%s' is of a %s machine: x86_64, aarch64 and "
+				       "riscv64 are understood",
+				       info.name, sonde_arch_name(info.arch));
 	d.arch = info.arch;
 	int r = check_symbols_file(options->symbols, err);
 	if (r < 0)

@@ -91,14 +91,18 @@ static void without_a_count_all_swap_files_are_believed(void **state)
 			 SONDE_ENTRY_POISONED);
 }
 
-/* linux v6.1 and v6.12 arch/arm64/include/asm/pgtable.h: 2 is exclusive; 3 in v6.12 is user-fault. */
-static void aarch64_has_type_and_offset_elsewhere(void **state)
+/*
+ * linux v6.1 and v6.12 arch/arm64/include/asm/pgtable.h: 2 is exclusive; 3 in v6.12 is user-fault; v6.12
+ * arch/riscv/include/asm/pgtable.h: 6 is exclusive.
+ */
+static void other_architectures_have_type_and_offset_elsewhere(void **state)
 {
 	static const struct {
 		struct swap_layout layout;
 		uint64_t entry;
 	} cases[] = {
 		{ { 3, 5, 8, 50, false }, UINT64_C(26) << 3 | UINT64_C(0x1234567) << 8 | 1 << 2 },
+		{ { 7, 5, 12, 52, false }, UINT64_C(26) << 7 | UINT64_C(0x1234567) << 12 | 1 << 6 },
 		{ { 6, 5, 12, 50, false }, UINT64_C(26) << 6 | UINT64_C(0x1234567) << 12 | 3 << 2 },
 	};
 
@@ -119,7 +123,7 @@ int main(void)
 		cmocka_unit_test(each_type_has_its_kind),
 		cmocka_unit_test(software_bits_change_nothing),
 		cmocka_unit_test(without_a_count_all_swap_files_are_believed),
-		cmocka_unit_test(aarch64_has_type_and_offset_elsewhere),
+		cmocka_unit_test(other_architectures_have_type_and_offset_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
