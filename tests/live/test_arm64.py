@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """aarch64: 6.1 with pages of 4 KiB, whose kallsyms names functions only, and 6.12 with pages of 16 KiB."""
 import test_compare
+import test_dirty
 import test_read
 import worlds
 from harness import Case, run
@@ -100,3 +101,10 @@ class WidePagesReadTest(test_read.DumpTest):
 
 class WidePagesLiveReadTest(WidePagesReadTest):
     view_name = "map"
+
+
+class RebootTest(test_dirty.RebootTest):
+    """No processor tells where its tables are: of all that earlier kernels left the running one is found by search."""
+
+    options = {"arch": "arm64"}
+    base = 1 << 30

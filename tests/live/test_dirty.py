@@ -10,6 +10,9 @@ from images import KernelImage
 class Dirty(Case):
     """A guest and the ways to look at it; each must show the running kernel's processes."""
 
+    options = {}  # of the guest
+    base = 0  # of its RAM
+
     def expect_the_running_kernel(self, view):
         kernel = self.guest.truth["kernel"]
         info = view.info()
@@ -39,7 +42,7 @@ class Dirty(Case):
         self.guest.pause()
         try:
             with self.subTest("raw memory of the paused guest"):
-                self.expect_the_running_kernel(View("flat:" + self.guest.memory_file))
+                self.expect_the_running_kernel(View(f"flat:{self.guest.memory_file},base={self.base:#x}"))
         finally:
             self.guest.resume()
 
@@ -61,7 +64,7 @@ class StaleKernelTest(Dirty):
 
 class RebootTest(Dirty):
     def test_after_each_of_several_reboots_into_the_same_memory_the_last_kernel_is_seen(self):
-        self.guest = boot("reboots")
+        self.guest = boot("reboots", **self.options)
         self.addCleanup(self.guest.stop)
         for n in range(3):
             self.guest.reboot()
