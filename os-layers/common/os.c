@@ -96,6 +96,17 @@ int sonde_os_threads(struct sonde_os *os, int32_t pid, uint32_t fields,
 	return tasks(os, OS_THREADS, pid > 0 ? pid : 0, fields, ret, err);
 }
 
+int sonde_os_registers(struct sonde_os *os, int32_t tid, struct sonde_register *ret, size_t cap,
+		       struct sonde_error *err)
+{
+	if (!os->layer->registers)
+		return sonde_error_set(
+			err, SONDE_E_UNSUPPORTED,
+			"os: registers of threads are not read from a machine's memory; those of "
+			"its processors are the target's to tell");
+	return os->layer->registers(os, tid, ret, cap, err);
+}
+
 int sonde_os_process_memory(struct sonde_os *os, int32_t pid, struct sonde_space **ret,
 			    struct sonde_error *err)
 {

@@ -26,6 +26,9 @@ struct os_layer {
 	/* pid 0: all. Threads of one process: what OS_THREADS and pid say. */
 	int (*tasks)(struct sonde_os *os, enum os_tasks what, int32_t pid, uint32_t fields,
 		     struct sonde_processes *list, struct sonde_error *err);
+	/* Optional: UNSUPPORTED. */
+	int (*registers)(struct sonde_os *os, int32_t tid, struct sonde_register *ret, size_t cap,
+			 struct sonde_error *err);
 	int (*process_memory)(struct sonde_os *os, int32_t pid, struct sonde_space **ret,
 			      struct sonde_error *err);
 	int (*modules)(struct sonde_os *os, struct sonde_modules *list, struct sonde_error *err);

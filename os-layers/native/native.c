@@ -164,6 +164,7 @@ const struct os_layer os_native = {
 	.kernel = native_kernel,
 	.add_module_symbols = native_read_symbols,
 	.tasks = native_tasks,
+	.registers = native_registers,
 	.process_memory = native_process_memory,
 	.modules = native_modules,
 	.mappings = native_mappings,

@@ -5,6 +5,7 @@
  *
  *   proc.h         files of /proc, and their words
  *   host_linux.c   the kernel and its boot        task_linux.c   processes and threads
+ *   registers.h    registers of threads
  *   mm_linux.c     mappings, memory               pages_linux.c  what is known of pages
  *   module.c       modules of the kernel
  *   images.c       programs and libraries in a process
@@ -66,6 +67,8 @@ int native_translate(struct sonde_os *os, int32_t pid, uint64_t va, struct sonde
 		     struct sonde_error *err);
 int native_pages(struct sonde_os *os, int32_t pid, uint32_t care, struct sonde_pages **ret,
 		 struct sonde_error *err);
+int native_registers(struct sonde_os *os, int32_t tid, struct sonde_register *ret, size_t cap,
+		     struct sonde_error *err);
 int native_modules(struct sonde_os *os, struct sonde_modules *list, struct sonde_error *err);
 
 /* images.c: the ELF images that are mapped in a process, by rising address. */

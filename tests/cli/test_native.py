@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """This machine and its processes, compared with /proc; and a /proc that lies."""
+import ctypes
 import json
 import os
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
@@ -34,7 +36,9 @@ class Known(Case):
 
     def end(self):
         self.child.kill()
-        self.child.communicate()
+        self.child.wait()
+        self.child.stdin.close()
+        self.child.stdout.close()
 
 
 class Processes(Known):
@@ -76,6 +80,73 @@ class Processes(Known):
                              {int(tid): proc(f"{self.it['pid']}/task/{tid}", "comm")[:-1]
                               for tid in os.listdir(f"/proc/{self.it['pid']}/task")})
             self.assertIn("worker", [row["name"] for row in listed])
+
+
+class Registers(Known):
+    def registers(self, code, *options):
+        result = run("threads", self.target, "--registers", "--json", *options)
+        self.assertEqual(result.code, code, str(result))
+        return {row["tid"]: row for row in json.loads(result.out)}, result.err
+
+    def status(self, tid, key):
+        return re.search(rf"(?m)^{key}:\t(.*)$", proc(f"{self.it['pid']}/task/{tid}", "status"))[1]
+
+    def test_a_thread_is_read_and_goes_on(self):
+        if os.uname().machine not in ("x86_64", "aarch64"):
+            self.skipTest("which register holds the number is not known here")
+        threads, _ = self.registers(0)
+        self.assertEqual(set(threads), {self.it["pid"], self.it["worker"]})
+        names = dict(word.split("=") for word in threads[self.it["worker"]]["registers"])
+        magic = names["r15" if os.uname().machine == "x86_64" else "x19"]
+        self.assertEqual(int(magic, 16), self.it["magic"])
+        self.assertEqual(threads[self.it["worker"]]["pc"], names.get("rip", names.get("pc")))
+        stack = [row for row in json.loads(run("maps", self.target, "--json").out) if row["path"] == "[stack]"][0]
+        self.assertTrue(int(stack["start"], 16) <= int(threads[self.it["pid"]]["sp"], 16) < int(stack["end"], 16))
+        for tid in threads:
+            self.assertEqual((self.status(tid, "TracerPid"), self.status(tid, "State")[0]), ("0", "S"))
+        self.child.stdin.close()
+        self.assertEqual(self.child.wait(20), 0)
+
+    def test_what_was_stopped_stays_stopped(self):
+        os.kill(self.it["pid"], signal.SIGSTOP)
+        os.waitpid(self.it["pid"], os.WUNTRACED)
+        threads, _ = self.registers(0)
+        self.assertEqual(len(threads[self.it["worker"]]["registers"]) > 16, True)
+        for tid in threads:
+            self.assertEqual((self.status(tid, "TracerPid"), self.status(tid, "State")[0]), ("0", "T"))
+        os.kill(self.it["pid"], signal.SIGCONT)
+        self.child.stdin.close()
+        self.assertEqual(self.child.wait(20), 0)
+
+    def test_a_traced_thread_names_who_traces_it(self):
+        libc = ctypes.CDLL(None, use_errno=True)
+        seize, interrupt, detach, wall, worker = 0x4206, 0x4207, 17, 0x40000000, self.it["worker"]
+        if libc.ptrace(seize, worker, None, None) < 0:
+            self.skipTest(f"ptrace: {os.strerror(ctypes.get_errno())}")
+        try:
+            threads, err = self.registers(3)
+        finally:
+            libc.ptrace(interrupt, worker, None, None)
+            os.waitpid(worker, wall)
+            libc.ptrace(detach, worker, None, None)
+        self.assertIn(f"thread {worker} is traced already, by process {os.getpid()} (", err)
+        self.assertEqual((threads[worker]["error"], threads[worker]["registers"]), ("BUSY", None))
+        self.assertEqual(threads[self.it["pid"]]["error"], None)
+
+    def test_without_asking_there_are_none(self):
+        _, listed, _ = rows("threads", self.target)
+        self.assertEqual({(row["pc"], row["sp"], row["registers"]) for row in listed}, {(None, None, None)})
+
+    def test_threads_of_a_whole_machine_are_not_stopped(self):
+        self.expect_error(run("threads", "native", "--registers"), 2, "of which process?")
+
+    def test_somebody_else_is_told_what_would_allow_it(self):
+        if os.geteuid() != 0:
+            self.skipTest("not root: cannot become somebody else")
+        result = run_as_another_user("threads", "native", "--pid", self.it["pid"], "--registers")
+        self.assertEqual(result.code, 3, str(result))
+        self.assertIn("CAP_SYS_PTRACE", result.err)
+        self.assertIn("ptrace_scope is", result.err)
 
 
 class Memory(Known):

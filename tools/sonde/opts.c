@@ -82,6 +82,8 @@ static const struct entry entries[OPT_N] = {
 	[OPT_MAX] = { "max", 0, NUMBER, FIELD(max), "COUNT", "stop behind COUNT hits", UINT64_MAX },
 	[OPT_UTF16] = { "utf16", 0, FLAG, FIELD(utf16), NULL,
 			"text is looked for as UTF-16, little-endian" },
+	[OPT_REGISTERS] = { "registers", 0, FLAG, FIELD(registers), NULL,
+			    "stop each thread for a moment, and show its registers" },
 	[OPT_VERSION] = { "version", 'V', FLAG, FIELD(version), NULL, "print the version" },
 };
 

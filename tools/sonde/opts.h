@@ -43,6 +43,7 @@ enum opt {
 	OPT_THREADS,
 	OPT_MAX,
 	OPT_UTF16,
+	OPT_REGISTERS,
 	OPT_VERSION, /* of the tool itself, in front of a command */
 	OPT_N,
 };
@@ -60,7 +61,7 @@ struct opts {
 	const char *output, *hex_bytes, *file, *string, *match;
 	uint64_t count, align, threads, max; /* 0 not given */
 	const char *range;
-	bool utf16;
+	bool utf16, registers;
 };
 
 /*

@@ -10,7 +10,7 @@ _sonde_common='--json --csv --no-header --color --engine --symbols --stats --ver
 _sonde_options() {
 	case $1 in
 	ps) echo '--fields --pid --args' ;;
-	threads) echo '--fields --pid' ;;
+	threads) echo '--fields --pid --registers' ;;
 	maps) echo '--fields --pid --all --phys' ;;
 	read) echo '--fields --pid --kernel --phys --output --raw --hex' ;;
 	write) echo '--pid --kernel --phys --hex --file --string --write' ;;
@@ -31,7 +31,7 @@ _sonde_fields() {
 		page_table kaslr_offset phys_base text_start text_end boot_time uptime no_os' ;;
 	ps) echo 'pid tgid ppid uid gid euid egid state threads rss vsize start_ns start name command
 		args exe kernel_thread addr parent_addr page_table missing error' ;;
-	threads) echo 'pid tid ppid uid state start_ns start name kernel_thread addr missing error' ;;
+	threads) echo 'pid tid ppid uid state start_ns start name kernel_thread addr pc sp registers missing error' ;;
 	modules) echo 'name base size refs state addr path build_id error' ;;
 	maps) echo 'pid range start end perms offset dev inode kind path error' ;;
 	dmesg) echo 'seq time_ns time level facility caller text' ;;
