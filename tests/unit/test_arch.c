@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/* Where a kernel is mapped, by what vmcoreinfo of each architecture says; with values that real kernels gave. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "linux/arch.h"
+
+#define HEAD "OSRELEASE=6.1.0\n"
+#define ARM64(pagesize, t1sz)                                                                      \
+	HEAD "PAGESIZE=" pagesize "\nSYMBOL(swapper_pg_dir)=ffffa6da63d8f000\n"                    \
+	     "SYMBOL(_stext)=ffffa6da62a10000\nNUMBER(VA_BITS)=48\n"                               \
+	     "NUMBER(kimage_voffset)=0xffffa6da22800000\n" t1sz
+#define RISCV64(bits)                                                                              \
+	HEAD "SYMBOL(swapper_pg_dir)=ffffffff81dcb000\nSYMBOL(_stext)=ffffffff80002000\n"          \
+	     "NUMBER(VA_BITS)=" bits "\nNUMBER(va_kernel_pa_offset)=0xfffffffeffe00000\n"
+#define X86_64(swapper, more)                                                                      \
+	HEAD "NUMBER(phys_base)=-16777216\nSYMBOL(swapper_pg_dir)=" swapper "\n" more
+
+struct expected {
+	const char *format; /* name of the page tables */
+	uint64_t root, slide;
+};
+
+struct scene {
+	const char *name, *text;
+	const struct linux_arch *arch;
+	int outcome; /* as of places_of_info */
+	struct expected places[LINUX_PLACES_MAX];
+};
+
+#define ARM64_PLACE(format)                                                                        \
+	{                                                                                          \
+		"aarch64, " format, 0x4158f000, UINT64_C(0xffffa6da22800000)                       \
+	}
+#define RISCV64_PLACE(format)                                                                      \
+	{                                                                                          \
+		"riscv64, " format, 0x81fcb000, UINT64_C(0xfffffffeffe00000)                       \
+	}
+#define X86_64_PLACE(format)                                                                       \
+	{                                                                                          \
+		"x86_64, " format, 0x1000000, UINT64_C(0xffffffff81000000)                         \
+	}
+
+static const struct scene scenes[] = {
+	{ "aarch64, 4 KiB",
+	  ARM64("4096", "NUMBER(TCR_EL1_T1SZ)=0x10\n"),
+	  &linux_arm64,
+	  2,
+	  { ARM64_PLACE("4 KiB, 48 bits"), ARM64_PLACE("4 KiB, 48 bits, 52-bit addresses") } },
+	{ "aarch64, 16 KiB and 52 bits: one format only",
+	  ARM64("16384", "NUMBER(TCR_EL1_T1SZ)=0xc\n"),
+	  &linux_arm64,
+	  1,
+	  { ARM64_PLACE("16 KiB, 52 bits") } },
+	{ "aarch64, 64 KiB, by VA_BITS",
+	  ARM64("65536", ""),
+	  &linux_arm64,
+	  2,
+	  { ARM64_PLACE("64 KiB, 48 bits"), ARM64_PLACE("64 KiB, 48 bits, 52-bit addresses") } },
+	{ "aarch64 with pages that none has",
+	  ARM64("8192", "NUMBER(TCR_EL1_T1SZ)=0x10\n"),
+	  &linux_arm64,
+	  SONDE_E_UNSUPPORTED,
+	  { { 0 } } },
+	{ "aarch64 with addresses of no bits",
+	  ARM64("4096", "NUMBER(TCR_EL1_T1SZ)=0x40\n"),
+	  &linux_arm64,
+	  SONDE_E_UNSUPPORTED,
+	  { { 0 } } },
+	{ "aarch64 with addresses of more bits than there are",
+	  ARM64("4096", "NUMBER(TCR_EL1_T1SZ)=-1\n"),
+	  &linux_arm64,
+	  SONDE_E_UNSUPPORTED,
+	  { { 0 } } },
+	{ "riscv64, three levels", RISCV64("39"), &linux_riscv64, 1, { RISCV64_PLACE("Sv39") } },
+	{ "riscv64, five levels", RISCV64("57"), &linux_riscv64, 1, { RISCV64_PLACE("Sv57") } },
+	{ "riscv64 with tables that none has",
+	  RISCV64("4294967335"), /* 2^32 + 39 */
+	  &linux_riscv64,
+	  SONDE_E_UNSUPPORTED,
+	  { { 0 } } },
+	{ "x86-64",
+	  X86_64("ffffffff82000000", ""),
+	  &linux_x86_64,
+	  1,
+	  { X86_64_PLACE("4 levels") } },
+	{ "x86-64, five levels",
+	  X86_64("ffffffff82000000", "NUMBER(pgtable_l5_enabled)=1\n"),
+	  &linux_x86_64,
+	  1,
+	  { X86_64_PLACE("5 levels") } },
+	{ "x86-64 with tables outside of the image",
+	  X86_64("ffff888000000000", ""),
+	  &linux_x86_64,
+	  SONDE_E_CORRUPT,
+	  { { 0 } } },
+	{ "what is of x86-64 is not of aarch64",
+	  X86_64("ffffffff82000000", ""),
+	  &linux_arm64,
+	  SONDE_E_UNSUPPORTED,
+	  { { 0 } } },
+	{ "what is of aarch64 is not of riscv64",
+	  ARM64("4096", ""),
+	  &linux_riscv64,
+	  SONDE_E_UNSUPPORTED,
+	  { { 0 } } },
+	{ "what is of riscv64 is not of x86-64",
+	  RISCV64("48"),
+	  &linux_x86_64,
+	  SONDE_E_UNSUPPORTED,
+	  { { 0 } } },
+};
+
+static void check_place(const struct scene *scene, const struct linux_place *got,
+			const struct expected *want)
+{
+	if (strcmp(got->paging->name, want->format) != 0 || got->root != want->root ||
+	    got->slide != want->slide)
+		fail_msg("%s: '%s' at %#llx, slide %#llx", scene->name, got->paging->name,
+			 (unsigned long long)got->root, (unsigned long long)got->slide);
+}
+
+static void vmcoreinfo_tells_where_the_kernel_is(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(scenes) / sizeof(scenes[0]); i++) {
+		const struct scene *scene = &scenes[i];
+		struct linux_place places[LINUX_PLACES_MAX];
+		struct sonde_error err = { 0 };
+		struct vmcoreinfo info;
+		assert_int_equal(vmcoreinfo_parse(scene->text, strlen(scene->text), &info, NULL),
+				 0);
+		int n = scene->arch->places_of_info(&info, places, &err);
+		if (n != scene->outcome || (n < 0 && !err.text[0]))
+			fail_msg("%s: %d, not %d (%s)", scene->name, n, scene->outcome, err.text);
+		for (int k = 0; k < n; k++)
+			check_place(scene, &places[k], &scene->places[k]);
+	}
+}
+
+static void the_image_is_looked_for_behind_its_text(void **state)
+{
+	struct linux_os lx = { 0 };
+	uint64_t first, last;
+
+	(void)state;
+	assert_int_equal(
+		vmcoreinfo_parse(ARM64("4096", ""), sizeof(ARM64("4096", "")), &lx.info, NULL), 0);
+	linux_arm64.image_range(&lx, &first, &last);
+	assert_int_equal(first, UINT64_C(0xffffa6da62a10000));
+	assert_int_equal(last - first, (UINT64_C(512) << 20) - 1);
+	assert_int_equal(linux_image_start(&lx), UINT64_C(0xffffa6da62a00000));
+}
+
+static void the_image_may_be_at_the_end_of_memory(void **state)
+{
+	static const char text[] = HEAD "SYMBOL(_stext)=fffffffffffff000\n";
+	struct linux_os lx = { 0 };
+	uint64_t first, last;
+
+	(void)state;
+	assert_int_equal(vmcoreinfo_parse(text, sizeof(text), &lx.info, NULL), 0);
+	linux_riscv64.image_range(&lx, &first, &last);
+	assert_int_equal(first, UINT64_C(0xfffffffffffff000));
+	assert_int_equal(last, UINT64_MAX);
+}
+
+#define PA UINT64_C(0x40200000)
+#define VALID (UINT64_C(1) << 0)
+#define PAGE_TYPE (UINT64_C(1) << 1) /* of a page; of a block it is 0 */
+#define AF (UINT64_C(1) << 10)
+#define NG (UINT64_C(1) << 11)
+#define PROT_NONE (UINT64_C(1) << 58)
+
+struct closed {
+	const char *name, *release;
+	uint32_t level;
+	uint64_t entry;
+	int32_t err;
+};
+
+/* linux v6.1 and v6.12 arch/arm64/include/asm/pgtable-prot.h (PAGE_NONE), pgtable.h (pmd_mkinvalid, swap entries). */
+static const struct closed closed[] = {
+	{ "6.1, a page", "6.1.0", 0, PA | PROT_NONE | NG | AF | PAGE_TYPE, 0 },
+	{ "6.1, a block", "6.1.0", 1, PA | PROT_NONE | NG | AF, 0 },
+	{ "6.1, a block that moves: bits of its offset", "6.1.0", 1, PA | NG | 27 << 3,
+	  SONDE_E_PAGED_OUT },
+	{ "6.12, a page", "6.12.9", 0, PA | NG | AF | PAGE_TYPE, 0 },
+	{ "6.12, a block", "6.12.9", 1, PA | NG | AF, 0 },
+	{ "6.12, a block that moves: bits of its offset", "6.12.9", 1, PA | PROT_NONE | 27 << 6,
+	  SONDE_E_PAGED_OUT },
+};
+
+static void aarch64_marks_closed_pages_as_its_release_does(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(closed) / sizeof(closed[0]); i++) {
+		const struct closed *c = &closed[i];
+		struct linux_os lx = { .paging = paging_arm64(12, 48, false) };
+		lx.kernel.release = c->release;
+		linux_arm64.settle(&lx);
+		struct paging_entry e = paging_decode(lx.paging, c->level, c->entry);
+		if (e.err != c->err || (!e.err && (e.pa != PA || e.flags & SONDE_PAGE_READ)))
+			fail_msg("%s: %d, at %#llx, flags %#x", c->name, e.err,
+				 (unsigned long long)e.pa, e.flags);
+		/* What the processor finds is a page as ever. */
+		e = paging_decode(lx.paging, c->level, c->entry | VALID);
+		assert_int_equal(e.err, 0);
+	}
+}
+
+static void each_architecture_is_found_by_its_number(void **state)
+{
+	(void)state;
+	assert_ptr_equal(linux_arch_of(SONDE_ARCH_X86_64), &linux_x86_64);
+	assert_ptr_equal(linux_arch_of(SONDE_ARCH_AARCH64), &linux_arm64);
+	assert_ptr_equal(linux_arch_of(SONDE_ARCH_RISCV64), &linux_riscv64);
+	assert_null(linux_arch_of(SONDE_ARCH_I386));
+	assert_null(linux_arch_of(SONDE_ARCH_NONE));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(vmcoreinfo_tells_where_the_kernel_is),
+		cmocka_unit_test(the_image_is_looked_for_behind_its_text),
+		cmocka_unit_test(the_image_may_be_at_the_end_of_memory),
+		cmocka_unit_test(aarch64_marks_closed_pages_as_its_release_does),
+		cmocka_unit_test(each_architecture_is_found_by_its_number),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
