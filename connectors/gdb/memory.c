@@ -63,10 +63,10 @@ static int32_t part_limit(const struct memory *memory, uint32_t op, uint64_t add
 	uint64_t len = left;
 	int32_t err = 0;
 
-	if (op == SONDE_IO_WRITE && !memory->writable)
-		err = SONDE_E_READ_ONLY;
-	else if (memory->ranges)
+	if (memory->ranges)
 		err = ranges_limit(memory->ranges, addr, left, &len);
+	if (!err && op == SONDE_IO_WRITE && !memory->writable)
+		err = SONDE_E_READ_ONLY;
 	if (!err && len > max)
 		len = max;
 	*ret_len = (uint32_t)len;

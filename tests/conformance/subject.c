@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "arch/paging.h"
+#include "synth/gdb_stub.h"
 #include "synth/page_tables.h"
 
 int subject_has(const struct subject *subject, uint64_t off)
@@ -236,6 +237,28 @@ static int open_child(struct subject *subject, struct sonde_loop *loop, struct s
 	return open_process(subject, loop, err, subject->child);
 }
 
+/* ---- a stub ------------------------------------------------------------------------------------- */
+
+_Static_assert(STUB_SIZE == SUBJECT_SIZE && STUB_HOLE == HOLE_ADDR && STUB_HOLE_LEN == HOLE_LEN,
+	       "the stub's memory is the subjects'");
+
+/* target is what stands behind the stub's name; one that may not be written to acknowledges. */
+static int open_stub(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
+{
+	char name[128];
+
+	subject->stub = calloc(1, sizeof(*subject->stub));
+	if (!subject->stub)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	subject->stub->packet_size = 0x1000;
+	subject->stub->no_ack = !subject->read_only;
+	subject->stub->binary_read = subject->stub->binary_write = subject->also == NULL;
+	if (gdb_stub_start(subject->stub) < 0)
+		return sonde_error_set(err, SONDE_E_IO, "the stub cannot listen");
+	snprintf(name, sizeof(name), "%s%s", subject->stub->target, subject->target);
+	return open_target(subject, loop, name, err);
+}
+
 /* ---- virtual memory over ram ------------------------------------------------------------------ */
 
 #define VIRTUAL_BASE UINT64_C(0x00007ffff0000000)
@@ -287,6 +310,9 @@ struct subject subjects[] = {
 	{ "elfcore, read only", "elfcore.so", NULL, open_elfcore, "elfcore", 1, 0 },
 	{ "process, itself", "process.so", NULL, open_self, "process", 0, 0 },
 	{ "process, a child", "process.so", NULL, open_child, "process", 0, 0 },
+	{ "gdb", "gdb.so", NULL, open_stub, "", 0, 0 },
+	{ "gdb, read only", "gdb.so", NULL, open_stub, ",ram=0+12k;16k+48k", 1, 0 },
+	{ "cache of gdb", "gdb.so", "cache.so", open_stub, "|cache", 0, 0 },
 	{ "virtual over ram, extents", "ram.so", NULL, open_virtual, "ram:1m", 0, 0 },
 	{ "virtual over ram, transfer", "ram.so", NULL, open_virtual, "ram:1m,mode=transfer", 0,
 	  0 },
@@ -346,6 +372,7 @@ int subject_open(struct subject *subject, struct sonde_loop *loop, struct sonde_
 	subject->path[0] = 0;
 	subject->memory = NULL;
 	subject->child = 0;
+	subject->stub = NULL;
 	subject->model = malloc(SUBJECT_SIZE);
 	if (!subject->model)
 		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
@@ -358,6 +385,9 @@ void subject_close(struct subject *subject)
 	if (subject->opened && subject->space != sonde_target_memory(subject->opened))
 		sonde_space_close(subject->space);
 	sonde_target_close(subject->opened);
+	if (subject->stub)
+		gdb_stub_stop(subject->stub);
+	free(subject->stub);
 	if (subject->path[0])
 		unlink(subject->path);
 	if (subject->memory)

@@ -15,6 +15,8 @@
 #define HOLE_ADDR UINT64_C(0x3000)
 #define HOLE_LEN UINT64_C(0x1000)
 
+struct gdb_stub;
+
 struct subject {
 	const char *name;
 	const char *plugin; /* file that must be there: "ram.so"                           */
@@ -32,6 +34,7 @@ struct subject {
 	char path[64];
 	void *memory; /* process subjects: the region, and a guard on either side    */
 	int child;
+	struct gdb_stub *stub; /* gdb subjects: what is at the other end */
 };
 
 extern struct subject subjects[];
