@@ -51,6 +51,12 @@ class DumpTest(test_compare.Comparison, Case):
         pid = run("read", self.view().target, hex(at + members["pid"]["offset"]), 4, "--raw").out
         self.assertEqual(int.from_bytes(pid, "little"), task["pid"])
 
+    def test_the_table_of_a_walk_names_levels_and_bits(self):
+        rows = self.view().rows("translate", "_stext", "--table")
+        self.assertEqual([rows[0]["name"], rows[0]["bits"]], ["PGD", "V TABLE UXNTABLE"])
+        self.assertLessEqual({"V", "RO", "AF", "UXN"}, set(rows[-1]["bits"].split()))
+        self.assertFalse({"EL0", "DBM", "PXN", "TABLE"} & set(rows[-1]["bits"].split()))
+
     def test_low_addresses_are_none_of_the_kernels(self):
         """Its tables would map them, if they were taken for those of the other half."""
         there = self.view().rows("translate", "_stext")[0]

@@ -13,6 +13,11 @@ class DumpTest(test_compare.Comparison, Case):
         self.assertEqual(self.view().info()["kaslr_offset"], "0x0")
         self.assertEqual(self.truths()[0]["kernel"]["kaslr_offset"], "0x0")
 
+    def test_the_table_of_a_walk_names_levels_and_bits(self):
+        rows = self.view().rows("translate", "_stext", "--table")
+        self.assertEqual([(r["name"], r["bits"]) for r in rows[:2]], [("PGD", "V"), ("P4D", "V")])
+        self.assertEqual(rows[-1]["bits"], "V R X G A D")
+
 
 class SharedMemoryTest(DumpTest):
     name = "map"

@@ -9,7 +9,7 @@
 
 /* "PGD" "P4D" "PUD" "PMD" "PTE": the level, 0 the lowest, of n_levels. */
 const char *entry_level_text(uint32_t level, uint32_t n_levels);
-/* "P RW US A D PS G NX", in the order of the bits; "" for none. */
-void entry_bits_text(char text[ENTRY_BITS_MAX], uint64_t entry, uint32_t level);
+/* "P RW US A D PS G NX", in the order of the bits; "" for none, and for an architecture that is not known. */
+void entry_bits_text(char text[ENTRY_BITS_MAX], uint32_t arch, uint64_t entry, uint32_t level);
 
 #endif

@@ -35,11 +35,11 @@ static void put_entry(const struct ctx *ctx, struct listing *l, uint64_t va,
 	table_addr(t, va);
 	page_pid_cell(t, (int32_t)ctx->opts.pid);
 	table_u64(t, level + 1);
-	table_str(t, l->arch == SONDE_ARCH_X86_64 ? entry_level_text(level, l->n_levels) : NULL);
+	table_str(t, entry_level_text(level, l->n_levels));
 	table_addr(t, tr->entry_pa[i]);
 	table_addr(t, tr->entry[i]);
-	entry_bits_text(text, tr->entry[i], level);
-	table_str(t, l->arch == SONDE_ARCH_X86_64 ? text : NULL);
+	entry_bits_text(text, l->arch, tr->entry[i], level);
+	table_str(t, text);
 	table_str(t, i + 1 == tr->levels ? sonde_entry_kind_text(tr->kind) : "table");
 	table_row(t);
 }
