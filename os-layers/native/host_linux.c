@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "native/native.h"
+#include "native/wine.h"
 #include "sym/symbols.h"
 
 #define FACT_MAX (64u << 10)
@@ -120,23 +121,43 @@ static int add_symbol(struct kallsyms *k, char *line)
 			   end ? module_index(k, bracket + 1) : SYMBOLS_KERNEL);
 }
 
-void native_read_symbols(struct sonde_os *os)
+static int read_kallsyms(struct native_os *native, struct sonde_symbols *symbols)
 {
-	struct native_os *native = native_of(os);
 	struct proc_text text = { 0 };
-	struct kallsyms k = { .symbols = native->pid ? NULL : symbols_create(0, 0) };
-
-	if (!k.symbols)
-		return;
+	struct kallsyms k = { .symbols = symbols };
 	int r = proc_read(native->proc_fd, "kallsyms", KALLSYMS_MAX, &text);
 	char *at = text.text, *line;
+
 	while (r == 0 && (line = proc_next_line(&at)))
 		r = add_symbol(&k, line);
 	proc_text_finish(&text);
-	if (r < 0 || symbols_seal(k.symbols) < 0) {
-		symbols_destroy(k.symbols);
+	return r;
+}
+
+static int read_exports(struct native_os *native, struct sonde_symbols *symbols)
+{
+	struct sonde_modules *modules;
+	int r = sonde_os_modules(&native->os, &modules, NULL);
+
+	if (r < 0)
+		return r;
+	r = wine_symbols(native, modules, symbols);
+	sonde_modules_destroy(modules);
+	return r;
+}
+
+void native_read_symbols(struct sonde_os *os)
+{
+	struct native_os *native = native_of(os);
+	struct sonde_symbols *symbols = symbols_create(0, 0);
+
+	if (!symbols)
+		return;
+	int r = native->pid ? read_exports(native, symbols) : read_kallsyms(native, symbols);
+	if (r < 0 || symbols_seal(symbols) < 0) {
+		symbols_destroy(symbols);
 		return;
 	}
 	symbols_destroy(native->os.symbols);
-	native->os.symbols = k.symbols;
+	native->os.symbols = symbols;
 }

@@ -5,6 +5,7 @@
 
 #include "native/image.h"
 #include "native/native.h"
+#include "native/wine.h"
 
 #define HEAD_BYTES (IMAGE_NOTES_MAX * IMAGE_NOTE_BYTES)
 
@@ -123,6 +124,13 @@ static int read_build_ids(struct images *all)
 	return 0;
 }
 
+static int by_base(const void *a, const void *b)
+{
+	const struct sonde_module *x = a, *y = b;
+
+	return x->base < y->base ? -1 : x->base > y->base;
+}
+
 int native_images(struct native_os *native, struct sonde_modules *list, struct sonde_error *err)
 {
 	struct images all = { .native = native, .list = list };
@@ -136,13 +144,15 @@ int native_images(struct native_os *native, struct sonde_modules *list, struct s
 		LIST_DAMAGE(list, "%s", damage);
 	if ((r = prepare(&all, mappings)) == 0) {
 		read_heads(&all);
-		if ((r = take_heads(&all)) == 0)
-			r = read_build_ids(&all);
+		if ((r = take_heads(&all)) == 0 && (r = read_build_ids(&all)) == 0)
+			r = wine_modules(native, mappings, list);
 	}
 	free(all.from);
 	free(all.heads);
 	free(all.images);
 	free(all.xfers);
 	sonde_mappings_destroy(mappings);
+	if (r == 0 && list->n)
+		qsort(list->items, list->n, sizeof(*list->items), by_base);
 	return r < 0 ? sonde_error_set(err, r, NULL) : r;
 }

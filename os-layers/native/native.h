@@ -8,7 +8,7 @@
  *   registers.h    registers of threads
  *   mm_linux.c     mappings, memory               pages_linux.c  what is known of pages
  *   module.c       modules of the kernel
- *   images.c       programs and libraries in a process
+ *   images.c       programs and libraries in a process; wine.h those of Windows
  */
 #ifndef SONDE_NATIVE_NATIVE_H
 #define SONDE_NATIVE_NATIVE_H
@@ -53,7 +53,7 @@ int native_folder(struct native_os *native, int32_t pid, struct sonde_error *err
 
 /* host_linux.c: fill native->kernel. Returns 0, NO_MEMORY. */
 int native_describe(struct native_os *native);
-/* ... the symbols of the kernel and its modules, where they are shown to us. */
+/* ... the symbols of the kernel and its modules, where they are shown to us; of a process what PE modules export. */
 void native_read_symbols(struct sonde_os *os);
 
 /* As the slots of os_layer. */

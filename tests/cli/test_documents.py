@@ -146,7 +146,7 @@ class Bash(Case):
         for command in COMMANDS:
             if "fields" in {name for _, name in options_of(command)}:
                 self.assertEqual(self.complete(f"sonde {command} --fields "), sorted(fields_of(command)))
-        self.assertEqual(self.complete("sonde modules -f name,s"), ["name,size", "name,state"])
+        self.assertEqual(self.complete("sonde modules -f name,s"), ["name,sections", "name,size", "name,state"])
 
     def test_values_of_options(self):
         self.assertEqual(self.complete("sonde ps --color a"), ["always", "auto"])

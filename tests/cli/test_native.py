@@ -216,6 +216,63 @@ class Memory(Known):
                 self.assertEqual(images[path]["build_id"], wanted[1] if wanted else None)
 
 
+class Wine(Case):
+    """A program of Windows: its PE modules stand beside the ELF images of Wine itself."""
+
+    def setUp(self):
+        wine = next((path for path in ("/usr/lib/wine/wine64", shutil.which("wine64")) if path and os.path.exists(path)), None)
+        if not wine:
+            self.skipTest("wine64 is not installed")
+        self.prefix = tempfile.mkdtemp(prefix="sonde-wine-")
+        self.addCleanup(shutil.rmtree, self.prefix, True)
+        env = {**os.environ, "WINEPREFIX": self.prefix, "WINEDEBUG": "-all", "DISPLAY": ""}
+        env.pop("WAYLAND_DISPLAY", None)
+        self.child = subprocess.Popen([wine, "cmd", "/q"], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                      stderr=subprocess.DEVNULL, text=True)
+        self.addCleanup(self.end, env)
+        self.child.stdin.write("echo ready%OS%\n")
+        self.child.stdin.flush()
+        while "readyWindows" not in (line := self.child.stdout.readline()):
+            self.assertNotEqual(line, "", "Wine ended")
+        self.target = f"process:{self.child.pid}"
+
+    def end(self, env):
+        self.child.kill()
+        self.child.wait()
+        self.child.stdin.close()
+        self.child.stdout.close()
+        for server in ("/usr/lib/wine/wineserver", shutil.which("wineserver")):
+            if server and os.path.exists(server):
+                subprocess.run([server, "-k", "-w"], env=env, timeout=60, check=False)
+                return
+
+    def test_modules_are_where_their_files_are_mapped(self):
+        code, listed, err = rows("modules", self.target)
+        self.assertEqual((code, err), (0, ""))
+        self.assertEqual([int(row["base"], 16) for row in listed], sorted(int(row["base"], 16) for row in listed))
+        modules = {row["name"].lower(): row for row in listed}
+        maps = proc(self.child.pid, "maps")
+        program = proc(self.child.pid, "comm").strip()  # start.exe, where it starts cmd.exe
+        for name in (program, "ntdll.dll", "kernel32.dll", "kernelbase.dll"):
+            row = modules[name]
+            self.assertEqual(row["path"].lower(), "c:\\windows\\system32\\" + name)
+            at = re.search(rf"(?m)^0*(\w+)-\w+ \S+ 00000000 .*/{re.escape(name)}$", maps)
+            self.assertEqual(row["base"], "0x" + at[1])
+            text = next(words.split() for words in row["sections"] if words.startswith(".text "))
+            start, last = (int(word, 16) for word in text[1].split("-"))
+            self.assertEqual(text[2], "r-x")
+            self.assertTrue(int(row["base"], 16) < start < last <= int(row["base"], 16) + row["size"])
+        self.assertIn("ntdll.so", modules)
+
+    def test_exports_are_symbols(self):
+        result = run("sym", self.target, "NtReadFile", "--json")
+        self.assertEqual(result.code, 0, str(result))
+        symbol = json.loads(result.out)[0]
+        self.assertEqual((symbol["module"], symbol["type"]), ("ntdll.dll", "T"))
+        self.expect(run("read", self.target, "NtReadFile", 4, "--hex"), 0,
+                    run("read", self.target, symbol["addr"], 4, "--hex").out)
+
+
 class Rights(Known):
     def test_somebody_else_is_told_what_would_allow_it(self):
         if os.geteuid() != 0:

@@ -3,9 +3,11 @@
 #include "session.h"
 #include "table.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
-enum { NAME, BASE, SIZE, REFS, STATE, ADDR, PATH, BUILD_ID, ERROR, N_COLUMNS };
+enum { NAME, BASE, SIZE, REFS, STATE, ADDR, PATH, BUILD_ID, SECTIONS, ERROR, N_COLUMNS };
 
 #define RIGHT (COLUMN_TEXT | COLUMN_RIGHT)
 
@@ -18,8 +20,32 @@ static const struct column columns[N_COLUMNS] = {
 	[ADDR] = { "addr", "ADDR", 0 },
 	[PATH] = { "path", "PATH", 0 },
 	[BUILD_ID] = { "build_id", "BUILD-ID", 0 },
+	[SECTIONS] = { "sections", "SECTIONS", 0 },
 	[ERROR] = { "error", "ERROR", 0 },
 };
+
+/* ".text 0x1000-0x3000 r-x" each. */
+static void put_sections(struct table *t, const struct sonde_module *m)
+{
+	struct buf list = { 0 };
+	char text[64];
+
+	for (uint64_t i = 0; i < m->n_sections; i++) {
+		const struct sonde_section *s = &m->sections[i];
+		int len =
+			snprintf(text, sizeof(text), " 0x%" PRIx64 "-0x%" PRIx64 " %c%c%c", s->addr,
+				 s->addr + s->size, s->flags & SONDE_REGION_READ ? 'r' : '-',
+				 s->flags & SONDE_REGION_WRITE ? 'w' : '-',
+				 s->flags & SONDE_REGION_EXEC ? 'x' : '-');
+		buf_str(&list, s->name);
+		buf_bytes(&list, text, (size_t)len + 1);
+	}
+	if (m->sections)
+		table_list(t, list.bytes ? list.bytes : "", list.len);
+	else
+		table_null(t);
+	buf_finish(&list);
+}
 
 static void put(struct table *t, const struct sonde_module *m)
 {
@@ -34,6 +60,7 @@ static void put(struct table *t, const struct sonde_module *m)
 	table_addr_or_null(t, m->addr);
 	table_str(t, m->path);
 	table_str(t, m->build_id);
+	put_sections(t, m);
 	table_str(t, m->err ? sonde_error_name(m->err) : NULL);
 	if (m->err)
 		table_style(t, STYLE_RED);
@@ -97,8 +124,8 @@ const struct cmd cmd_modules = {
 	.summary = "list the modules of a kernel or of a process",
 	.help = "List kernel modules with the address of their first byte; of process:PID the "
 		"programs\n"
-		"and libraries that are mapped in it.\n"
-		"Fields: name base size refs state addr path build_id error.\n",
+		"and libraries that are mapped in it, those of Windows under Wine too.\n"
+		"Fields: name base size refs state addr path build_id sections error.\n",
 	.example = "sonde modules guest.elf --json",
 	.options = OPT_BIT(FIELDS),
 	.min_args = 1,

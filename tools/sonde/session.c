@@ -296,7 +296,8 @@ int session_place(struct ctx *ctx, const char *text, struct place *ret)
 		return process_place(ctx, ret);
 	sonde_target_info(ctx->target, &info);
 	int upper = (info.flags & SONDE_TARGET_PHYSICAL) && ret->addr >> 63;
-	if (opts->kernel || (!opts->phys && (upper || !looks_numeric(text))))
+	bool of_kernel = !(info.flags & SONDE_TARGET_PROCESS) && (upper || !looks_numeric(text));
+	if (opts->kernel || (!opts->phys && of_kernel))
 		return kernel_place(ctx, ret);
 	ret->space = sonde_target_memory(ctx->target);
 	ret->name = info.flags & SONDE_TARGET_PROCESS ? "process memory" : "physical memory";

@@ -31,7 +31,7 @@ struct place {
  * Read an operand that is an address: 0x hex, decimal, SYMBOL, SYMBOL+OFFSET. The space is the one
  * that --pid, --kernel or --phys names; without them the kernel's for symbols and for numbers in
  * the upper half of a physical target's 64 bits (no machine has memory there), else the target's
- * own.
+ * own, which has the symbols of a process as well.
  */
 int session_place(struct ctx *ctx, const char *text, struct place *ret);
 /* The same without a space: for commands that only speak of the kernel's addresses. */

@@ -163,6 +163,14 @@ int sonde_os_registers(struct sonde_os *os, int32_t tid, struct sonde_register *
 int sonde_os_process_memory(struct sonde_os *os, int32_t pid, struct sonde_space **ret,
 			    struct sonde_error *err);
 
+/* A stretch of a module, as its own header has it. */
+struct sonde_section {
+	uint64_t addr, size;
+	uint32_t flags; /* enum sonde_region_flag: READ WRITE EXEC */
+	uint32_t pad;
+	const char *name; /* ".text"; bytes as they are */
+};
+
 struct sonde_module {
 	uint64_t addr; /* of the OS's own record                     */
 	uint64_t base; /* first byte                                 */
@@ -173,6 +181,8 @@ struct sonde_module {
 	int32_t err;          /* the first field that failed, 0 none        */
 	const char *path;     /* of an image in a process: its file; else NULL        */
 	const char *build_id; /* ... hex digits of what its linker noted, NULL: none  */
+	const struct sonde_section *sections; /* [n_sections], of a PE module (Wine); else NULL */
+	uint64_t n_sections;
 };
 struct sonde_modules; /* handle */
 /*

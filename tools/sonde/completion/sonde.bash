@@ -32,7 +32,7 @@ _sonde_fields() {
 	ps) echo 'pid tgid ppid uid gid euid egid state threads rss vsize start_ns start name command
 		args exe kernel_thread addr parent_addr page_table missing error' ;;
 	threads) echo 'pid tid ppid uid state start_ns start name kernel_thread addr pc sp registers missing error' ;;
-	modules) echo 'name base size refs state addr path build_id error' ;;
+	modules) echo 'name base size refs state addr path build_id sections error' ;;
 	maps) echo 'pid range start end perms offset dev inode kind path error' ;;
 	dmesg) echo 'seq time_ns time level facility caller text' ;;
 	read) echo 'addr len data error' ;;
