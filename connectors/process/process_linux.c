@@ -225,7 +225,7 @@ static int process_pause(void *conn, struct sonde_error *err)
 	pid_t pid = process->mem.pid;
 
 	if (state_of(&process->mem) == 'T')
-		return 0;
+		return process->paused ? 0 : 1;
 	if (send_signal(process, SIGSTOP) < 0)
 		return host->error_os(err, errno, "process: '%d': stop", (int)pid);
 	process->paused = 1;

@@ -327,7 +327,7 @@ static int qemu_pause(void *conn, struct sonde_error *err)
 		qemu->paused = r == 0;
 	}
 	qmp_close(&qmp);
-	return r;
+	return r == 0 && !running && !qemu->paused ? 1 : r;
 }
 
 static int qemu_resume(void *conn, struct sonde_error *err)

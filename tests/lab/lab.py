@@ -1329,6 +1329,16 @@ def load_truth(name, dir=None):
         return json.load(handle)
 
 
+@contextlib.contextmanager
+def clock(name, dir=None):
+    """A function that tells the guest's monotonic clock in seconds; the line to the guest is held meanwhile."""
+    guest = Guest(name, dir)
+    with guest.locked():
+        guest.need_running()
+        with Channel(guest) as channel:
+            yield lambda: int(channel.command("clock", 10.0)[0]) / 1e9
+
+
 def spawn_locked(guest, state, n):
     with Channel(guest) as channel:
         channel.command("spawn %d" % n, 60.0 + n / 20.0)

@@ -7,6 +7,7 @@
 #ifndef SONDE_TOOL_CMD_H
 #define SONDE_TOOL_CMD_H
 
+#include "guardian.h"
 #include "opts.h"
 #include "out.h"
 
@@ -33,6 +34,7 @@ struct ctx {
 	struct out out; /* standard output */
 	uint64_t began_ns;
 
+	struct guardian guardian; /* --pause */
 	struct sonde_loop *loop;
 	struct sonde_target *target;
 	struct sonde_os *os;

@@ -169,6 +169,9 @@ static int run(struct ctx *ctx)
 	int code = record_init(&t, ctx, columns, N_COLUMNS);
 	if (code != 0 || (code = session_open(ctx)) != 0)
 		return code;
+	/* What is told of the kernel is found here: with --pause, all of it while the target stands still. */
+	if ((code = session_hold(ctx)) != 0)
+		return code;
 	int found = sonde_os_attach(ctx->target, &options, &ctx->os, &err) >= 0;
 	put_target(&t, ctx->target);
 	if (found) {

@@ -258,7 +258,7 @@ static int run(struct ctx *ctx)
 	l.pid = (int32_t)opts->pid;
 	bool is_process = (info.flags & SONDE_TARGET_PROCESS) && !opts->pid && !opts->all;
 	if (opts->phys || (is_process && !(info.flags & SONDE_TARGET_HOST)))
-		return list_regions(&l);
+		return (code = session_hold(ctx)) != 0 ? code : list_regions(&l);
 	if (!opts->pid && !opts->all && !is_process)
 		return usage(ctx, "which process? --pid PID, --all of them, or --phys for the "
 				  "regions of the target's own memory");

@@ -146,10 +146,11 @@ static int run_cmd(struct ctx *ctx, int argc, char **argv)
 	if (ctx->n_args > cmd->max_args)
 		return usage(ctx, "one argument too many: '%s'", ctx->args[cmd->max_args]);
 	int code = cmd->run(ctx);
+	int released = session_release(ctx);
 	if (ctx->opts.stats)
 		session_stats(ctx);
 	session_close(ctx);
-	return code;
+	return code == 0 ? released : code;
 }
 
 static int run(struct ctx *ctx, int argc, char **argv)

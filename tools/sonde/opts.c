@@ -39,6 +39,9 @@ static const struct entry entries[OPT_N] = {
 			 "auto, sync, direct, io_uring, threads or epoll" },
 	[OPT_SYMBOLS] = { "symbols", 0, STRING, FIELD(symbols), "FILE",
 			  "a vmlinux, for kernels that carry no types" },
+	[OPT_PAUSE] = { "pause", 0, FLAG, FIELD(pause), NULL,
+			"stop a live target while it is read; it goes on whatever happens to "
+			"sonde" },
 	[OPT_STATS] = { "stats", 0, FLAG, FIELD(stats), NULL,
 			"then print time, engine, round trips and memory on stderr" },
 	[OPT_VERBOSE] = { "verbose", 'v', FLAG, FIELD(verbose), NULL,

@@ -17,6 +17,7 @@ enum opt {
 	OPT_COLOR,
 	OPT_ENGINE,
 	OPT_SYMBOLS,
+	OPT_PAUSE,
 	OPT_STATS,
 	OPT_VERBOSE,
 	OPT_HELP,
@@ -51,7 +52,7 @@ enum opt {
 #define OPTS_COMMON (OPT_BIT(FIELDS) - 1)
 
 struct opts {
-	bool json, csv, no_header, stats, verbose, help, version;
+	bool json, csv, no_header, pause, stats, verbose, help, version;
 	const char *color;   /* "auto" "always" "never"; NULL auto  */
 	const char *engine;  /* NULL auto                           */
 	const char *symbols; /* file, NULL none                     */

@@ -35,6 +35,9 @@ int session_open(struct ctx *ctx)
 	struct sonde_target_info info;
 	const char *why;
 
+	int started = ctx->opts.pause ? guardian_start(&ctx->guardian, ctx->args[0]) : 0;
+	if (started != 0)
+		return fail(ctx, EXIT_FAILED, "--pause: %s", strerror(started));
 	int code = open_loop(ctx);
 	if (code != 0)
 		return code;
@@ -46,6 +49,39 @@ int session_open(struct ctx *ctx)
 	const char *name = sonde_loop_engine(ctx->loop, &why);
 	complain(ctx, "target '%s': %s: %s", info.name, info.connector, info.detail);
 	complain(ctx, "engine %s: %s", name, why);
+	return 0;
+}
+
+int session_hold(struct ctx *ctx)
+{
+	struct sonde_error err = { 0 };
+	struct sonde_target_info info;
+
+	sonde_target_info(ctx->target, &info);
+	if (!ctx->guardian.pid || ctx->guardian.since_ns || !(info.flags & SONDE_TARGET_LIVE))
+		return 0;
+	if (guardian_pause(&ctx->guardian, &err) < 0)
+		return fail(ctx, EXIT_FAILED, "--pause: %s", err.text);
+	sonde_space_invalidate(sonde_target_memory(ctx->target));
+	return 0;
+}
+
+int session_release(struct ctx *ctx)
+{
+	struct sonde_error err = { 0 };
+	bool has_stopped = ctx->guardian.has_stopped;
+	uint64_t ns;
+
+	int r = guardian_release(&ctx->guardian, &ns, &err);
+	if (r == SONDE_E_GONE && has_stopped) /* or so it says, for it was killed itself */
+		r = sonde_target_resume(ctx->target, &err);
+	if (r < 0)
+		return fail(ctx, EXIT_FAILED,
+			    "--pause: '%s' may stand still yet, for it could not be continued: %s",
+			    ctx->args[0], err.text);
+	if (has_stopped && ctx->opts.stats)
+		complain(ctx, "stats: the target stood still for %" PRIu64 ".%03" PRIu64 " ms",
+			 ns / 1000000, ns / 1000 % 1000);
 	return 0;
 }
 
@@ -64,7 +100,7 @@ int session_attach(struct ctx *ctx)
 		complain(ctx, "%s %s, found by %s; types from %s", kernel.family, kernel.release,
 			 kernel.found_by, kernel.types_from);
 	}
-	return 0;
+	return session_hold(ctx);
 }
 
 int session_start(struct ctx *ctx)
@@ -301,7 +337,7 @@ int session_place(struct ctx *ctx, const char *text, struct place *ret)
 		return kernel_place(ctx, ret);
 	ret->space = sonde_target_memory(ctx->target);
 	ret->name = info.flags & SONDE_TARGET_PROCESS ? "process memory" : "physical memory";
-	return 0;
+	return session_hold(ctx);
 }
 
 int session_symbol_at(const struct ctx *ctx, uint64_t addr, struct sonde_symbol *ret)

@@ -10,6 +10,13 @@
 
 /* Make a loop and open the target named by the first operand. */
 int session_open(struct ctx *ctx);
+/*
+ * From here on a live target stands still, if --pause asks for it; does nothing the second time. What may be found
+ * while it runs is found before: session_attach and session_place end with this.
+ */
+int session_hold(struct ctx *ctx);
+/* ... and goes on from here. */
+int session_release(struct ctx *ctx);
 /* Find the operating system in it; does nothing the second time. */
 int session_attach(struct ctx *ctx);
 /* session_open, then session_attach. */

@@ -118,8 +118,13 @@ typedef int sonde_layer_stat_fn(void *user, const struct sonde_layer_stat *stat)
 int sonde_target_layer_stats(const struct sonde_target *target, sonde_layer_stat_fn *fn,
 			     void *user);
 
-/* Stop and continue a live target; continuing invalidates its memory (sonde_space_invalidate).
- * Returns 0; SONDE_E_UNSUPPORTED, _GONE, _NO_ACCESS. May block. */
+/*
+ * Stop and continue a live target; continuing invalidates its memory (sonde_space_invalidate). What pause has
+ * stopped goes on when the target is closed.
+ *
+ * Returns   0; pause: 1 when it stood still already, which stays the business of who stopped it;
+ *           SONDE_E_UNSUPPORTED, _GONE, _NO_ACCESS. Context: may block.
+ */
 int sonde_target_pause(struct sonde_target *target, struct sonde_error *err);
 int sonde_target_resume(struct sonde_target *target, struct sonde_error *err);
 

@@ -25,6 +25,7 @@
 #include <sys/swap.h>
 #include <sys/syscall.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base.h"
@@ -256,6 +257,16 @@ static void command_ping(void)
 	emitf("ok %s\n", strtok(id, "\n"));
 }
 
+/* Nanoseconds of the guest's own clock, which stands still with it. */
+static void command_clock(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	emitf("ok %llu\n",
+	      (unsigned long long)t.tv_sec * 1000000000 + (unsigned long long)t.tv_nsec);
+}
+
 static void command_kmsg(const char *text)
 {
 	int n;
@@ -302,6 +313,8 @@ static void run_command(char *line)
 	chan_begin(line);
 	if (!strcmp(verb, "ping"))
 		command_ping();
+	else if (!strcmp(verb, "clock"))
+		command_clock();
 	else if (!strcmp(verb, "truth"))
 		command_truth(arg);
 	else if (!strcmp(verb, "spawn"))

@@ -5,7 +5,7 @@
 # holds the lists here against the tool's own --help.
 
 _sonde_commands='info ps threads modules maps dmesg read write scan translate pages sym type disas plugins'
-_sonde_common='--json --csv --no-header --color --engine --symbols --stats --verbose --help'
+_sonde_common='--json --csv --no-header --color --engine --symbols --pause --stats --verbose --help'
 
 _sonde_options() {
 	case $1 in

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * --pause: a process of its own stops the target and lets it go on, so that it goes on whatever becomes of the
+ * tool: ended, interrupted, crashed or killed. The guardian hears of that by the end of their socket.
+ */
+#ifndef SONDE_TOOL_GUARDIAN_H
+#define SONDE_TOOL_GUARDIAN_H
+
+#include <sonde/error.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct guardian {
+	pid_t pid; /* 0: there is none */
+	int fd;
+	uint64_t since_ns; /* sonde_now_ns() when it stopped the target; 0: it did not */
+	bool has_stopped;  /* ... and nobody else had before */
+};
+
+/* Before the first loop or thread. Opens nothing yet. Returns 0 or an errno. */
+int guardian_start(struct guardian *guardian, const char *target);
+
+/* Stop the target; one that stands still already stays somebody else's. Returns 0, or a code of the library with its text in err. */
+int guardian_pause(struct guardian *guardian, struct sonde_error *err);
+
+/*
+ * Let the target go on, and end the guardian; *ret_ns: how long it stood still, at most. Returns as guardian_pause: an
+ * error means that it may stand still yet. Without a guardian nothing happens.
+ */
+int guardian_release(struct guardian *guardian, uint64_t *ret_ns, struct sonde_error *err);
+
+#endif
