@@ -40,8 +40,7 @@ static const struct entry entries[OPT_N] = {
 	[OPT_SYMBOLS] = { "symbols", 0, STRING, FIELD(symbols), "FILE",
 			  "a vmlinux, for kernels that carry no types" },
 	[OPT_PAUSE] = { "pause", 0, FLAG, FIELD(pause), NULL,
-			"stop a live target while it is read; it goes on whatever happens to "
-			"sonde" },
+			"stop a live target while it is read; it goes on afterwards" },
 	[OPT_STATS] = { "stats", 0, FLAG, FIELD(stats), NULL,
 			"then print time, engine, round trips and memory on stderr" },
 	[OPT_VERBOSE] = { "verbose", 'v', FLAG, FIELD(verbose), NULL,
