@@ -547,7 +547,7 @@ static void a_link_that_breaks_fails_all_that_was_asked(void **state)
 			w->stub.packet_size = 0x400;
 			w->stub.fault = cases[i].fault;
 			w->stub.from = 5;
-			open_world(",timeout=150");
+			open_world(cases[i].want == SONDE_E_TIMED_OUT ? ",timeout=150" : "");
 			sonde_space_read(w->space, x, 2);
 			if (x[0].err != cases[i].want || x[1].err != cases[i].want)
 				fail_msg("case %zu: %d and %d", i, x[0].err, x[1].err);
@@ -647,12 +647,11 @@ static void only_memory_is_asked_for(void **state)
 	assert_true(w->stub.physical);
 	assert_int_equal(get(0x1f80, bytes, 0x80), 0);
 	assert_int_equal(get(0xf000, bytes, 0x100), 0);
-	unsigned asked = w->stub.n_memory;
 	assert_int_equal(get(0x2000, bytes, 0x100), SONDE_E_NOT_MAPPED);
 	assert_int_equal(get(0x8000, bytes, 0x100), SONDE_E_NOT_MAPPED);
 	assert_int_equal(get(UINT64_MAX - 3, bytes, 0x100), SONDE_E_NOT_MAPPED);
-	assert_int_equal(w->stub.n_memory, asked);
 	close_world();
+	assert_int_equal(w->stub.n_memory, 2);
 	assert_false(w->stub.physical);
 	assert_int_equal(w->stub.n_unsound, 0);
 }
