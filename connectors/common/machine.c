@@ -306,17 +306,18 @@ void machine_transfer(struct machine *machine, struct sonde_io *const *ios, size
 	procmem_flush(&machine->mem);
 }
 
-int machine_regions(const struct machine *machine, sonde_region_fn *fn, void *user)
+int machine_regions(const struct memory_map *map, enum machine_via via, sonde_region_fn *fn,
+		    void *user)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < machine->map.n; i++) {
-		const struct memory_range *range = &machine->map.ranges[i];
+	for (size_t i = 0; r == 0 && i < map->n; i++) {
+		const struct memory_range *range = &map->ranges[i];
 		struct sonde_region region = { .addr = range->addr,
 					       .len = range->len,
 					       .flags = range->flags,
 					       .name = range->name };
-		if (machine->via != VIA_MAP || (range->flags & SONDE_REGION_RAM))
+		if (via != VIA_MAP || (range->flags & SONDE_REGION_RAM))
 			r = fn(user, &region);
 	}
 	return r;

@@ -72,7 +72,8 @@ void machine_describe_way(struct machine *machine, char *buf, size_t cap);
 uint32_t machine_ways(const struct machine *machine);
 int machine_extents(struct machine *machine, sonde_extent_fn *fn, void *user);
 void machine_transfer(struct machine *machine, struct sonde_io *const *ios, size_t n);
-int machine_regions(const struct machine *machine, sonde_region_fn *fn, void *user);
+int machine_regions(const struct memory_map *map, enum machine_via via, sonde_region_fn *fn,
+		    void *user);
 
 /* Returns 0; SONDE_E_UNSUPPORTED, SONDE_E_NOT_FOUND, what the monitor returned. */
 int machine_cpu(const struct machine *machine, const struct monitor *monitor, uint32_t index,

@@ -101,6 +101,20 @@ void memory_map_finish(struct memory_map *map)
 	memset(map, 0, sizeof(*map));
 }
 
+int memory_map_copy(struct memory_map *ret, const struct memory_map *map)
+{
+	*ret = (struct memory_map){ .n = map->n, .cap = map->n };
+	if (map->n == 0)
+		return 0;
+	ret->ranges = malloc(map->n * sizeof(*map->ranges));
+	if (!ret->ranges) {
+		*ret = (struct memory_map){ 0 };
+		return SONDE_E_NO_MEMORY;
+	}
+	memcpy(ret->ranges, map->ranges, map->n * sizeof(*map->ranges));
+	return 0;
+}
+
 static void mark(struct memory_range *range)
 {
 	/* Below 1 MiB a chipset may protect RAM from the guest's writes; it is RAM all the same. */

@@ -33,6 +33,8 @@ struct memory_map {
  */
 int memory_map_parse(struct memory_map *ret, const char *mtree);
 void memory_map_finish(struct memory_map *map);
+/* Returns 0; SONDE_E_NO_MEMORY. Owns: *ret, memory_map_finish. */
+int memory_map_copy(struct memory_map *ret, const struct memory_map *map);
 
 /* Ranges of a block of this name are RAM. Returns how many. */
 size_t memory_map_mark(struct memory_map *map, const char *name);

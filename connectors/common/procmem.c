@@ -180,6 +180,8 @@ static uint32_t settle_failure(struct procmem *pm, uint32_t op, const struct run
 
 	if (err == SONDE_E_NOT_MAPPED && !pm->by_file)
 		err = force_move(pm, op, run, off, len);
+	if (err == SONDE_E_GONE) /* its memory goes before its pidfd tells */
+		pm->gone = 1;
 	tell(pm, run, off, len, err);
 	return len;
 }

@@ -28,6 +28,17 @@ struct qemu {
 	char detail[480];
 };
 
+static int qemu_gone(void *conn, struct sonde_error *err)
+{
+	struct qemu *qemu = conn;
+	const struct guest *guest = &qemu->machine.guest;
+
+	if (procmem_alive(&qemu->machine.mem))
+		return 0;
+	return qemu->host->error_set(err, SONDE_E_GONE, "qemu: '%s' (pid %d): has ended",
+				     guest->name, (int)guest->pid);
+}
+
 static int open_monitor(struct qemu *qemu, struct qmp *ret, struct sonde_error *err)
 {
 	const struct guest *guest = &qemu->machine.guest;
@@ -40,11 +51,8 @@ static int open_monitor(struct qemu *qemu, struct qmp *ret, struct sonde_error *
 	int r = qmp_open(ret, qemu->host, qemu->qmp_path, QMP_TIMEOUT_MS, err);
 	if (r < 0) {
 		qmp_close(ret);
-		return procmem_alive(&qemu->machine.mem)
-			       ? r
-			       : qemu->host->error_set(err, SONDE_E_GONE,
-						       "qemu: '%s' (pid %d): has ended",
-						       guest->name, (int)guest->pid);
+		int gone = qemu_gone(qemu, err);
+		return gone < 0 ? gone : r;
 	}
 	return 0;
 }
@@ -278,7 +286,9 @@ static void qemu_transfer(void *conn, struct sonde_io *const *ios, size_t n)
 
 static int qemu_regions(void *conn, sonde_region_fn *fn, void *user)
 {
-	return machine_regions(&((struct qemu *)conn)->machine, fn, user);
+	const struct machine *machine = &((struct qemu *)conn)->machine;
+
+	return machine_regions(&machine->map, machine->via, fn, user);
 }
 
 static int qemu_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
@@ -352,6 +362,7 @@ static const struct sonde_connector_ops qemu_ops = {
 	.pause = qemu_pause,
 	.resume = qemu_resume,
 	.ways = qemu_ways,
+	.gone = qemu_gone,
 };
 
 SONDE_PLUGIN(.name = "qemu", .summary = "a running QEMU guest of this machine", .main_arg = "name",

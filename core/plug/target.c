@@ -382,3 +382,8 @@ int sonde_target_resume(struct sonde_target *target, struct sonde_error *err)
 		sonde_space_invalidate(sonde_target_memory(target));
 	return r;
 }
+
+int sonde_target_gone(struct sonde_target *target, struct sonde_error *err)
+{
+	return target->ops.gone ? target->ops.gone(target->conn, err) : 0;
+}

@@ -5,7 +5,6 @@ What the live tests do not reach: each way to name a guest and to reach its memo
 held by somebody else or not there, and a guest that is killed between two reads.
 """
 import contextlib
-import ctypes
 import json
 import os
 import shutil
@@ -17,8 +16,11 @@ import tempfile
 import time
 import unittest
 
+import library as lib
+
 QEMU = shutil.which("qemu-system-x86_64")
-SONDE, LIBRARY = sys.argv[1:3]
+SONDE = sys.argv[1]
+lib.PATH = sys.argv[2]
 AT = 0x200000  # where the pattern lies
 PATTERN = bytes((i * 7 + i // 256) & 0xFF for i in range(65536))
 MACHINE = ("-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg", "-m", "64")
@@ -122,7 +124,7 @@ class Naming(Case):
     def test_a_monitor_on_a_chardev_with_a_relative_path(self):
         guest = self.guest("chardev", *PAUSED, *PRIVATE, "-chardev", "socket,id=c,path=rel.sock,server=on,wait=off",
                            "-mon", "chardev=c,mode=control", qmp=False)
-        self.assertNotIn("guessed", describe("qemu:" + guest.name)[1])
+        self.assertNotIn("guessed", lib.describe("qemu:" + guest.name)[1])
         self.expect_pattern("qemu:" + guest.name)
 
     def test_two_of_one_name_are_ambiguous_and_the_pid_tells_them_apart(self):
@@ -173,14 +175,14 @@ class Monitors(Case):
             holder.connect(guest.socket)
             holder.recv(4096)
             self.expect_pattern("qemu:" + guest.name)
-            _, detail = describe("qemu:" + guest.name)
+            _, detail = lib.describe("qemu:" + guest.name)
             self.assertIn("map guessed from the command line", detail)
             self.assertIn("another client may hold it", detail)
 
     def test_without_a_monitor_the_map_is_guessed_where_the_machine_is_known(self):
         guest = self.guest("silent", *PAUSED, *PRIVATE, qmp=False)
         self.expect_pattern("qemu:" + guest.name)
-        _, detail = describe("qemu:" + guest.name)
+        _, detail = lib.describe("qemu:" + guest.name)
         self.assertIn("its command line shows no QMP socket", detail)
 
     def test_without_a_monitor_an_unknown_machine_is_refused_with_the_remedy(self):
@@ -196,65 +198,23 @@ class Monitors(Case):
         self.assertIn(f"qemu: QMP socket '{self.folder}/none.sock': No such file or directory", err)
 
 
-class Library:
-    """The few calls of libsonde that the tool has no command for."""
-
-    def __init__(self):
-        self.so = ctypes.CDLL(LIBRARY)
-        for name in ("sonde_target_memory", "sonde_error_name"):
-            getattr(self.so, name).restype = ctypes.c_void_p
-        self.so.sonde_error_name.restype = ctypes.c_char_p
-        self.loop, self.err = ctypes.c_void_p(), ctypes.create_string_buffer(512)
-        self.check(self.so.sonde_loop_create(None, ctypes.byref(self.loop), self.err))
-
-    def check(self, result):
-        if result < 0:
-            raise RuntimeError(self.err.raw[8:].split(b"\0")[0].decode())
-
-    def open(self, name):
-        target = ctypes.c_void_p()
-        self.check(self.so.sonde_target_open(self.loop, name.encode(), None, ctypes.byref(target), self.err))
-        return target
-
-    def get(self, target, addr, length):
-        """The bytes and the name of the outcome."""
-        buf = ctypes.create_string_buffer(b"\xee" * length, length)
-        memory = ctypes.c_void_p(self.so.sonde_target_memory(target))
-        result = self.so.sonde_space_get(memory, ctypes.c_uint64(addr), buf, ctypes.c_size_t(length))
-        return buf.raw, self.so.sonde_error_name(result).decode()
-
-
-class TargetInfo(ctypes.Structure):
-    _fields_ = [("name", ctypes.c_char_p), ("connector", ctypes.c_char_p), ("detail", ctypes.c_char_p),
-                ("arch", ctypes.c_uint32), ("flags", ctypes.c_uint32), ("n_cpus", ctypes.c_uint32),
-                ("pad", ctypes.c_uint32)]
-
-
-def describe(name):
-    """How many processors a target tells of, and its detail line."""
-    library, found = Library(), TargetInfo()
-    target = library.open(name)
-    library.so.sonde_target_info(target, ctypes.byref(found))
-    answer = found.n_cpus, found.detail.decode()
-    library.so.sonde_target_close(target)
-    library.so.sonde_loop_destroy(library.loop)
-    return answer
-
-
 class Living(Case):
     def test_processors_and_the_way_are_told(self):
         guest = self.guest("smp", *PAUSED, *SHARED, "-smp", "2")
-        n_cpus, detail = describe("qemu:" + guest.name)
+        n_cpus, detail = lib.describe("qemu:" + guest.name)
         self.assertEqual(n_cpus, 2)
         self.assertIn(f"pid {guest.pid}, shared mapping of ", detail)
-        self.assertIn("process_vm_readv", describe(f"qemu:{guest.name},via=process")[1])
+        self.assertIn("process_vm_readv", lib.describe(f"qemu:{guest.name},via=process")[1])
 
     def test_killed_between_two_reads_it_is_gone(self):
         guest = self.guest("mortal", *PAUSED, *PRIVATE)
-        library = Library()
+        library = lib.Library()
         target = library.open("qemu:" + guest.name)
         self.assertEqual(library.get(target, AT, 16), (PATTERN[:16], "OK"))
+        self.assertEqual(library.so.sonde_target_gone(target, library.err), 0)
         guest.end()
+        with self.assertRaisesRegex(RuntimeError, f"qemu: '{guest.name}' .pid {guest.pid}.: has ended"):
+            library.check(library.so.sonde_target_gone(target, library.err))
         self.assertEqual(library.get(target, AT, 16), (bytes(16), "GONE"))
         self.assertEqual(library.so.sonde_target_pause(target, library.err), -12)  # SONDE_E_GONE
         library.so.sonde_target_close(target)
@@ -262,7 +222,7 @@ class Living(Case):
 
     def test_pause_stops_it_and_close_lets_it_go_on(self):
         guest = self.guest("running", *PRIVATE)
-        library = Library()
+        library = lib.Library()
         target = library.open("qemu:" + guest.name)
         library.check(library.so.sonde_target_pause(target, library.err))
         self.assertFalse(guest.ask("query-status")["running"])

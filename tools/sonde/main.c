@@ -147,6 +147,7 @@ static int run_cmd(struct ctx *ctx, int argc, char **argv)
 		return usage(ctx, "one argument too many: '%s'", ctx->args[cmd->max_args]);
 	int code = cmd->run(ctx);
 	int released = session_release(ctx);
+	session_gone(ctx);
 	if (ctx->opts.stats)
 		session_stats(ctx);
 	session_close(ctx);

@@ -122,6 +122,14 @@ void session_close(struct ctx *ctx)
 	ctx->loop = NULL;
 }
 
+void session_gone(struct ctx *ctx)
+{
+	struct sonde_error err = { 0 };
+
+	if (ctx->target && sonde_target_gone(ctx->target, &err) < 0)
+		complain(ctx, "meanwhile: %s", err.text);
+}
+
 static void space_stats(struct ctx *ctx, const char *name, const struct sonde_space *space)
 {
 	struct sonde_space_stats s;

@@ -25,6 +25,8 @@ int session_start(struct ctx *ctx);
 void session_close(struct ctx *ctx);
 /* --stats: what the work has cost, on stderr. */
 void session_stats(struct ctx *ctx);
+/* Tell what became of a live target while it was looked at, if anything did. */
+void session_gone(struct ctx *ctx);
 
 /* An address, and the space it is meant in. */
 struct place {

@@ -205,6 +205,11 @@ struct sonde_connector_ops {
 	 * touched then.
 	 */
 	void (*cancel)(void *conn, struct sonde_io *io, int32_t why);
+	/*
+	 * Optional: has what was opened ended, or become another one since? Returns 0, or SONDE_E_GONE and err says what
+	 * happened to it. No request is in flight. May block, for a second at most. Default: 0.
+	 */
+	int (*gone)(void *conn, struct sonde_error *err);
 };
 
 /* flags of struct sonde_layer_ops */

@@ -128,6 +128,14 @@ int sonde_target_layer_stats(const struct sonde_target *target, sonde_layer_stat
 int sonde_target_pause(struct sonde_target *target, struct sonde_error *err);
 int sonde_target_resume(struct sonde_target *target, struct sonde_error *err);
 
+/*
+ * What happened to a live target: it ended, or another one took its place, which pieces tell by SONDE_E_GONE only.
+ *
+ * Returns   0: nothing that is known of; SONDE_E_GONE, and err says what ("libvirt: domain 'vm' was shut off").
+ * Context   plain code on the loop's thread, with no request in flight; may block for a second.
+ */
+int sonde_target_gone(struct sonde_target *target, struct sonde_error *err);
+
 /* One line a plugin file that was seen: kind, name, summary, or why it was refused. */
 enum sonde_plugin_kind {
 	SONDE_PLUGIN_NONE = 0,
