@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -138,6 +139,8 @@ static void take_option(struct parse *parse, const char *option, const char *val
 		take_chardev(parse, value);
 	} else if (strcmp(option, "mon") == 0) {
 		take_monitor(parse, value);
+	} else if (strcmp(option, "uuid") == 0) {
+		snprintf(guest->uuid, sizeof(guest->uuid), "%s", value);
 	} else if (strcmp(option, "m") == 0) {
 		take_memory(guest, value);
 	} else if (strcmp(option, "machine") == 0 || strcmp(option, "M") == 0) {
@@ -316,4 +319,29 @@ int guest_find_qmp(const char *path, struct guest *ret)
 	struct qmp_search search = { .ret = ret };
 
 	return stat(path, &search.socket) == 0 && each_guest(has_qmp, &search);
+}
+
+struct uuid_search {
+	const char *uuid;
+	struct guest *ret;
+	int n;
+};
+
+static int has_uuid(void *user, const struct guest *guest)
+{
+	struct uuid_search *search = user;
+
+	if (strcasecmp(guest->uuid, search->uuid) == 0) {
+		*search->ret = *guest;
+		search->n++;
+	}
+	return 0;
+}
+
+int guest_find_uuid(const char *uuid, struct guest *ret)
+{
+	struct uuid_search search = { .uuid = uuid, .ret = ret };
+
+	each_guest(has_uuid, &search);
+	return search.n;
 }

@@ -17,6 +17,7 @@ struct guest {
 	char machine[64];        /* first word of -machine or -M; "" default   */
 	char program[64];        /* "qemu-system-x86_64"                       */
 	uint64_t memory;         /* -m in bytes; 0 not given                   */
+	char uuid[40];           /* -uuid; "" not given                        */
 	char memory_backend[64]; /* memory-backend= of the machine; "" none    */
 };
 
@@ -37,5 +38,8 @@ int guest_find(const struct sonde_host *host, const char *name, struct guest *re
 
 /* The guest one of whose QMP sockets is at path. Returns 1, 0 none. */
 int guest_find_qmp(const char *path, struct guest *ret);
+
+/* The guest with this -uuid, letter case aside. Returns how many have it; *ret is one of them. */
+int guest_find_uuid(const char *uuid, struct guest *ret);
 
 #endif

@@ -1206,7 +1206,9 @@ def check_room(guest, opts):
              "use --private, a smaller --mem or another --dir")
 
 
-def start_qemu(guest, info, opts, argv):
+def start_qemu(guest, info, opts):
+    """Start QEMU for @guest as a process of ours; returns its pid."""
+    argv = qemu_argv(guest, info, opts)
     note(" ".join(argv))
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, text=True, errors="replace",
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -1214,7 +1216,11 @@ def start_qemu(guest, info, opts, argv):
         fail(guest.name, "QEMU does not start: %s" % done.stdout.strip(),
              "see the options in its message")
     with open(guest.path("pid")) as handle:
-        pid = int(handle.read())
+        return int(handle.read())
+
+
+def note_state(guest, info, opts, pid):
+    """The state of a guest that has just been started, saved."""
     state = {
         "name": guest.name, "pid": pid, "pid_start": process_start(pid), "dir": guest.dir,
         "qmp": guest.path("qmp.sock"), "serial": guest.path("serial.sock"),
@@ -1236,11 +1242,13 @@ def summary(state):
 
 def boot(name, dir=None, suite=DEFAULT_SUITE, mem=512, procs=0, share=True, vmcoreinfo=True,
          la57=False, keep_mem=False, smp=1, append=None, timeout=120, cpu=None,
-         dirty=None, arch=DEFAULT_ARCH, flavour=None):
+         dirty=None, arch=DEFAULT_ARCH, flavour=None,
+         start=start_qemu):
     """Boot the guest @name, wait until it is ready, gather its truth; returns the summary.
 
     When it does not become ready, QEMU is stopped again and the log stays. @dirty: "below" or
-    "above" leaves a whole stale kernel in the lower or upper half of the RAM.
+    "above" leaves a whole stale kernel in the lower or upper half of the RAM. @start: who starts QEMU
+    with what qemu_argv would give it, and returns its pid.
     """
     guest = Guest(name, dir)
     if dirty:
@@ -1265,7 +1273,7 @@ def boot(name, dir=None, suite=DEFAULT_SUITE, mem=512, procs=0, share=True, vmco
         prepare_dir(guest, opts)
         check_room(guest, opts)
         begin = time.monotonic()
-        state = start_qemu(guest, info, opts, qemu_argv(guest, info, opts))
+        state = note_state(guest, info, opts, start(guest, info, opts))
         try:
             state["boot_id"] = wait_ready(guest, timeout)
             state["boot_seconds"] = round(time.monotonic() - begin, 2)

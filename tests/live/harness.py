@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import json
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -204,3 +205,16 @@ class Case(unittest.TestCase):
         """Exit code 3, with a reason: something was printed, and something is missing."""
         self.assertNotEqual(result.err, "", str(result))
         return self.expect(result, 3, *parts)
+
+    def as_nobody(self, *words):
+        """The exit code and all that was said; the tool has to lie where nobody may run it."""
+        nobody = pwd.getpwnam("nobody")
+        command = ["setpriv", "--reuid", str(nobody.pw_uid), "--regid",
+                   str(nobody.pw_gid), "--clear-groups", SONDE, *map(str, words)]
+        if not shutil.which("setpriv"):
+            self.skipTest("no setpriv (Debian package util-linux)")
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=RUN_LIMIT, check=False)
+        if "Permission denied" in text_of(done.stderr) and "setpriv" in text_of(done.stderr):
+            self.skipTest("nobody may not run the tool where it was built")
+        return done.returncode, text_of(done.stdout), text_of(done.stderr)

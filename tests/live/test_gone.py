@@ -2,7 +2,6 @@
 """Targets that end in the middle, are cut off, may not be read, or are not there."""
 import contextlib
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -90,20 +89,7 @@ class NotThereTest(Case):
 @unittest.skipUnless(os.getuid() == 0, "only root can become somebody else")
 class NoPermissionTest(Case):
     def setUp(self):
-        self.nobody = pwd.getpwnam("nobody")
         self.guest = worlds.main().guest
-
-    def as_nobody(self, *words):
-        """The exit code and all that was said; the tool has to lie where nobody may run it."""
-        command = ["setpriv", "--reuid", str(self.nobody.pw_uid), "--regid",
-                   str(self.nobody.pw_gid), "--clear-groups", SONDE, *map(str, words)]
-        if not shutil.which("setpriv"):
-            self.skipTest("no setpriv (Debian package util-linux)")
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, timeout=SECONDS, check=False)
-        if "Permission denied" in text_of(done.stderr) and "setpriv" in text_of(done.stderr):
-            self.skipTest("nobody may not run the tool where it was built")
-        return done.returncode, text_of(done.stdout), text_of(done.stderr)
 
     def test_a_process_of_root_is_refused_to_others_with_the_reason(self):
         code, out, err = self.as_nobody("read", f"process:{os.getpid()}", "0x400000", 16)

@@ -9,28 +9,39 @@ LISTS = (("ps",), ("threads",), ("modules",), ("maps", "--all"), ("dmesg",), ("i
 
 
 class World:
-    """A guest, its dump and its views, with a truth before and one after all the @lists."""
+    """A guest and its views, with a truth before and one after all the @lists.
 
-    def __init__(self, name, views=("dump", "map", "process"), lists=LISTS, **options):
-        self.guest = boot(name, **options)
-        atexit.register(self.guest.stop)
-        self.dump = self.guest.dump(name + ".elf")
-        targets = {"dump": self.dump, "map": self.guest.target(",via=map"),
-                   "process": self.guest.target(",via=process")}
-        self.views = {v: View(targets[v]) for v in views}
+    @targets: how a view is named to the tool, by the view's name.
+    """
+
+    def __init__(self, guest, targets, lists=LISTS):
+        self.guest = guest
+        atexit.register(guest.stop)
+        self.views = {name: View(target) for name, target in targets.items()}
         for view in self.views.values():
             for words in lists:
                 view.ask(*words)
-        self.guest.tell()
+        guest.tell()
 
     @property
     def truths(self):
         return self.guest.truths[:2]
 
 
+class LabWorld(World):
+    """A guest that the lab runs, and its dump."""
+
+    def __init__(self, name, views=("dump", "map", "process"), lists=LISTS, **options):
+        guest = boot(name, **options)
+        self.dump = guest.dump(name + ".elf")
+        targets = {"dump": self.dump, "map": guest.target(",via=map"),
+                   "process": guest.target(",via=process")}
+        super().__init__(guest, {v: targets[v] for v in views}, lists)
+
+
 @functools.lru_cache(maxsize=None)
 def main():
-    return World("main")
+    return LabWorld("main")
 
 
 @functools.lru_cache(maxsize=None)
@@ -44,31 +55,31 @@ def plain():
 @functools.lru_cache(maxsize=None)
 def crowded():
     """What the guest tells of each of so many is short: no arguments, no mappings."""
-    return World("crowded", lists=(("ps",),), mem=1024, procs=5000)
+    return LabWorld("crowded", lists=(("ps",),), mem=1024, procs=5000)
 
 
 @functools.lru_cache(maxsize=None)
 def five_levels():
-    return World("la57", views=("dump", "process"), suite="trixie", la57=True)
+    return LabWorld("la57", views=("dump", "process"), suite="trixie", la57=True)
 
 
 @functools.lru_cache(maxsize=None)
 def arm64():
-    return World("arm64", arch="arm64")
+    return LabWorld("arm64", arch="arm64")
 
 
 @functools.lru_cache(maxsize=None)
 def arm64_16k():
     """Pages of 16 KiB and addresses of 52 bits."""
-    return World("arm64-16k", suite="trixie", arch="arm64", flavour="arm64-16k", smp=2)
+    return LabWorld("arm64-16k", suite="trixie", arch="arm64", flavour="arm64-16k", smp=2)
 
 
 @functools.lru_cache(maxsize=None)
 def riscv64():
     """Five levels. Its kernel is not moved: QEMU gives it no seed; no notes: its machine takes none."""
-    return World("riscv64", suite="trixie", arch="riscv64", vmcoreinfo=False, smp=2)
+    return LabWorld("riscv64", suite="trixie", arch="riscv64", vmcoreinfo=False, smp=2)
 
 
 @functools.lru_cache(maxsize=None)
 def old():
-    return World("old", views=("dump", "map"), suite="bullseye")
+    return LabWorld("old", views=("dump", "map"), suite="bullseye")

@@ -73,6 +73,18 @@ static void command_lines_say_name_monitor_and_memory(void **state)
 	free(guest);
 }
 
+static void the_uuid_is_kept_as_it_stands(void **state)
+{
+	(void)state;
+	struct guest *guest = malloc(sizeof(*guest));
+
+	assert_true(parse_words(guest, "kvm|-uuid|6E2D0000-0000-4000-8000-00000000000a|-m|64"));
+	assert_string_equal(guest->uuid, "6E2D0000-0000-4000-8000-00000000000a");
+	assert_true(parse_words(guest, "kvm|-m|64"));
+	assert_string_equal(guest->uuid, "");
+	free(guest);
+}
+
 static void other_programs_are_no_guests(void **state)
 {
 	(void)state;
@@ -411,6 +423,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(command_lines_say_name_monitor_and_memory),
+		cmocka_unit_test(the_uuid_is_kept_as_it_stands),
 		cmocka_unit_test(other_programs_are_no_guests),
 		cmocka_unit_test(more_sockets_than_are_kept_are_left_out),
 		cmocka_unit_test(the_flat_view_of_memory_becomes_ranges),

@@ -98,6 +98,7 @@ static void help_all(struct out *out)
 		     "  native                this machine itself\n"
 		     "  qemu:NAME             a running guest, by name, pid or QMP socket\n"
 		     "  gdb:HOST:PORT         what a stub of GDB's protocol reaches\n"
+		     "  libvirt:[URI!]NAME    a running domain of libvirt\n"
 		     "  TARGET|LAYER,key=...  with a layer in front: 'qemu:vm|delay,ms=2'\n"
 		     "'sonde plugins' lists what is installed.\n\n"
 		     "Options of every command:\n");
