@@ -125,10 +125,10 @@ struct life {
 static const char *const stopped[] = {
 	[VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN] = "was shut off (its system shut down)",
 	[VIR_DOMAIN_EVENT_STOPPED_DESTROYED] = "was shut off (destroyed)",
-	[VIR_DOMAIN_EVENT_STOPPED_CRASHED] = "crashed and was shut off",
+	[VIR_DOMAIN_EVENT_STOPPED_CRASHED] = "was shut off (it or its QEMU crashed)",
 	[VIR_DOMAIN_EVENT_STOPPED_MIGRATED] = "was migrated to another host",
 	[VIR_DOMAIN_EVENT_STOPPED_SAVED] = "was shut off (saved to a file)",
-	[VIR_DOMAIN_EVENT_STOPPED_FAILED] = "was shut off (its QEMU failed)",
+	[VIR_DOMAIN_EVENT_STOPPED_FAILED] = "was shut off (it or its QEMU crashed)",
 	[VIR_DOMAIN_EVENT_STOPPED_FROM_SNAPSHOT] = "was shut off (by a snapshot)",
 };
 _Static_assert(VIR_DOMAIN_SHUTOFF_SHUTDOWN == VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN + 1, "reasons");

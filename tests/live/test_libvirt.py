@@ -224,7 +224,7 @@ class LifeTest(Case):
 
     def test_its_qemu_is_killed(self):
         self.expect_story("", lambda: os.kill(self.domain.pid, signal.SIGKILL),
-                          "was shut off (its QEMU failed)")
+                          "was shut off (it or its QEMU crashed)")
 
     def test_reset_while_it_is_read(self):
         self.expect_story("", lambda: self.domain.virsh("reset"), "was rebooted")
