@@ -420,6 +420,8 @@ static int try_info(struct detect *d, const void *bytes, size_t len, uint64_t pa
 		if (d->arch == SONDE_ARCH_NONE || d->arch == arch->arch)
 			r = try_arch(d, arch, &info, page, ret, err);
 	}
+	if (r == SONDE_E_UNSUPPORTED && d->arch == SONDE_ARCH_NONE)
+		sonde_error_set(err, r, "vmcoreinfo is of no architecture that is understood");
 	return r;
 }
 
