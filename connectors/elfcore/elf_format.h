@@ -116,6 +116,20 @@ enum {
 	PRSTATUS_GS_BASE,
 };
 
+/*
+ * Of aarch64: user_pt_regs (linux v6.1 arch/arm64/include/uapi/asm/ptrace.h), x0 .. x30 first; of riscv64: user_regs_struct
+ * (arch/riscv/include/uapi/asm/ptrace.h). Both behind the same 112 bytes.
+ */
+enum {
+	PRSTATUS_ARM64_SP = 31,
+	PRSTATUS_ARM64_PC,
+	PRSTATUS_ARM64_PSTATE,
+	PRSTATUS_ARM64_WORDS,
+	PRSTATUS_RISCV64_PC = 0,
+	PRSTATUS_RISCV64_SP = 2,
+	PRSTATUS_RISCV64_WORDS = 32,
+};
+
 /* struct QEMUCPUState: the note "QEMU", type 0, on x86 of both widths. */
 enum {
 	QEMU_STATE_VERSION = 0, /* 32 bits, 1                                        */

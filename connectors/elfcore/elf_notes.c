@@ -85,12 +85,66 @@ static const struct elf_note *qemu_state(const struct elf_core *core, uint32_t i
 	return note && x86 && !core->big && note->len >= QEMU_STATE_MIN ? note : NULL;
 }
 
+static void take_x86_64(const uint8_t *regs, struct sonde_cpu *ret)
+{
+	/* Of user_regs_struct, in the order of sonde_cpu.general. */
+	static const uint8_t order[16] = {
+		PRSTATUS_RAX, PRSTATUS_RBX, PRSTATUS_RCX, PRSTATUS_RDX, PRSTATUS_RSI, PRSTATUS_RDI,
+		PRSTATUS_RSP, PRSTATUS_RBP, PRSTATUS_R8,  PRSTATUS_R9,  PRSTATUS_R10, PRSTATUS_R11,
+		PRSTATUS_R12, PRSTATUS_R13, PRSTATUS_R14, PRSTATUS_R15,
+	};
+
+	ret->valid = SONDE_CPU_GENERAL | SONDE_CPU_GS;
+	for (int i = 0; i < 16; i++)
+		ret->general[i] = sonde_le64(regs + 8 * order[i]);
+	ret->pc = sonde_le64(regs + 8 * PRSTATUS_RIP);
+	ret->sp = ret->general[6];
+	ret->flags = sonde_le64(regs + 8 * PRSTATUS_EFLAGS);
+	ret->gs_base = sonde_le64(regs + 8 * PRSTATUS_GS_BASE);
+}
+
+static void take_aarch64(const uint8_t *regs, struct sonde_cpu *ret)
+{
+	ret->valid = SONDE_CPU_GENERAL;
+	for (int i = 0; i < 16; i++)
+		ret->general[i] = sonde_le64(regs + 8 * i);
+	ret->pc = sonde_le64(regs + 8 * PRSTATUS_ARM64_PC);
+	ret->sp = sonde_le64(regs + 8 * PRSTATUS_ARM64_SP);
+	ret->flags = sonde_le64(regs + 8 * PRSTATUS_ARM64_PSTATE);
+}
+
+static void take_riscv64(const uint8_t *regs, struct sonde_cpu *ret)
+{
+	ret->valid = SONDE_CPU_GENERAL;
+	ret->pc = sonde_le64(regs + 8 * PRSTATUS_RISCV64_PC);
+	ret->sp = sonde_le64(regs + 8 * PRSTATUS_RISCV64_SP);
+}
+
+/* What NT_PRSTATUS holds of each machine of 64 bits, low byte first. */
+static const struct prstatus {
+	uint32_t machine, words;
+	void (*take)(const uint8_t *regs, struct sonde_cpu *ret);
+} prstatuses[] = {
+	{ ELF_MACHINE_X86_64, PRSTATUS_WORDS, take_x86_64 },
+	{ ELF_MACHINE_AARCH64, PRSTATUS_ARM64_WORDS, take_aarch64 },
+	{ ELF_MACHINE_RISCV, PRSTATUS_RISCV64_WORDS, take_riscv64 },
+};
+
+static const struct prstatus *prstatus_of(const struct elf_core *core)
+{
+	for (size_t i = 0; i < sizeof(prstatuses) / sizeof(prstatuses[0]); i++) {
+		if (prstatuses[i].machine == core->machine && core->word == 8 && !core->big)
+			return &prstatuses[i];
+	}
+	return NULL;
+}
+
 static const struct elf_note *prstatus(const struct elf_core *core, uint32_t index)
 {
 	const struct elf_note *note = elf_note_find(core, "CORE", ELF_NOTE_PRSTATUS, index);
-	int x64 = core->machine == ELF_MACHINE_X86_64 && core->word == 8 && !core->big;
+	const struct prstatus *holds = prstatus_of(core);
 
-	return note && x64 && note->len >= PRSTATUS_REGS + 8 * PRSTATUS_WORDS ? note : NULL;
+	return note && holds && note->len >= PRSTATUS_REGS + 8 * holds->words ? note : NULL;
 }
 
 /* Quadratic in notes if done by asking for each index; so each kind is counted in one walk. */
@@ -139,25 +193,6 @@ static void cpu_from_qemu(const struct elf_note *note, struct sonde_cpu *ret)
 	}
 }
 
-static void cpu_from_prstatus(const struct elf_note *note, struct sonde_cpu *ret)
-{
-	/* Of user_regs_struct, in the order of sonde_cpu.general. */
-	static const uint8_t order[16] = {
-		PRSTATUS_RAX, PRSTATUS_RBX, PRSTATUS_RCX, PRSTATUS_RDX, PRSTATUS_RSI, PRSTATUS_RDI,
-		PRSTATUS_RSP, PRSTATUS_RBP, PRSTATUS_R8,  PRSTATUS_R9,  PRSTATUS_R10, PRSTATUS_R11,
-		PRSTATUS_R12, PRSTATUS_R13, PRSTATUS_R14, PRSTATUS_R15,
-	};
-	const uint8_t *regs = note->desc + PRSTATUS_REGS;
-
-	ret->valid = SONDE_CPU_GENERAL | SONDE_CPU_GS;
-	for (int i = 0; i < 16; i++)
-		ret->general[i] = sonde_le64(regs + 8 * order[i]);
-	ret->pc = sonde_le64(regs + 8 * PRSTATUS_RIP);
-	ret->sp = ret->general[6];
-	ret->flags = sonde_le64(regs + 8 * PRSTATUS_EFLAGS);
-	ret->gs_base = sonde_le64(regs + 8 * PRSTATUS_GS_BASE);
-}
-
 int elf_core_cpu(const struct elf_core *core, uint32_t index, struct sonde_cpu *ret)
 {
 	const struct elf_note *note = qemu_state(core, index);
@@ -170,6 +205,6 @@ int elf_core_cpu(const struct elf_core *core, uint32_t index, struct sonde_cpu *
 	note = prstatus(core, index);
 	if (!note)
 		return SONDE_E_NOT_FOUND;
-	cpu_from_prstatus(note, ret);
+	prstatus_of(core)->take(note->desc + PRSTATUS_REGS, ret);
 	return 0;
 }

@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-enum { X86_64 = 62, AARCH64 = 183, I386 = 3, PPC64 = 21 };
+enum { X86_64 = 62, AARCH64 = 183, RISCV = 243, I386 = 3, PPC64 = 21 };
 
 struct image {
 	const uint8_t *bytes;
@@ -369,6 +369,54 @@ static void without_it_prstatus_gives_the_general_registers(void **state)
 	elf_core_finish(&core);
 }
 
+/* pr_reg: 34 words of user_pt_regs, 32 of user_regs_struct; each holds its own number and 0x500. */
+static size_t build_prstatus(uint8_t *bytes, size_t size, uint16_t machine, uint32_t n_words)
+{
+	uint8_t prstatus[392] = { 0 };
+
+	synth_elf(bytes, size,
+		  &(struct synth_elf){
+			  .machine = machine, .segments = machine_segments, .n_segments = 2 });
+	for (uint32_t i = 0; i < n_words; i++)
+		put64(prstatus + 112 + 8 * i, 0x500 + i);
+	return synth_note(bytes, 0x200, 0, "CORE", 1, prstatus, 112 + 8 * n_words);
+}
+
+static void aarch64_and_riscv64_have_other_registers(void **state)
+{
+	static const struct {
+		uint16_t machine;
+		uint32_t words;
+		uint64_t pc, sp, flags, x15;
+	} cases[] = {
+		{ AARCH64, 34, 0x520, 0x51f, 0x521, 0x50f },
+		{ RISCV, 32, 0x500, 0x502, 0, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint8_t bytes[0x900];
+		struct elf_core core;
+		const char *why;
+		struct sonde_cpu cpu = { 0 };
+		build_prstatus(bytes, sizeof(bytes), cases[i].machine, cases[i].words);
+		assert_int_equal(parse(&core, bytes, sizeof(bytes), &why), 0);
+		assert_int_equal(elf_core_cpu_count(&core), 1);
+		assert_int_equal(elf_core_cpu(&core, 0, &cpu), 0);
+		assert_int_equal(cpu.valid, SONDE_CPU_GENERAL);
+		assert_int_equal(cpu.pc, cases[i].pc);
+		assert_int_equal(cpu.sp, cases[i].sp);
+		assert_int_equal(cpu.flags, cases[i].flags);
+		assert_int_equal(cpu.general[15], cases[i].x15);
+		elf_core_finish(&core);
+		build_prstatus(bytes, sizeof(bytes), cases[i].machine, cases[i].words - 1);
+		assert_int_equal(parse(&core, bytes, sizeof(bytes), &why), 0);
+		assert_int_equal(elf_core_cpu_count(&core), 0);
+		assert_int_equal(elf_core_cpu(&core, 0, &cpu), SONDE_E_NOT_FOUND);
+		elf_core_finish(&core);
+	}
+}
+
 static void notes_with_lying_lengths_end_the_list(void **state)
 {
 	(void)state;
@@ -599,6 +647,7 @@ int main(void)
 		cmocka_unit_test(a_processor_comes_from_the_note_of_qemu),
 		cmocka_unit_test(an_older_note_of_qemu_has_no_kernel_gs),
 		cmocka_unit_test(without_it_prstatus_gives_the_general_registers),
+		cmocka_unit_test(aarch64_and_riscv64_have_other_registers),
 		cmocka_unit_test(notes_with_lying_lengths_end_the_list),
 		cmocka_unit_test(a_broken_note_segment_does_not_swallow_the_next),
 		cmocka_unit_test(a_core_cut_at_any_offset_is_read_as_far_as_it_goes),

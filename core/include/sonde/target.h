@@ -83,7 +83,7 @@ struct sonde_cpu {
 	uint32_t arch;  /* enum sonde_arch                                                */
 	uint32_t valid; /* enum sonde_cpu_valid                                           */
 	uint64_t pc, sp, flags;
-	uint64_t general[16]; /* x86-64: rax rbx rcx rdx rsi rdi rsp rbp r8 … r15          */
+	uint64_t general[16]; /* x86-64: rax rbx rcx rdx rsi rdi rsp rbp r8 … r15; aarch64: x0 … */
 	uint64_t cr[5];       /* x86-64: cr0 cr1 cr2 cr3 cr4                              */
 	uint64_t gdt_base, idt_base, gs_base, kernel_gs_base, efer;
 };
