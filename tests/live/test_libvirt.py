@@ -46,20 +46,14 @@ def private():
 class SharedDomainTest(Comparison, Case):
     """Its memory is a file that can be mapped."""
 
-    world, name, way = staticmethod(shared), "map", "shared mapping of "
-
-    def view(self):
-        return self.world().views[self.name]
-
-    def truths(self):
-        return self.world().truths
+    world_of, name, way = staticmethod(shared), "map", "shared mapping of "
 
     def test_memory_is_reached_this_way(self):
         self.assertIn(self.way, self.view().info()["detail"])
 
     def test_the_qemu_connector_says_the_same_of_it(self):
         for words in (("ps",), ("modules",), ("maps", "--all")):
-            mine, qemu = (self.world().views[v].rows(*words) for v in (self.name, "qemu"))
+            mine, qemu = (self.world.views[v].rows(*words) for v in (self.name, "qemu"))
             self.assertGreater(len(mine), 3)
             self.assertEqual([self.lasting(r) for r in mine], [self.lasting(r) for r in qemu])
 
@@ -73,7 +67,7 @@ class SharedDomainTest(Comparison, Case):
 class PrivateDomainTest(SharedDomainTest):
     """Its memory is QEMU's own."""
 
-    world, name, way = staticmethod(private), "process", "process_vm_readv"
+    world_of, name, way = staticmethod(private), "process", "process_vm_readv"
 
 
 class ThroughLibvirtTest(SharedDomainTest):
@@ -82,14 +76,14 @@ class ThroughLibvirtTest(SharedDomainTest):
     name, way = "api", "through libvirt"
 
     def test_many_pieces_of_a_page_are_few_calls_and_holes_fail_alone(self):
-        target = self.world().guest.target(",api=on")
+        target = self.world.guest.target(",api=on")
         last = (512 << 20) - 16
         result = run("read", target, hex(last), 32, "--phys", "--json")
         self.expect_partial(result, "16 of 32 bytes could not be read")
         self.assertEqual({r["error"] for r in result.rows}, {None, "NOT_MAPPED"})
 
     def test_a_long_read_is_what_the_shared_file_has(self):
-        guest = self.world().guest
+        guest = self.world.guest
         self.addCleanup(guest.resume)
         guest.pause()
         data = [run("read", guest.target(extra), "0x180ff1", 5 << 20, "--phys", "--raw").out
@@ -99,7 +93,7 @@ class ThroughLibvirtTest(SharedDomainTest):
         self.assertTrue(data[0] == data[1] == data[2])
 
     def test_writing_is_refused(self):
-        result = run("write", "--write", "--string", "x", self.world().guest.target(",api=on"),
+        result = run("write", "--write", "--string", "x", self.world.guest.target(",api=on"),
                      "0x100000")
         self.assertEqual(result.code, 1, str(result))
         self.assertIn("cannot be written", result.err)
