@@ -63,7 +63,7 @@ class Comparison:
 
     def test_the_random_offset_of_the_kernel_is_found(self):
         info, kernel = self.view().info(), self.truths()[0]["kernel"]
-        self.assertNotEqual(int(kernel["kaslr_offset"], 16), 0)
+        self.assertNotIn("nokaslr", kernel["cmdline"])  # chance may say 0, once in five hundred boots
         self.assertEqual(info["kaslr_offset"], kernel["kaslr_offset"])
 
     def test_the_time_of_boot_is_within_two_seconds(self):
