@@ -113,7 +113,8 @@ def boot(name, kind, dir=None, mem=256, timeout=120):
         lab.prepare_dir(guest, opts)
         lab.check_room(guest, opts)
         begin = time.monotonic()
-        state = lab.start_qemu(guest, info, opts, qemu_argv(guest, info, one, mem))
+        pid = lab.run_qemu(guest, qemu_argv(guest, info, one, mem))
+        state = lab.note_state(guest, info, opts, pid)
         try:
             wait_ready(guest, state, timeout)
         except BaseException:

@@ -1208,7 +1208,10 @@ def check_room(guest, opts):
 
 def start_qemu(guest, info, opts):
     """Start QEMU for @guest as a process of ours; returns its pid."""
-    argv = qemu_argv(guest, info, opts)
+    return run_qemu(guest, qemu_argv(guest, info, opts))
+
+
+def run_qemu(guest, argv):
     note(" ".join(argv))
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, text=True, errors="replace",
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
