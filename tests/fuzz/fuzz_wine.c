@@ -5,10 +5,9 @@
  */
 #include "native/loader.h"
 #include "native/pe.h"
-#include "space/backed.h"
+#include "../synth/array_space.h"
 
 #include <sonde/loop.h>
-#include <sonde/plugin.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,32 +18,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 static uint8_t memory[SIZE];
 
-static int tell(void *conn, sonde_extent_fn *fn, void *user, struct sonde_error *err)
-{
-	(void)conn;
-	(void)err;
-	return fn(user, &(struct sonde_extent){ .addr = BASE,
-						.len = SIZE,
-						.kind = SONDE_EXTENT_MEMORY,
-						.flags = SONDE_REGION_READ,
-						.ptr = memory });
-}
-
-static void close_nothing(void *conn)
-{
-	(void)conn;
-}
+static struct array_space array = { BASE, SIZE, memory };
 
 static struct sonde_space *space_once(void)
 {
-	static const struct sonde_connector_ops ops = { .size = sizeof(ops),
-							.close = close_nothing,
-							.extents = tell };
 	static struct sonde_space *space;
 	static struct sonde_loop *loop;
 
 	if (!space && (sonde_loop_create(NULL, &loop, NULL) < 0 ||
-		       space_from_connector(loop, &ops, memory, &space, NULL) < 0))
+		       array_space_open(&array, loop, &space) < 0))
 		abort();
 	return space;
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The loader's list of a process with Wine, of both widths, sane and lying: records at fixed places of a small memory. */
 #include "native/loader.h"
-#include "space/backed.h"
+#include "synth/array_space.h"
 
 #include <sonde/loop.h>
-#include <sonde/plugin.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,21 +35,7 @@ static struct sonde_loop *loop;
 static struct sonde_space *space;
 static struct arena arena;
 
-static int tell(void *conn, sonde_extent_fn *fn, void *user, struct sonde_error *err)
-{
-	(void)conn;
-	(void)err;
-	return fn(user, &(struct sonde_extent){ .addr = BASE,
-						.len = SIZE,
-						.kind = SONDE_EXTENT_MEMORY,
-						.flags = SONDE_REGION_READ,
-						.ptr = memory });
-}
-
-static void close_nothing(void *conn)
-{
-	(void)conn;
-}
+static struct array_space array = { BASE, SIZE, memory };
 
 static void put(const struct width *w, uint64_t at, uint64_t value)
 {
@@ -193,14 +178,11 @@ static void without_a_list_there_is_none(void **state)
 
 static int set_up(void **state)
 {
-	static const struct sonde_connector_ops ops = { .size = sizeof(ops),
-							.close = close_nothing,
-							.extents = tell };
 
 	(void)state;
 	if (sonde_loop_create(NULL, &loop, NULL) < 0)
 		return -1;
-	return space_from_connector(loop, &ops, memory, &space, NULL);
+	return array_space_open(&array, loop, &space);
 }
 
 static int tear_down(void **state)
