@@ -20,5 +20,6 @@
 #include <sonde/target.h>
 #include <sonde/task.h>
 #include <sonde/types.h>
+#include <sonde/write.h>
 
 #endif
