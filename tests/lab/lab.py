@@ -703,8 +703,9 @@ def control(guest):
 
 
 class Channel:
-    """The serial line on which the guest answers, in frames with a length and a CRC-32."""
+    """The serial line on which the guest answers, in frames with a length and a CRC-32, each acknowledged."""
 
+    FRAME_MAX = 32768
     FRAME = re.compile(rb"@@LAB (\S+) (\d+) (\d+) ([0-9a-f]{8})\n")
 
     def __init__(self, guest):
@@ -719,15 +720,17 @@ class Channel:
     def __exit__(self, *unused):
         self.sock.close()
 
+    def say(self, line):
+        self.sock.settimeout(5.0)  # what was left of it for reading may be next to nothing
+        try:
+            self.sock.sendall(b"\n%s\n" % line.encode())
+        except OSError as err:
+            fail(self.guest.name, "serial line: %s" % err, "stop the guest, boot it again")
+
     def send(self, command):
         self.serial += 1
         tag = "%x.%x" % (os.getpid(), self.serial)
-        text = "\n%s %s\n" % (tag, command)
-        self.sock.settimeout(5.0)  # what was left of it for reading may be next to nothing
-        try:
-            self.sock.sendall(text.encode())
-        except OSError as err:
-            fail(self.guest.name, "serial line: %s" % err, "stop the guest, boot it again")
+        self.say("%s %s" % (tag, command))
         return tag.encode()
 
     def fill(self, deadline):
@@ -748,20 +751,22 @@ class Channel:
         return True
 
     def next_frame(self, deadline):
-        """(tag, seq, payload or None when the CRC is wrong), or None at the deadline."""
+        """(tag, seq, payload or None when it is damaged), or None at the deadline."""
         while True:
             match = self.FRAME.search(self.buffer)
-            if match and len(self.buffer) - match.end() >= int(match.group(3)):
-                end = match.end() + int(match.group(3))
-                payload = self.buffer[match.end():end]
-                self.buffer = self.buffer[end:]
-                good = zlib.crc32(payload) == int(match.group(4), 16)
-                return match.group(1), int(match.group(2)), payload if good else None
+            if match:
+                tag, seq, size = match.group(1), int(match.group(2)), int(match.group(3))
+                payload = self.buffer[match.end():match.end() + size]
+                if len(payload) == size or size > self.FRAME_MAX:
+                    good = zlib.crc32(payload) == int(match.group(4), 16)
+                    # Where bytes were lost, the next frame may have begun inside.
+                    self.buffer = self.buffer[match.end() + (size if good else 0):]
+                    return tag, seq, payload if good else None
             if not self.fill(deadline):
                 return None
 
     def reply(self, tag, deadline):
-        """The whole reply to @tag; None at the deadline or when a frame is damaged or lost."""
+        """The whole reply to @tag, each frame acknowledged, damaged ones sent again; None at the deadline."""
         parts = []
         while True:
             frame = self.next_frame(deadline)
@@ -769,35 +774,33 @@ class Channel:
                 return None
             if frame[0] != tag:
                 continue
-            if frame[2] is None or frame[1] != len(parts):
-                note("damaged frame %s" % (frame[1],))
-                return None
-            if not frame[2]:
+            seq, payload = frame[1:]
+            if payload is None:
+                note("%s: frame %d was damaged: once more" % (self.guest.name, seq))
+                self.say("-%d" % seq)
+                continue
+            self.say("+%d" % seq)
+            if seq != len(parts):  # it came before, and the guest had not heard that
+                continue
+            if not payload:
                 return b"".join(parts)
-            parts.append(frame[2])
+            parts.append(payload)
 
-    def ask(self, command, timeout, tries=3):
-        """The reply to @command; asks again when the line was disturbed."""
-        limit = time.monotonic() + timeout
-        for _ in range(tries):
-            tag = self.send(command)
-            answer = self.reply(tag, limit)
-            if answer is not None:
-                break
-            if time.monotonic() >= limit:
-                fail(self.guest.name, "no answer to '%s' within %d s%s"
-                     % (command, timeout, log_tail(self.guest)),
-                     "is the guest paused? else stop it and boot it again")
-        else:
-            fail(self.guest.name, "the serial line is disturbed", "see " + self.guest.path("log"))
+    def ask(self, command, timeout):
+        """The reply to @command."""
+        answer = self.reply(self.send(command), time.monotonic() + timeout)
+        if answer is None:
+            fail(self.guest.name, "no answer to '%s' within %d s%s"
+                 % (command, timeout, log_tail(self.guest)),
+                 "is the guest paused? else stop it and boot it again")
         if answer.startswith(b"error "):
             fail(self.guest.name, answer[6:].decode("utf-8", "replace").strip(),
                  "boot the guest with more --mem")
         return answer
 
-    def command(self, command, timeout, tries=1):
+    def command(self, command, timeout):
         """The words after "ok" in a one-line answer."""
-        return self.ask(command, timeout, tries).decode("utf-8", "replace").split()[1:]
+        return self.ask(command, timeout).decode("utf-8", "replace").split()[1:]
 
 
 def log_tail(guest, lines=12):
@@ -813,10 +816,12 @@ def wait_ready(guest, timeout, not_boot_id=None):
     """Ask until the guest answers; returns its boot id. Fails early when it panicked or died."""
     limit = time.monotonic() + timeout
     state = guest.load()
+    patience = 0.5  # what is said before the guest listens is lost; a busy machine answers late
     with Channel(guest) as channel:
         while time.monotonic() < limit:
             tag = channel.send("ping")
-            answer = channel.reply(tag, min(limit, time.monotonic() + 0.5))
+            answer = channel.reply(tag, min(limit, time.monotonic() + patience))
+            patience = min(patience + 0.1, 5.0)
             words = answer.split() if answer else []
             if len(words) == 2 and words[0] == b"ok":
                 boot_id = words[1].decode()

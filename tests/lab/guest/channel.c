@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <termios.h>
@@ -14,9 +16,19 @@
 #include "base.h"
 
 #define FRAME_MAX 32768u
+#define N_SENDS 8      /* of one frame, when nobody says that it came */
+#define ANSWER_MS 5000 /* to wait for that */
 
 struct channel chan = { .fd = -1 };
 static uint32_t crc_table[256];
+
+/* What came on the line, as far as its end. */
+static struct {
+	char text[4096];
+	size_t len;
+	bool skip; /* it is too long: thrown away whole */
+	bool kept; /* whole, and not yet given to anybody */
+} line;
 
 /* CRC-32 with the reflected polynomial of IEEE 802.3, as in zlib's crc32(). */
 void crc_init(void)
@@ -39,17 +51,77 @@ uint32_t crc32_of(const unsigned char *p, size_t len)
 	return ~c;
 }
 
+/* One byte of the line; true when it ends one that has something in it. */
+static bool line_take(char c)
+{
+	bool whole = false;
+
+	if (c == '\n' || c == '\r') {
+		line.text[line.len] = '\0';
+		whole = !line.skip && line.len;
+		line.len = 0;
+		line.skip = false;
+	} else if (line.len < sizeof(line.text) - 1) {
+		line.text[line.len++] = c;
+	} else {
+		line.skip = true;
+	}
+	return whole;
+}
+
+char *chan_line(int timeout_ms)
+{
+	struct pollfd waits = { .fd = chan.fd, .events = POLLIN };
+
+	while (!line.kept) {
+		char c;
+
+		if (poll(&waits, 1, timeout_ms) == 0)
+			return NULL;
+		if (read(chan.fd, &c, 1) == 1)
+			line.kept = line_take(c);
+		else
+			nap_ms(100);
+	}
+	line.kept = false;
+	return line.text;
+}
+
+/* True when the other side has the frame that was sent last; what else it says is the next command. */
+static bool frame_came(void)
+{
+	const char *said;
+
+	while ((said = chan_line(ANSWER_MS)) && (*said == '+' || *said == '-')) {
+		if (strtoul(said + 1, NULL, 10) == chan.seq)
+			return *said == '+';
+	}
+	line.kept = chan.given_up = said;
+	return false;
+}
+
+/* The line loses bytes now and then: a frame is sent until the other side has it. */
+static void send_frame(const void *data, size_t len)
+{
+	bool came = chan.given_up;
+
+	for (int i = 0; i < N_SENDS && !came && !chan.given_up; i++) {
+		char head[80];
+		int n = snprintf(head, sizeof(head), "\n@@LAB %s %u %zu %08x\n", chan.id, chan.seq,
+				 len, crc32_of(data, len));
+
+		write_all(chan.fd, head, (size_t)n);
+		write_all(chan.fd, data, len);
+		came = frame_came();
+	}
+	chan.given_up |= !came;
+	chan.seq++;
+}
+
 static void chan_flush(void)
 {
-	char head[80];
-	int n;
-
-	if (!chan.len)
-		return;
-	n = snprintf(head, sizeof(head), "\n@@LAB %s %u %zu %08x\n", chan.id, chan.seq++, chan.len,
-		     crc32_of(chan.buf, chan.len));
-	write_all(chan.fd, head, (size_t)n);
-	write_all(chan.fd, chan.buf, chan.len);
+	if (chan.len)
+		send_frame(chan.buf, chan.len);
 	chan.len = 0;
 }
 
@@ -87,12 +159,8 @@ __attribute__((format(printf, 1, 2))) void emitf(const char *fmt, ...)
 /* A reply ends with a frame of length zero. */
 void chan_end(void)
 {
-	char head[64];
-	int n;
-
 	chan_flush();
-	n = snprintf(head, sizeof(head), "\n@@LAB %s %u 0 00000000\n", chan.id, chan.seq);
-	write_all(chan.fd, head, (size_t)n);
+	send_frame("", 0);
 }
 
 /* One record of the truth: "TAG NUMBER LENGTH\n", the bytes, "\n". */
@@ -149,6 +217,7 @@ void chan_begin(const char *id)
 	snprintf(chan.id, sizeof(chan.id), "%.23s", id);
 	chan.seq = 0;
 	chan.len = 0;
+	chan.given_up = false;
 }
 
 /* Populated now, so that telling the truth does not change our size. */

@@ -11,6 +11,7 @@ struct channel {
 	int fd;
 	char id[24];
 	unsigned seq;
+	bool given_up; /* nobody waits for the rest of this reply */
 	size_t len;
 	unsigned char *buf; /* [FRAME_MAX] */
 };
@@ -23,6 +24,8 @@ uint32_t crc32_of(const unsigned char *p, size_t len);
 bool chan_make_buffer(void);
 /* Open the terminal that lab.tty= on the kernel command line names. */
 bool open_channel(void);
+/* The next line with something in it, valid until the next call; NULL when the line is silent for so long (-1: for ever). */
+char *chan_line(int timeout_ms);
 /* A reply begins, to the command with this ID. */
 void chan_begin(const char *id);
 /* A reply ends with a frame of length zero. */

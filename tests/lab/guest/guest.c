@@ -334,32 +334,13 @@ static void run_command(char *line)
 	chan_end();
 }
 
-/* Serve for ever. Lines that are too long are thrown away whole. */
 __attribute__((noreturn)) static void serve(void)
 {
-	static char line[4096];
-	size_t len = 0;
-	bool skip = false;
-
 	for (;;) {
-		char c;
-		ssize_t n = read(chan.fd, &c, 1);
+		char *line = chan_line(-1);
 
-		if (n <= 0) {
-			nap_ms(100);
-			continue;
-		}
-		if (c == '\n' || c == '\r') {
-			line[len] = '\0';
-			if (!skip && len)
-				run_command(line);
-			len = 0;
-			skip = false;
-		} else if (len < sizeof(line) - 1) {
-			line[len++] = c;
-		} else {
-			skip = true;
-		}
+		if (line)
+			run_command(line);
 	}
 }
 
