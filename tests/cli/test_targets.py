@@ -25,10 +25,10 @@ class Layers(Case):
     def test_what_is_written_into_an_overlay_leaves_the_file_alone(self):
         path, kept = make_file("below.img", b"\xaa" * 8192), FOLDER + "/kept.ovl"
         os.chmod(path, 0o400)
-        target = f"flat:{path}|overlay,save={kept}"
+        target = f"flat:{path}|overlay,file={kept}"
         self.expect(run("write", target, 0x10, "--hex", "0102", "--phys", "--write"), 0)
         self.expect(run("read", target, 0xf, 4, "--hex", "--phys"), 0, "aa0102aa\n")
-        self.expect_error(run("write", f"flat:{path}|overlay", 0, "--hex", "01", "--phys"), 2, "--write")
+        self.expect(run("read", f"flat:{path}", 0xf, 4, "--hex", "--overlay", kept), 0, "aa0102aa\n")
         with open(path, "rb") as file:
             self.assertEqual(file.read(), b"\xaa" * 8192)
 
@@ -245,14 +245,69 @@ class Write(Case):
             return file.read()
 
     def test_nothing_is_written_without_being_asked_twice(self):
-        self.expect_error(run("write", "flat:" + self.path, 0, "--hex", "90"), 2, "add --write")
+        result = run("write", "flat:" + self.path, 0, "--hex", "90 00")
+        self.expect(result, 6, out="Address Bytes Result       Because Wanted There\n"
+                                   "0x0         2 would-change -       9000   0000\n")
+        self.assertRegex(result.err, r"\Asonde: write: nothing was written: --write [^\n]* --overlay FILE [^\n]*\n\Z")
         self.assertEqual(self.bytes_there(), bytes(64))
+        self.expect(run("write", "flat:" + self.path, 0, "--hex", "00 00"), 0, err="")  # they are there
+        self.expect(run("write", "flat:" + self.path, 100, "--hex", "00"), 1)
+
+    def test_with_an_overlay_every_command_sees_what_was_written_and_the_file_is_left_alone(self):
+        kept = FOLDER + "/what,if|.ovl"
+        os.chmod(self.path, 0o400)
+        for at, text in ((4, "hello"), (6, "LL")):
+            self.expect(run("write", "flat:" + self.path, at, "--string", text, "--overlay", kept), 0, err="")
+        self.expect(run("read", "flat:" + self.path, 3, 8, "--hex", "--overlay", kept), 0, "0068654c4c6f0000\n", "")
+        self.expect(run("scan", "flat:" + self.path, '"heLLo"', "--overlay", kept), 0, "ADDR PATTERN\n0x4  \"heLLo\"\n")
+        self.expect(run("read", "flat:" + self.path, 3, 8, "--hex"), 0, "00" * 8 + "\n")
+        self.assertEqual(self.bytes_there(), bytes(64))
+        self.assertEqual(stat.S_IMODE(os.stat(kept).st_mode), 0o600)
+        os.unlink(kept)
+        self.expect_error(run("read", "flat:" + self.path, 3, 8, "--overlay", kept), 4, "what,if|.ovl': No such file")
+
+    def test_where_to_is_said_once(self):
+        self.expect_error(run("write", "flat:" + self.path, 0, "--hex", "01", "--write", "--overlay", FOLDER + "/x"), 2,
+                          "which of them")
+        self.expect_error(run("write", "flat:" + self.path, 0, "--hex", "01", "--no-verify"), 2, "--no-verify")
+        self.assertFalse(os.path.exists(FOLDER + "/x"))
+
+    def test_a_hole_hides_nothing_behind_it(self):
+        result = run("write", "ram:4096,hole=0x10+8", "0x0c", "--hex", "ab" * 16, "--write", "--json")
+        self.assertEqual(result.code, 3)
+        self.assertEqual([(row["addr"], row["len"], row["result"], row["written"], row["error"])
+                          for row in json.loads(result.out)],
+                         [("0xc", 4, "written", 4, None), ("0x10", 8, "failed", 0, "NOT_MAPPED"),
+                          ("0x18", 4, "written", 4, None)])
+        self.assertEqual(result.err, "sonde: write: physical memory 0x10-0x17: no memory at this address\n"
+                                     "sonde: write: 8 of 16 bytes are not as they were to be\n")
+
+    def test_what_was_written_is_read_again(self):
+        target = "flat:" + self.path + "|fault,flip=1,op=read,at=0x12+1"
+        result = run("write", target, 0x10, "--hex", "00 11 22 33 44", "--write", "--json")
+        self.assertEqual(result.code, 3, str(result))
+        rows = json.loads(result.out)
+        self.assertEqual([(row["addr"], row["len"], row["result"], row["written"]) for row in rows],
+                         [("0x10", 2, "written", 2), ("0x12", 1, "differs", 1), ("0x13", 2, "written", 2)])
+        self.assertEqual(rows[1]["wanted"], "22")
+        self.assertNotEqual(rows[1]["got"], "22")
+        self.assertIn(f"0x12-0x12: wrote 22, read {rows[1]['got']}: ", result.err)
+        self.expect(run("write", target, 0x10, "--hex", "5566778899", "--write", "--no-verify", "--fields",
+                        "addr,len,result", "--csv"), 0, "addr,len,result\n0x10,5,unverified\n", "")
+        self.assertEqual(self.bytes_there()[16:21], b"\x55\x66\x77\x88\x99")
+
+    def test_what_cannot_be_read_again_is_told(self):
+        result = run("write", "flat:" + self.path + "|fault,error=GONE,op=read,at=1+1", 0, "--hex", "010203", "--write", "--json")
+        self.assertEqual((result.code, [row["result"] for row in json.loads(result.out)]),
+                         (3, ["written", "unread", "written"]))
+        self.assertIn("cannot be read again", result.err)
 
     def test_bytes_of_all_three_kinds(self):
         data = make_file("data", b"\x00\xff")
         for at, words in ((0, ["--hex", "90 c3"]), (8, ["--string", "hi"]), (16, ["--file", data])):
             result = run("write", "flat:" + self.path, at, *words, "--write")
-            self.expect(result, 0, f"Address  {at:#x}\nBytes    2\nWritten  2\n", "")
+            self.expect(result, 0, "Address Bytes Result  Because Wanted There\n"
+                                   f"{at:<#7x}     2 written -       -      -\n", "")
         self.assertEqual(self.bytes_there()[:18], b"\x90\xc3" + bytes(6) + b"hi" + bytes(6) + b"\x00\xff")
 
     def test_bytes_that_are_none(self):
@@ -266,9 +321,8 @@ class Write(Case):
     def test_what_does_not_fit_is_told(self):
         result = run("write", "flat:" + self.path, 62, "--hex", "01020304", "--write", "--json")
         self.assertEqual(result.code, 3, str(result))
-        (row,) = json.loads(result.out)
-        self.assertEqual((row["addr"], row["len"], row["written"], row["error_addr"]),
-                         ("0x3e", 4, 2, "0x40"))
+        self.assertEqual([(row["addr"], row["len"], row["written"], row["error_addr"]) for row in json.loads(result.out)],
+                         [("0x3e", 2, 2, None), ("0x40", 2, 0, "0x40")])
         self.assertEqual(self.bytes_there()[62:], b"\x01\x02")
         self.assertEqual(run("write", "flat:" + self.path, 1000, "--hex", "01", "--write").code, 1)
 

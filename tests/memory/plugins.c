@@ -29,7 +29,7 @@ static const struct {
 	{ &plugin_fault, "fault,error=IO,at=0x9000000+1;0xa000000+2" },
 	{ &plugin_fault, "fault,short=1m,every=2" },
 	{ &plugin_overlay, "overlay,mb=1" },
-	{ &plugin_overlay, "overlay,mb=1,save=%s" },
+	{ &plugin_overlay, "overlay,mb=1,file=%s" },
 	{ &plugin_record, "record,file=%s" },
 	{ &plugin_remap, "remap,map=0+0x5001@0;0x5001+1m@0x5001" },
 	{ &plugin_throttle, "throttle,batches=1000000" },

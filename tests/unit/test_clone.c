@@ -260,7 +260,7 @@ static void layers_that_count_or_keep_writes_are_not(void **state)
 	(void)state;
 	refuses("fault,delay_us=1,every=3", 0, "open the target again");
 	refuses("throttle,bytes=1M", 0, "open the target again");
-	refuses("overlay", 1, "save=FILE");
+	refuses("overlay", 1, "file=FILE");
 }
 
 static void a_layer_over_what_cannot_be_cloned_is_not(void **state)

@@ -395,7 +395,7 @@ static const char *path_of(const char *name)
 
 static void with_file(char *buf, size_t cap, const char *more)
 {
-	snprintf(buf, cap, "overlay,save=%s%s", path_of("save"), more);
+	snprintf(buf, cap, "overlay,file=%s%s", path_of("save"), more);
 }
 
 static void open_twice_for_writing_is_refused(struct world *w, const char *text)
@@ -511,7 +511,7 @@ static void files_that_are_none_are_refused(void **state)
 	layer_plugin_refuses(fake.space, text, SONDE_E_BAD_FORMAT, "is no overlay");
 	unlink(path_of("save"));
 	layer_plugin_refuses(fake.space, text, SONDE_E_NOT_FOUND, "No such file");
-	layer_plugin_refuses(fake.space, "overlay,save=/dev/null", SONDE_E_BAD_ARG, "is no file");
+	layer_plugin_refuses(fake.space, "overlay,file=/dev/null", SONDE_E_BAD_ARG, "is no file");
 	layer_plugin_refuses(fake.space, "overlay,mb=0", SONDE_E_BAD_ARG, "mb=0");
 	layer_plugin_refuses(fake.space, "overlay,holes=maybe", SONDE_E_BAD_ARG, "yes or no");
 	fake_close(&fake);

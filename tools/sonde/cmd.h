@@ -17,11 +17,12 @@
 /* Documented in sonde(1) and in --help; scripts rely on them. */
 enum exit_code {
 	EXIT_OK = 0,
-	EXIT_FAILED = 1,    /* the command failed                               */
-	EXIT_USAGE = 2,     /* the command line is wrong                        */
-	EXIT_PARTIAL = 3,   /* a result was printed, but some of it is missing  */
-	EXIT_NO_TARGET = 4, /* the target is not there or cannot be opened      */
-	EXIT_NO_OS = 5,     /* no operating system, or no types, found in it    */
+	EXIT_FAILED = 1,     /* the command failed                               */
+	EXIT_USAGE = 2,      /* the command line is wrong                        */
+	EXIT_PARTIAL = 3,    /* a result was printed, but some of it is missing  */
+	EXIT_NO_TARGET = 4,  /* the target is not there or cannot be opened      */
+	EXIT_NO_OS = 5,      /* no operating system, or no types, found in it    */
+	EXIT_SHOWN_ONLY = 6, /* what would change was shown, and nothing changed */
 };
 
 #define SPACES_MAX 3 /* a command reads one more than the physical and the kernel's at most */

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* sonde write: change a target's memory, only when asked for twice (the command and --write). */
+/*
+ * sonde write: change a target's memory with --write, or with --overlay a file that is seen over it; without either
+ * show what would change. outcome.c tells of the ranges.
+ */
+#include "outcome.h"
 #include "pattern.h"
-#include "session.h"
-#include "table.h"
+#include "reader.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -12,14 +15,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum { ADDR, LEN, WRITTEN, ERROR_ADDR, ERROR, N_COLUMNS };
-
-static const struct column columns[N_COLUMNS] = {
-	[ADDR] = { "addr", "Address", 0 },       [LEN] = { "len", "Bytes", 0 },
-	[WRITTEN] = { "written", "Written", 0 }, [ERROR_ADDR] = { "error_addr", "Failed at", 0 },
-	[ERROR] = { "error", "Because", 0 },
-};
 
 enum { FILE_MAX = 1 << 30 };
 
@@ -66,8 +61,6 @@ static int bytes_to_write(struct ctx *ctx, struct buf *ret)
 
 	if ((opts->hex_bytes != NULL) + (opts->file != NULL) + (opts->string != NULL) != 1)
 		return usage(ctx, "give the bytes by one of --hex, --file, --string");
-	if (!opts->write)
-		return usage(ctx, "nothing was written: add --write if this memory is to change");
 	if (opts->hex_bytes)
 		code = hex_bytes(ctx, opts->hex_bytes, ret);
 	else if (opts->file)
@@ -79,33 +72,145 @@ static int bytes_to_write(struct ctx *ctx, struct buf *ret)
 	return code;
 }
 
+static int options_agree(struct ctx *ctx)
+{
+	const struct opts *opts = &ctx->opts;
+
+	if (opts->write && opts->overlay)
+		return usage(
+			ctx,
+			"--write changes the target, --overlay leaves it alone: which of them?");
+	if (!opts->write && opts->no_verify)
+		return usage(ctx, "--no-verify is of what --write writes");
+	return 0;
+}
+
+/* ---- pages that may be shared ------------------------------------------------------------------- */
+
+enum { PAGES_ASKED_MAX = 4096 };
+
+/*
+ * A page that its owner may not write is read-only text, or stands for a page still to be copied: the page of
+ * zeros, one shared since a fork, one of the page cache. The write reaches all who map it.
+ */
+static void warn_of_pages(struct ctx *ctx, const struct place *place, uint64_t len)
+{
+	struct sonde_translation tr;
+	struct sonde_target_info info;
+	uint64_t n_pages = 0, first = 0, off = 0;
+
+	sonde_target_info(ctx->target, &info);
+	if (place->pid < 0 || !(info.flags & SONDE_TARGET_PHYSICAL))
+		return;
+	for (int asked = 0; off < len && asked < PAGES_ASKED_MAX; asked++) {
+		uint64_t va = place->addr + off, page = 4096;
+		if (sonde_os_translate(ctx->os, (int32_t)place->pid, va, &tr, NULL) == 0) {
+			page = tr.page_size ? tr.page_size : page;
+			if (!(tr.flags & SONDE_PAGE_WRITE) && n_pages++ == 0)
+				first = va;
+		}
+		off += page - va % page;
+	}
+	if (n_pages)
+		complain(ctx,
+			 "%s 0x%" PRIx64 ": the page tables say read-only (%" PRIu64
+			 " of the pages): it may be "
+			 "shared, and then all who map it see the change",
+			 place->name, first, n_pages);
+}
+
+/* ---- writing ------------------------------------------------------------------------------------ */
+
+struct job {
+	struct ctx *ctx;
+	struct place place;
+	const uint8_t *bytes; /* [len] to be written at place.addr */
+	uint64_t len;
+	struct outcome outcome;
+	uint64_t off; /* of the piece that is being written */
+};
+
+static void told(void *user, const struct sonde_written *w)
+{
+	struct job *job = user;
+
+	outcome_written(&job->outcome, job->place.addr + job->off, job->bytes + job->off, w,
+			job->ctx->opts.no_verify ? OUTCOME_UNVERIFIED : OUTCOME_WRITTEN);
+}
+
+static int write_piece(struct job *job, uint64_t off, uint32_t len)
+{
+	struct sonde_xfer x = { .addr = job->place.addr + off,
+				.buf = (void *)(uintptr_t)(job->bytes + off),
+				.len = len };
+	uint32_t flags = job->ctx->opts.no_verify ? SONDE_WRITE_UNVERIFIED : 0;
+
+	job->off = off;
+	return sonde_space_write_verified(job->place.space, &x, 1, flags, told, job);
+}
+
+/* What is there now, and what would be. */
+static int show_piece(struct job *job, uint64_t off, uint32_t len, struct chunk *chunk)
+{
+	const uint8_t *bytes = job->bytes + off;
+
+	int r = chunk_read(job->ctx, job->place.space, job->place.addr + off, len, chunk);
+	for (uint32_t at = 0, n; r == 0 && at < len; at += n) {
+		n = chunk_run(chunk, at);
+		bool same = memcmp(chunk->bytes + at, bytes + at, n) == 0;
+		struct outcome_range range = {
+			.addr = chunk->addr + at,
+			.len = n,
+			.kind = chunk->err[at] ? OUTCOME_FAILED
+				: same         ? OUTCOME_UNCHANGED
+					       : OUTCOME_WOULD_CHANGE,
+			.err = chunk->err[at],
+			.wanted = chunk->err[at] ? NULL : bytes + at,
+			.got = chunk->err[at] ? NULL : chunk->bytes + at,
+		};
+		outcome_add(&job->outcome, &range);
+	}
+	return r;
+}
+
+static int all_pieces(struct job *job)
+{
+	bool writes = job->ctx->opts.write || job->ctx->opts.overlay;
+	struct chunk chunk;
+	int r = 0;
+
+	chunk_init(&chunk);
+	for (uint64_t off = 0; r >= 0 && off < job->len; off += CHUNK_MAX) {
+		uint64_t left = job->len - off;
+		uint32_t len = left < CHUNK_MAX ? (uint32_t)left : CHUNK_MAX;
+		r = writes ? write_piece(job, off, len) : show_piece(job, off, len, &chunk);
+	}
+	chunk_finish(&chunk);
+	return r;
+}
+
 static int put(struct ctx *ctx, const struct place *place, const struct buf *bytes)
 {
-	struct sonde_xfer x = { .addr = place->addr,
-				.buf = bytes->bytes,
-				.len = (uint32_t)bytes->len };
-	struct table t;
+	struct job job = { .ctx = ctx,
+			   .place = *place,
+			   .bytes = (const uint8_t *)bytes->bytes,
+			   .len = bytes->len };
 
-	int r = sonde_space_write(place->space, &x, 1);
+	if (outcome_begin(&job.outcome, ctx) != 0)
+		return EXIT_USAGE;
+	outcome_place(&job.outcome, place);
+	warn_of_pages(ctx, place, bytes->len);
+	int r = all_pieces(&job);
+	int code = outcome_end(&job.outcome);
 	if (r < 0)
 		return fail(ctx, EXIT_FAILED, "%s 0x%" PRIx64 ": %s", place->name, place->addr,
 			    sonde_strerror(r));
-	if (x.err)
-		complain(ctx, "%s 0x%" PRIx64 ": %s; %" PRIu32 " of %" PRIu32 " bytes were written",
-			 place->name, x.addr + x.err_off, sonde_strerror(x.err), x.done, x.len);
-	if (record_init(&t, ctx, columns, N_COLUMNS) != 0)
-		return EXIT_USAGE;
-	table_addr(&t, x.addr);
-	table_u64(&t, x.len);
-	table_u64(&t, x.done);
-	if (x.err)
-		table_addr(&t, x.addr + x.err_off);
-	else
-		table_null(&t);
-	table_str(&t, x.err ? sonde_error_name(x.err) : NULL);
-	table_row(&t);
-	table_finish(&t);
-	return x.err == 0 ? 0 : x.done > 0 ? EXIT_PARTIAL : EXIT_FAILED;
+	if (code == EXIT_SHOWN_ONLY)
+		complain(
+			ctx,
+			"nothing was written: --write changes the target; --overlay FILE keeps the "
+			"change in FILE, to be seen over it");
+	return code;
 }
 
 static int run(struct ctx *ctx)
@@ -113,7 +218,9 @@ static int run(struct ctx *ctx)
 	struct buf bytes = { 0 };
 	struct place place;
 
-	int code = bytes_to_write(ctx, &bytes);
+	int code = options_agree(ctx);
+	if (code == 0)
+		code = bytes_to_write(ctx, &bytes);
 	if (code == 0)
 		code = session_open(ctx);
 	if (code == 0)
@@ -127,13 +234,16 @@ static int run(struct ctx *ctx)
 const struct cmd cmd_write = {
 	.name = "write",
 	.args = "TARGET ADDR",
-	.summary = "write memory (needs --write)",
-	.help = "Write bytes at ADDR, which is read as 'sonde read' does. Nothing happens without\n"
-		"--write, and only targets that can be opened for writing take it.\n"
-		"Fields: addr len written error_addr error.\n",
+	.summary = "write memory, or show what would change",
+	.help = "Write bytes at ADDR, which is read as 'sonde read' does: into the target with\n"
+		"--write, into a file that is seen over it with --overlay FILE; without either "
+		"show\n"
+		"what would change, exit code 6. What was written is read again and compared.\n"
+		"Fields: space pid addr len result written error_addr error wanted got.\n",
 	.example = "sonde write process:1234 0x7ffc00001000 --hex '90 90' --write",
-	.options = OPT_BIT(PID) | OPT_BIT(KERNEL) | OPT_BIT(PHYS) | OPT_BIT(HEX_BYTES) |
-		   OPT_BIT(FILE) | OPT_BIT(STRING) | OPT_BIT(WRITE),
+	.options = OPT_BIT(FIELDS) | OPT_BIT(PID) | OPT_BIT(KERNEL) | OPT_BIT(PHYS) |
+		   OPT_BIT(HEX_BYTES) | OPT_BIT(FILE) | OPT_BIT(STRING) | OPT_BIT(WRITE) |
+		   OPT_BIT(NO_VERIFY),
 	.min_args = 2,
 	.max_args = 2,
 	.run = run,

@@ -29,7 +29,8 @@ static const char exit_codes[] = "Exit codes:\n"
 				 "  2  the command line is wrong\n"
 				 "  3  something was printed, and something is missing from it\n"
 				 "  4  the target is not there or cannot be opened\n"
-				 "  5  no operating system, or no types, found in the target\n";
+				 "  5  no operating system, or no types, found in the target\n"
+				 "  6  what would change was shown, and nothing was changed\n";
 
 /* Guests and files have their say in messages, so those are escaped like everything else. */
 static void complain_v(struct ctx *ctx, const char *fmt, va_list args, const char *behind)

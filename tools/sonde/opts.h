@@ -17,6 +17,7 @@ enum opt {
 	OPT_COLOR,
 	OPT_ENGINE,
 	OPT_SYMBOLS,
+	OPT_OVERLAY,
 	OPT_PAUSE,
 	OPT_STATS,
 	OPT_VERBOSE,
@@ -35,6 +36,10 @@ enum opt {
 	OPT_FILE,
 	OPT_STRING,
 	OPT_WRITE,
+	OPT_NO_VERIFY,
+	OPT_JOURNAL,
+	OPT_FORCE,
+	OPT_LIST,
 	OPT_MATCH,
 	OPT_COUNT,
 	OPT_REVERSE,
@@ -56,13 +61,15 @@ struct opts {
 	const char *color;   /* "auto" "always" "never"; NULL auto  */
 	const char *engine;  /* NULL auto                           */
 	const char *symbols; /* file, NULL none                     */
+	const char *overlay; /* file, NULL none                     */
 	const char *fields;  /* comma-separated keys, NULL: the usual ones */
 	uint64_t pid;        /* 1..INT32_MAX; 0 not given           */
 	bool all, args, kernel, phys, raw, hex, write, reverse, table;
 	const char *output, *hex_bytes, *file, *string, *match;
 	uint64_t count, align, threads, max; /* 0 not given */
 	const char *range;
-	bool utf16, registers;
+	bool utf16, registers, no_verify, force, list;
+	const char *journal; /* file, NULL none */
 };
 
 /*

@@ -28,9 +28,36 @@ static int open_loop(struct ctx *ctx)
 	return 0;
 }
 
+/* The target's name, with the layer of --overlay behind it. A bar or comma in FILE is part of it. */
+static void target_name(const struct ctx *ctx, struct buf *ret)
+{
+	buf_str(ret, ctx->args[0]);
+	if (ctx->opts.overlay)
+		buf_str(ret, "|overlay,file=");
+	for (const char *at = ctx->opts.overlay; at && *at; at++) {
+		if (strchr(",|\\", *at))
+			buf_char(ret, '\\');
+		buf_char(ret, *at);
+	}
+	buf_char(ret, '\0');
+}
+
+static int open_target(struct ctx *ctx, struct sonde_error *err)
+{
+	struct sonde_target_options options = {
+		.size = sizeof(options),
+		.write = ctx->opts.write || (ctx->opts.overlay && ctx->cmd == &cmd_write),
+	};
+	struct buf name = { 0 };
+
+	target_name(ctx, &name);
+	int r = sonde_target_open(ctx->loop, name.bytes, &options, &ctx->target, err);
+	buf_finish(&name);
+	return r;
+}
+
 int session_open(struct ctx *ctx)
 {
-	struct sonde_target_options options = { .size = sizeof(options), .write = ctx->opts.write };
 	struct sonde_error err = { 0 };
 	struct sonde_target_info info;
 	const char *why;
@@ -41,7 +68,7 @@ int session_open(struct ctx *ctx)
 	int code = open_loop(ctx);
 	if (code != 0)
 		return code;
-	if (sonde_target_open(ctx->loop, ctx->args[0], &options, &ctx->target, &err) < 0)
+	if (open_target(ctx, &err) < 0)
 		return fail(ctx, EXIT_NO_TARGET, "%s", err.text);
 	if (!ctx->opts.verbose)
 		return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * save=FILE: each write is a record, added when it is made, so that a failure can be told to who
+ * file=FILE: each write is a record, added when it is made, so that a failure can be told to who
  * writes. Reading them in order gives the overlay again. A torn end, of a program that was killed, is cut off.
  */
 #include "overlay.h"
@@ -25,12 +25,12 @@ static int restore_write(struct overlay *overlay, const struct recfile_reader *r
 	if (record->type != RECORD_WRITE || record->len <= sizeof(head) ||
 	    recfile_get(reader, record->off, head, sizeof(head)) < 0)
 		return overlay->host->error_set(err, SONDE_E_BAD_FORMAT,
-						"overlay: save: record at 0x%llx is no write",
+						"overlay: record at 0x%llx is no write",
 						(unsigned long long)record->off);
 	addr = recfile_u64(head);
 	if (record->len - sizeof(head) - 1 > UINT64_MAX - addr)
 		return overlay->host->error_set(err, SONDE_E_BAD_FORMAT,
-						"overlay: save: record at 0x%llx wraps",
+						"overlay: record at 0x%llx wraps",
 						(unsigned long long)record->off);
 	while (off < record->len) {
 		uint64_t left = record->len - off;
@@ -38,11 +38,11 @@ static int restore_write(struct overlay *overlay, const struct recfile_reader *r
 		uint32_t stored;
 		if (recfile_get(reader, record->off + off, bytes, len) < 0)
 			return overlay->host->error_set(err, SONDE_E_TRUNCATED,
-							"overlay: save: shrinks while it is read");
+							"overlay: shrinks while it is read");
 		if (overlay_store(overlay, addr, bytes, len, &stored) < 0)
 			return overlay->host->error_set(
 				err, SONDE_E_NO_MEMORY,
-				"overlay: save: holds more than mb= allows: raise it");
+				"overlay: holds more than mb= allows: raise it");
 		addr += len;
 		off += len;
 	}
@@ -59,8 +59,8 @@ static int restore(struct overlay *overlay, int fd, const char *path, uint64_t *
 	if (!reader)
 		return overlay->host->error_set(err, SONDE_E_NO_MEMORY, NULL);
 	if (recfile_open_fd(fd, RECFILE_OVERLAY, reader) < 0)
-		r = overlay->host->error_set(err, SONDE_E_BAD_FORMAT,
-					     "overlay: save: '%s' is no overlay", path);
+		r = overlay->host->error_set(err, SONDE_E_BAD_FORMAT, "overlay: '%s' is no overlay",
+					     path);
 	while (r == 0 && recfile_next(reader, &record) == 1)
 		r = restore_write(overlay, reader, &record, err);
 	*ret_end = reader->at;
@@ -77,11 +77,10 @@ static int begin(struct overlay *overlay, int fd, const char *path, struct sonde
 	int r;
 
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return host->error_set(err, SONDE_E_BAD_ARG, "overlay: save: '%s' is no file",
-				       path);
+		return host->error_set(err, SONDE_E_BAD_ARG, "overlay: '%s' is no file", path);
 	if (overlay->write && flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return host->error_set(err, SONDE_E_BUSY,
-				       "overlay: save: '%s': another overlay writes to it", path);
+				       "overlay: '%s': another overlay writes to it", path);
 	if (st.st_size && (r = restore(overlay, fd, path, &end, err)) < 0)
 		return r;
 	if (!overlay->write)
@@ -91,7 +90,7 @@ static int begin(struct overlay *overlay, int fd, const char *path, struct sonde
 		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
 	recfile_continue(overlay->file, fd, RECFILE_OVERLAY, end);
 	if (recfile_flush(overlay->file))
-		r = host->error_os(err, overlay->file->failed, "overlay: save: '%s'", path);
+		r = host->error_os(err, overlay->file->failed, "overlay: '%s'", path);
 	else
 		return 0;
 	free(overlay->file);
@@ -105,7 +104,7 @@ int keep_open(struct overlay *overlay, const char *path, struct sonde_error *err
 	int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK, 0600);
 
 	if (fd < 0)
-		return overlay->host->error_os(err, errno, "overlay: save: '%s'", path);
+		return overlay->host->error_os(err, errno, "overlay: '%s'", path);
 	int r = begin(overlay, fd, path, err);
 	if (!overlay->file)
 		close(fd);

@@ -267,7 +267,7 @@ static int configure(struct overlay *overlay, const struct sonde_args *args,
 		     struct sonde_error *err)
 {
 	const struct sonde_host *host = overlay->host;
-	const char *save = host->arg(args, "save");
+	const char *file = host->arg(args, "file");
 	uint64_t mb = 64;
 	int r = host->arg_u64(args, "mb", &mb, err);
 
@@ -282,7 +282,7 @@ static int configure(struct overlay *overlay, const struct sonde_args *args,
 		return r;
 	if (pages_init(&overlay->pages, (mb << 20) / sizeof(struct overlay_page)) < 0)
 		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
-	return save ? keep_open(overlay, save, err) : 0;
+	return file ? keep_open(overlay, file, err) : 0;
 }
 
 static int overlay_open(const struct sonde_host *host, const struct sonde_args *args, void *below,
@@ -317,7 +317,7 @@ static int overlay_clone(void *conn, const struct sonde_host *host, const struct
 		return host->error_set(
 			err, SONDE_E_UNSUPPORTED,
 			"overlay: what is written is seen by one thread only: "
-			"use that one, or keep it (save=FILE) and open the target again");
+			"use that one, or keep it (file=FILE) and open the target again");
 	return overlay_open(host, args, below, ret_conn, err);
 }
 
@@ -339,5 +339,5 @@ static const struct sonde_layer_ops overlay_ops = {
 SONDE_PLUGIN(.name = "overlay", .summary = "writes that stay here, over memory that is left alone",
 	     .args_help = "mb=N  memory for what is written, in MiB (64)\n"
 			  "holes=yes  write where there is no memory, too (no)\n"
-			  "save=FILE  keep what is written there, and begin with what it holds\n",
+			  "file=FILE  keep what is written there, and begin with what it holds\n",
 	     .layer = &overlay_ops);
