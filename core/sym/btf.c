@@ -334,6 +334,11 @@ uint32_t btf_param_type(const struct btf *btf, const struct btf_type *type, uint
 	return load32(type->extra + (size_t)index * PARAM_SIZE + 4, btf->swap);
 }
 
+const char *btf_param_name(const struct btf *btf, const struct btf_type *type, uint32_t index)
+{
+	return name_at(btf, load32(type->extra + (size_t)index * PARAM_SIZE, btf->swap));
+}
+
 void btf_array_get(const struct btf *btf, const struct btf_type *type, struct btf_array *ret)
 {
 	*ret = (struct btf_array){
@@ -341,6 +346,11 @@ void btf_array_get(const struct btf *btf, const struct btf_type *type, struct bt
 		.index = load32(type->extra + 4, btf->swap),
 		.n = load32(type->extra + 8, btf->swap),
 	};
+}
+
+uint32_t btf_int_encoding(const struct btf *btf, const struct btf_type *type)
+{
+	return load32(type->extra, btf->swap) >> 24 & 0xf; /* BTF_INT_ENCODING */
 }
 
 void btf_int_bits(const struct btf *btf, const struct btf_type *type, uint32_t *ret_off,

@@ -112,7 +112,12 @@ void btf_enumerator_get(const struct btf *btf, const struct btf_type *type, uint
 			struct btf_enumerator *ret);
 /* The type of the index-th parameter of a FUNC_PROTO; 0 as the last one means "...". */
 uint32_t btf_param_type(const struct btf *btf, const struct btf_type *type, uint32_t index);
+/* ... and its name. */
+const char *btf_param_name(const struct btf *btf, const struct btf_type *type, uint32_t index);
 void btf_array_get(const struct btf *btf, const struct btf_type *type, struct btf_array *ret);
+/* How an INT is to be taken: bits of these. linux v6.6 include/uapi/linux/btf.h: BTF_INT_SIGNED, _CHAR, _BOOL. */
+enum btf_int_encoding { BTF_INT_SIGNED = 1, BTF_INT_CHAR = 2, BTF_INT_BOOL = 4 };
+uint32_t btf_int_encoding(const struct btf *btf, const struct btf_type *type);
 /* What an INT says beyond its size: bits used, and where they start. */
 void btf_int_bits(const struct btf *btf, const struct btf_type *type, uint32_t *ret_off,
 		  uint32_t *ret_width);

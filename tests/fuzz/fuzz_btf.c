@@ -14,9 +14,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 static void ask(const struct sonde_types *types, uint32_t id)
 {
 	static const char *const paths[] = { "a", "b.c", "a[1].b", "x[0][2]", "next.prev", "" };
+	struct sonde_parameter parameter;
 	struct sonde_member m;
 	uint32_t other, n;
 
+	for (uint32_t i = 0; i < 8 && sonde_function_parameter(types, id, i, &parameter); i++) {
+		if (strlen(parameter.name) + strlen(parameter.points_to) > BTF_MAX_BYTES)
+			abort();
+	}
 	sonde_type_size(types, id);
 	types_kind(types, id);
 	types_pointee(types, id, &other);
@@ -58,6 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	for (id = 0; id < MAX_PRINTED; id++)
 		print(types, id);
 	sonde_type_enumerator(types, "A", &value);
+	if (sonde_function_find(types, "f", &id))
+		ask(types, id);
 	types_destroy(types);
 	return 0;
 }

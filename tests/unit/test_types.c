@@ -384,6 +384,71 @@ static void members_outside_their_structure_are_none(void **state)
 	types_destroy(types);
 }
 
+/* long open(const char *path, struct how *how, bool once, enum color c, struct how by_value, unsigned char mode, ...) */
+static void functions_tell_their_parameters(void **state)
+{
+	(void)state;
+	struct btf_build b = { 0 };
+	struct sonde_parameter got;
+	uint32_t id, loop;
+
+	build_world(&b, &world);
+	uint32_t bool_ = btf_build_type(&b, BTF_INT, "_Bool", 0, 0, 1);
+	btf_build_int(&b, BTF_INT_BOOL, 0, 8);
+	uint32_t byte = btf_build_type(&b, BTF_INT, "unsigned char", 0, 0, 1);
+	btf_build_int(&b, 0, 0, 8);
+	uint32_t user = btf_build_type(&b, BTF_TYPE_TAG, "user", 0, 0, world.const_char);
+	uint32_t path = btf_build_type(&b, BTF_PTR, "", 0, 0, user);
+	uint32_t bytes = btf_build_type(&b, BTF_PTR, "", 0, 0, byte);
+	uint32_t proto = btf_build_type(&b, BTF_FUNC_PROTO, "", 9, 0, world.int_);
+	btf_build_param(&b, "path", path);
+	btf_build_param(&b, "mm", world.ptr_mm);
+	btf_build_param(&b, "once", bool_);
+	btf_build_param(&b, "c", world.color);
+	btf_build_param(&b, "links", world.list_head);
+	btf_build_param(&b, "bytes", bytes);
+	btf_build_param(&b, "pid", world.pid_t_);
+	btf_build_param(&b, "lies", 0xffffff);
+	btf_build_param(&b, "", 0);
+	btf_build_type(&b, BTF_FUNC, "open", 1, 0, proto);
+	btf_build_type(&b, BTF_FUNC, "odd", 1, 0, world.int_);
+	btf_build_type(&b, BTF_FUNC, "far", 1, 0, 0xffffff);
+	loop = btf_build_type(&b, BTF_TYPEDEF, "loop", 0, 0, 0);
+	struct sonde_types *types = make_types(&b);
+
+	static const struct sonde_parameter want[] = {
+		{ "path", "", 8, SONDE_VALUE_TEXT },
+		{ "mm", "mm_struct", 8, SONDE_VALUE_POINTER },
+		{ "once", "", 1, SONDE_VALUE_BOOL },
+		{ "c", "", 4, SONDE_VALUE_ENUM },
+		{ "links", "", 16, SONDE_VALUE_OTHER },
+		{ "bytes", "", 8, SONDE_VALUE_POINTER },
+		{ "pid", "", 4, SONDE_VALUE_SIGNED },
+		{ "lies", "", 0, SONDE_VALUE_OTHER },
+	};
+	assert_int_equal(sonde_function_find(types, "open", &id), 1);
+	for (uint32_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		assert_int_equal(sonde_function_parameter(types, id, i, &got), 1);
+		if (strcmp(got.name, want[i].name) != 0 ||
+		    strcmp(got.points_to, want[i].points_to) != 0 || got.size != want[i].size ||
+		    got.kind != want[i].kind)
+			fail_msg("%u: got %s to '%s', %u bytes, kind %u", i, got.name,
+				 got.points_to, (unsigned)got.size, got.kind);
+	}
+	assert_int_equal(sonde_function_parameter(types, id, 8, &got), 0); /* "..." */
+	assert_int_equal(sonde_function_parameter(types, id, 9, &got), 0);
+	assert_int_equal(sonde_function_parameter(types, id, UINT32_MAX, &got), 0);
+	assert_int_equal(sonde_function_find(types, "odd", &id), 1);
+	assert_int_equal(sonde_function_parameter(types, id, 0, &got), 0);
+	assert_int_equal(sonde_function_find(types, "far", &id), 1);
+	assert_int_equal(sonde_function_parameter(types, id, 0, &got), 0);
+	assert_int_equal(sonde_function_parameter(types, loop, 0, &got), 0);
+	assert_int_equal(sonde_function_parameter(types, UINT32_MAX, 0, &got), 0);
+	assert_int_equal(sonde_function_find(types, "thing", &id), 0);
+	assert_int_equal(sonde_function_find(types, "", &id), 0);
+	types_destroy(types);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -403,6 +468,7 @@ int main(void)
 		cmocka_unit_test(endless_chains_end),
 		cmocka_unit_test(anonymous_structures_do_not_multiply),
 		cmocka_unit_test(members_outside_their_structure_are_none),
+		cmocka_unit_test(functions_tell_their_parameters),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,6 +62,34 @@ int sonde_type_enumerator(const struct sonde_types *types, const char *name, int
  * Returns the length it needs without terminator, as snprintf; SONDE_E_BAD_ARG for no such type.
  */
 int sonde_type_print(const struct sonde_types *types, uint32_t type, char *buf, size_t cap);
+
+/* How a parameter's value is to be taken. */
+enum sonde_value_kind {
+	SONDE_VALUE_OTHER = 0, /* a structure by value, a float: not in one register of its own */
+	SONDE_VALUE_SIGNED = 1,
+	SONDE_VALUE_UNSIGNED = 2,
+	SONDE_VALUE_BOOL = 3,
+	SONDE_VALUE_ENUM = 4,
+	SONDE_VALUE_POINTER = 5,
+	SONDE_VALUE_TEXT = 6, /* a pointer to char */
+};
+
+struct sonde_parameter {
+	const char *name;      /* "" none; lives as long as types, like points_to               */
+	const char *points_to; /* POINTER: name of the structure it leads to, else ""        */
+	uint64_t size;         /* bytes; 0 not told                                             */
+	uint32_t kind;         /* enum sonde_value_kind                                         */
+	uint32_t type;         /* for sonde_type_*                                              */
+};
+
+/*
+ * A function by its exact name, of those whose prototypes the types hold: BTF has those of a kernel's own functions.
+ * Returns 1 and what sonde_function_parameter takes, 0 none. Looks at all records.
+ */
+int sonde_function_find(const struct sonde_types *types, const char *name, uint32_t *ret_function);
+/* The index-th parameter (0-based). Returns 1, 0 behind the last; "..." is none. */
+int sonde_function_parameter(const struct sonde_types *types, uint32_t function, uint32_t index,
+			     struct sonde_parameter *ret);
 /* Where the types came from: "BTF in the guest's memory", "'vmlinux': DWARF". Lives as long as types. */
 const char *sonde_types_source(const struct sonde_types *types);
 
