@@ -6,12 +6,14 @@
  *   link.c         packets and answers       packet.c         their bytes
  *   stub.c         what it can and knows     description.c    its XML        registers.c  processors
  *   memory.c       requests as packets       ranges.c         which addresses are RAM
+ *   events.c       breakpoints               stop.c           what is told of a stop
  *
  * To attach to a stub is to stop its target. close lets it go on, whatever happened in between.
  */
 #include "../common/maps.h"
 #include "../common/registers.h"
 #include "dial.h"
+#include "events.h"
 #include "memory.h"
 #include "stub.h"
 #include "switch_on.h"
@@ -34,6 +36,7 @@ struct gdb {
 	int has_link;
 	struct stub stub;
 	struct memory memory;
+	struct events events;
 	struct ranges ranges;
 	enum view view; /* AUTO only until opened */
 	enum stop stop;
@@ -192,9 +195,9 @@ static int let_run(struct gdb *gdb, struct sonde_error *err)
 /* The target goes on, or stays as it is where that was asked for, and the stub is as we found it. */
 static void say_goodbye(struct gdb *gdb)
 {
-	int stay = gdb->leave == LEAVE_STOPPED;
-
 	link_keep_running(&gdb->link, 0, NULL);
+	int stay = gdb->leave == LEAVE_STOPPED || gdb->events.by_other;
+	events_finish(&gdb->events);
 	if (gdb->stub.qemu && gdb->view == VIEW_PHYSICAL)
 		stub_order(&gdb->stub, "Qqemu.PhyMemMode:0", NULL);
 	if (!stay && stub_order(&gdb->stub, "D", NULL) == SONDE_E_UNSUPPORTED)
@@ -285,6 +288,7 @@ static int open_stub(struct gdb *gdb, const struct sonde_args *args, struct sond
 	gdb->memory.binary_read = gdb->stub.binary_read;
 	gdb->memory.binary_write = gdb->stub.binary_write;
 	memory_size(&gdb->memory, gdb->link.packet_size);
+	events_init(&gdb->events, &gdb->stub);
 	describe(gdb);
 	return let_run(gdb, err);
 }
@@ -422,7 +426,25 @@ static int gdb_resume(void *conn, struct sonde_error *err)
 {
 	struct gdb *gdb = conn;
 
-	return gdb->stop == STOP_OFF ? 0 : link_keep_running(&gdb->link, 1, err);
+	if (gdb->stop == STOP_OFF || events_resume(&gdb->events))
+		return 0;
+	return link_keep_running(&gdb->link, 1, err);
+}
+
+static int gdb_breakpoint(void *conn, int on, const struct sonde_breakpoint *breakpoint,
+			  struct sonde_error *err)
+{
+	return events_breakpoint(&((struct gdb *)conn)->events, on, breakpoint, err);
+}
+
+static size_t gdb_events(void *conn, struct sonde_io *const *ios, size_t n)
+{
+	return events_submit(&((struct gdb *)conn)->events, ios, n);
+}
+
+static void gdb_cancel_event(void *conn, struct sonde_io *io, int32_t why)
+{
+	events_cancel(&((struct gdb *)conn)->events, io, why);
 }
 
 static const struct sonde_connector_ops gdb_ops = {
@@ -436,6 +458,9 @@ static const struct sonde_connector_ops gdb_ops = {
 	.cpu = gdb_cpu,
 	.pause = gdb_pause,
 	.resume = gdb_resume,
+	.breakpoint = gdb_breakpoint,
+	.events = gdb_events,
+	.cancel_event = gdb_cancel_event,
 };
 
 SONDE_PLUGIN(.name = "gdb", .summary = "a stub of GDB's protocol: QEMU's, gdbserver, kgdb",

@@ -79,6 +79,8 @@ static void fail_all(struct link *link)
 		exchange->answer(exchange, link->err, NULL, 0);
 	if (link->source.broken)
 		link->source.broken(link->source.user, link->err);
+	if (link->listener.broken)
+		link->listener.broken(link->listener.user, link->err);
 	pthread_cond_broadcast(&link->called);
 }
 
@@ -168,9 +170,24 @@ static int until_going_on(struct link *link)
 
 	if (!link->keep_running || link->nonstop || link->run != LINK_STOPPED || link->sent.n)
 		return -1;
-	if (idle_ns >= LINGER_MS * UINT64_C(1000000) || link->stop)
+	if (idle_ns >= LINGER_MS * UINT64_C(1000000) || link->stop || link->at_once)
 		return 0;
 	return LINGER_MS - (int)(idle_ns / 1000000);
+}
+
+static void let_run(struct link *link)
+{
+	const char *data = link->go_on[0] ? link->go_on : "c";
+	char packet[sizeof(link->go_on) + PACKET_FRAME + 1];
+	uint8_t sum = 0;
+
+	for (const char *at = data; *at; at++)
+		sum = (uint8_t)(sum + (uint8_t)*at);
+	snprintf(packet, sizeof(packet), "$%s#%02x", data, sum);
+	out_raw(link, packet);
+	link->go_on[0] = '\0';
+	link->at_once = 0;
+	link->run = LINK_RUNNING;
 }
 
 static void flush(struct link *link)
@@ -203,13 +220,17 @@ static int is_stop(const uint8_t *data, size_t len)
 	return len >= 3 && memchr("TSWX", data[0], 4) && hex_digit(data[1]) >= 0;
 }
 
-static void take_stop(struct link *link, uint8_t kind)
+static void take_stop(struct link *link, const uint8_t *data, size_t len)
 {
-	if (kind == 'W' || kind == 'X')
+	enum link_run was = link->run;
+
+	if (data[0] == 'W' || data[0] == 'X')
 		break_link(link, SONDE_E_GONE, "the target has ended");
 	link->run = LINK_STOPPED;
 	link->heard_ns = link->host->now_ns();
 	pthread_cond_broadcast(&link->called);
+	if (!link->err && was != LINK_STOPPED && link->listener.stopped)
+		link->listener.stopped(link->listener.user, was == LINK_STOPPING, data, len);
 }
 
 static void send_again(struct link *link, struct exchange *exchange)
@@ -227,7 +248,7 @@ static void take_answer(struct link *link, const uint8_t *data, size_t len)
 	struct exchange *exchange = link->sent.first;
 
 	if (is_stop(data, len)) {
-		take_stop(link, data[0]);
+		take_stop(link, data, len);
 		if (link->err || !exchange || !exchange->stop)
 			return;
 	}
@@ -349,8 +370,7 @@ static int work(struct link *link, struct pollfd *ret)
 	send_more(link);
 	int going_on = until_going_on(link);
 	if (going_on == 0) {
-		out_raw(link, "$c#63");
-		link->run = LINK_RUNNING;
+		let_run(link);
 		going_on = -1;
 	}
 	flush(link);
@@ -382,6 +402,8 @@ static void *link_main(void *arg)
 
 		if (link->source.settle)
 			link->source.settle(link->source.user);
+		if (link->listener.settle)
+			link->listener.settle(link->listener.user);
 		poll(fds, 2, wait_ms);
 		if (fds[0].revents && read(link->wake, &n, sizeof(n)) < 0)
 			n = 0; /* another round does no harm */
@@ -618,4 +640,35 @@ int link_keep_running(struct link *link, int on, struct sonde_error *err)
 	int r = link->err ? tell_failure(link, link->err, err) : 0;
 	pthread_mutex_unlock(&link->lock);
 	return r;
+}
+
+/* ---- a target that runs and stops ----------------------------------------------------------------- */
+
+void link_listen(struct link *link, struct link_listener listener)
+{
+	pthread_mutex_lock(&link->lock);
+	link->listener = listener;
+	pthread_mutex_unlock(&link->lock);
+}
+
+void link_go(struct link *link, const char *packet)
+{
+	snprintf(link->go_on, sizeof(link->go_on), "%s", packet);
+	link->keep_running = link->at_once = 1;
+}
+
+void link_stay(struct link *link)
+{
+	link->keep_running = link->at_once = 0;
+}
+
+int link_is_kept(const struct link *link)
+{
+	return link->keep_running;
+}
+
+void link_ask(struct link *link, struct exchange *exchange)
+{
+	exchange->n_tries = 0;
+	queue_add(&link->waiting, exchange);
 }

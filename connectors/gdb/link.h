@@ -58,6 +58,15 @@ struct link_source {
 	void *user;
 };
 
+/* Who wants to know of a target that stops while it is to run. */
+struct link_listener {
+	/* Lock held. asked: it was made to stop, so that the stub would answer. data as it came. */
+	void (*stopped)(void *user, int asked, const uint8_t *data, size_t len);
+	void (*broken)(void *user, int err); /* lock held; nothing is told any more    */
+	void (*settle)(void *user);          /* the thread, no lock held, after each round */
+	void *user;
+};
+
 enum link_run { LINK_STOPPED, LINK_RUNNING, LINK_STOPPING };
 
 struct link {
@@ -70,11 +79,14 @@ struct link {
 	pthread_mutex_t lock; /* of everything below, and of what the source keeps                */
 	pthread_cond_t called; /* a call is over                                                  */
 	struct link_source source;
+	struct link_listener listener;
 	uint32_t depth;       /* packets on their way at most, 1..LINK_DEPTH_MAX                  */
 	uint32_t packet_size; /* bytes of data that the stub takes, LINK_PACKET_MAX at most       */
 	int acks;             /* each packet is acknowledged                                      */
 	int nonstop;          /* it answers while the target runs                                 */
 	int keep_running;     /* STOPPED only for as long as there is something to ask            */
+	int at_once;          /* ... and not a moment longer                                      */
+	char go_on[32];       /* the packet by which it runs next; "" c                           */
 	enum link_run run;
 	struct exchange_queue waiting, sent;
 	int32_t err; /* enum sonde_err: broken, and why                                  */
@@ -131,6 +143,17 @@ int link_monitor(struct link *link, const char *command, struct reply *ret,
 
 /* Let the target run whenever nothing is asked; or not any more, and then it has stopped when this returns. */
 int link_keep_running(struct link *link, int on, struct sonde_error *err);
+
+/* From now on. */
+void link_listen(struct link *link, struct link_listener listener);
+/* Lock held: the target is to run, at once when nothing is asked, by this packet ("c", "vCont;s:1"). */
+void link_go(struct link *link, const char *packet);
+/* Lock held: it is to stand still from its next stop on, or where it stands. */
+void link_stay(struct link *link);
+/* Lock held: not 0: it is to go on when what is asked has been answered. */
+int link_is_kept(const struct link *link);
+/* Lock held: what is asked behind all that waits. */
+void link_ask(struct link *link, struct exchange *exchange);
 
 /* The source has something new. */
 void link_wake(struct link *link);

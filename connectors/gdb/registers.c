@@ -124,7 +124,7 @@ static const struct place *places_of(uint32_t arch)
 }
 
 /* All of these architectures send the lowest byte first. Returns 0, -1: not in the answer, or not known. */
-static int value_of(const struct description *description, const char *name, const uint8_t *text,
+int registers_value(const struct description *description, const char *name, const uint8_t *text,
 		    size_t n_text, uint64_t *ret)
 {
 	const struct description_register *reg = description_find(description, name);
@@ -146,7 +146,7 @@ uint32_t registers_take(const struct description *description, const uint8_t *te
 
 	for (const struct place *place = places_of(description->arch); place->name; place++) {
 		uint64_t value;
-		if (value_of(description, place->name, text, n_text, &value) < 0) {
+		if (registers_value(description, place->name, text, n_text, &value) < 0) {
 			missing |= place->group;
 			continue;
 		}

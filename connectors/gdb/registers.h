@@ -14,4 +14,8 @@
 uint32_t registers_take(const struct description *description, const uint8_t *text, size_t n_text,
 			struct sonde_cpu *ret);
 
+/* One register by its name, 8 bytes at most. Returns 0, -1: not in the answer, or not known. */
+int registers_value(const struct description *description, const char *name, const uint8_t *text,
+		    size_t n_text, uint64_t *ret);
+
 #endif

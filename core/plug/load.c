@@ -30,6 +30,7 @@ _Static_assert(offsetof(struct sonde_host, now_ns) == 96, "published offset");
 _Static_assert(offsetof(struct sonde_host, code_text) == 184, "published offset");
 _Static_assert(offsetof(struct sonde_connector_ops, cancel) == 112, "published offset");
 _Static_assert(offsetof(struct sonde_connector_ops, gone) == 120, "published offset");
+_Static_assert(offsetof(struct sonde_connector_ops, cancel_event) == 144, "published offset");
 _Static_assert(offsetof(struct sonde_layer_ops, map) == 112, "published offset");
 _Static_assert(offsetof(struct sonde_layer_ops, borrow_run) == 120, "published offset");
 _Static_assert(offsetof(struct sonde_layer_ops, clone) == 136, "published offset");

@@ -4,7 +4,9 @@
  * knows of the machine beside its bytes. name.c takes the name apart, find.c and
  * sniff.c choose the plugins, space/ moves the bytes.
  */
+#include <sonde/events.h>
 #include <sonde/target.h>
+#include <sonde/task.h>
 
 #include "plug/args.h"
 #include "plug/host.h"
@@ -36,6 +38,7 @@ struct sonde_target {
 	struct sonde_args args;
 	void *conn;
 	struct sonde_space *memory;  /* the connector's own   */
+	struct sonde_space *events;  /* NULL: not asked for   */
 	struct target_layer *layers; /* [n_found], lowest first  */
 	size_t n_found, n_layers;    /* loaded, opened so far    */
 	struct sonde_target_info info;
@@ -290,6 +293,7 @@ void sonde_target_close(struct sonde_target *target)
 {
 	if (!target)
 		return;
+	sonde_space_close(target->events);
 	while (target->n_layers > 0) {
 		struct target_layer *layer = &target->layers[--target->n_layers];
 		sonde_space_close(layer->space);
@@ -386,4 +390,92 @@ int sonde_target_resume(struct sonde_target *target, struct sonde_error *err)
 int sonde_target_gone(struct sonde_target *target, struct sonde_error *err)
 {
 	return target->ops.gone ? target->ops.gone(target->conn, err) : 0;
+}
+
+/* ---- events ------------------------------------------------------------------------------------- */
+
+static int has_no_events(const struct sonde_target *target, struct sonde_error *err)
+{
+	return sonde_error_set(err, SONDE_E_UNSUPPORTED,
+			       "%s: tells no events: breakpoints need a stub of GDB's protocol, as "
+			       "in gdb:HOST:PORT or gdb:qemu:NAME",
+			       target->info.connector);
+}
+
+static int is_sound(const struct sonde_breakpoint *breakpoint)
+{
+	if (breakpoint->kind <= SONDE_BREAK_HARDWARE)
+		return breakpoint->len == 0;
+	return breakpoint->kind <= SONDE_BREAK_ACCESS && breakpoint->len >= 1 &&
+	       breakpoint->len <= 8;
+}
+
+static int switch_breakpoint(struct sonde_target *target, int on,
+			     const struct sonde_breakpoint *breakpoint, struct sonde_error *err)
+{
+	if (!target->ops.breakpoint || !target->ops.events)
+		return has_no_events(target, err);
+	if (!is_sound(breakpoint))
+		return sonde_error_set(
+			err, SONDE_E_BAD_ARG, "breakpoint at 0x%llx: kind %u with %u bytes is none",
+			(unsigned long long)breakpoint->addr, breakpoint->kind, breakpoint->len);
+	return target->ops.breakpoint(target->conn, on, breakpoint, err);
+}
+
+int sonde_breakpoint_set(struct sonde_target *target, const struct sonde_breakpoint *breakpoint,
+			 struct sonde_error *err)
+{
+	return switch_breakpoint(target, 1, breakpoint, err);
+}
+
+int sonde_breakpoint_remove(struct sonde_target *target, const struct sonde_breakpoint *breakpoint,
+			    struct sonde_error *err)
+{
+	return switch_breakpoint(target, 0, breakpoint, err);
+}
+
+/* The connection is that of the memory, and closed with it. */
+static void leave_open(void *conn)
+{
+	(void)conn;
+}
+
+int sonde_target_events(struct sonde_target *target, struct sonde_space **ret,
+			struct sonde_error *err)
+{
+	struct sonde_connector_ops ops = { .close = leave_open,
+					   .submit = target->ops.events,
+					   .cancel = target->ops.cancel_event };
+	int r = SONDE_OK;
+
+	if (!target->ops.events)
+		return has_no_events(target, err);
+	if (!target->events)
+		r = space_from_connector(target->loop, &ops, target->conn, &target->events, err);
+	if (r == SONDE_OK)
+		*ret = target->events;
+	return r;
+}
+
+static void event_is_told(struct sonde_io *io)
+{
+	(void)io;
+}
+
+int sonde_event_wait(struct sonde_target *target, uint64_t what, uint64_t deadline_ns,
+		     struct sonde_event *ret, size_t size)
+{
+	struct sonde_xfer piece = { .addr = what, .buf = ret, .len = (uint32_t)size };
+	struct sonde_io io = {
+		.xfers = &piece, .n = 1, .done = event_is_told, .deadline_ns = deadline_ns
+	};
+	struct sonde_space *events;
+	int r = sonde_target_events(target, &events, NULL);
+
+	memset(ret, 0, size);
+	if (r == SONDE_OK)
+		r = sonde_io_submit(events, &io);
+	if (r == SONDE_OK)
+		r = sonde_task_await(sonde_task_current(target->loop), &io);
+	return r < 0 ? r : piece.err;
 }

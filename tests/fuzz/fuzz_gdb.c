@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a stub of GDB's protocol sends: a stream of packets, and each of them as everything that is read out of packets: a
- * description, an answer to "g" by it, a memory map, the monitor's texts.
+ * description, an answer to "g" by it, a memory map, the monitor's texts, what is told of a stop.
  */
 #include "../../connectors/gdb/description.h"
 #include "../../connectors/gdb/packet.h"
 #include "../../connectors/gdb/registers.h"
+#include "../../connectors/gdb/stop.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,20 @@ static void try_description(struct description *description, const uint8_t *data
 	}
 }
 
+static void try_stop(const uint8_t *data, size_t len)
+{
+	struct stop_reply stop = { .signal = UINT32_MAX };
+	uint8_t *alone = malloc(len + !len); /* so that one byte more is seen */
+
+	memcpy(alone, data, len);
+	int is_stop = stop_parse(alone, len, &stop);
+	if (is_stop != (stop.signal <= UINT8_MAX) ||
+	    (is_stop &&
+	     (stop.has_thread > 1 || (stop.watch && (stop.watch < 2 || stop.watch > 4)))))
+		abort();
+	free(alone);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	struct packet_reader *reader = calloc(1, sizeof(*reader));
@@ -77,6 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		if (packet_write(framed, reader->data, reader->len) > packet_room(reader->len))
 			abort();
 		try_maps(reader->data, reader->len);
+		try_stop(reader->data, reader->len);
 		try_description(description, reader->data, reader->len);
 	}
 	free(framed);

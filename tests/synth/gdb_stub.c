@@ -355,6 +355,114 @@ static void serve_settings(struct gdb_stub *stub, const uint8_t *data)
 	}
 }
 
+/* ---- a machine that comes to breakpoints --------------------------------------------------------- */
+
+static int has_breakpoint(const struct gdb_stub *stub, uint64_t pc)
+{
+	for (unsigned i = 0; i < stub->n_breakpoints; i++) {
+		if (stub->breakpoints[i] == pc)
+			return 1;
+	}
+	return 0;
+}
+
+static void serve_breakpoint(struct gdb_stub *stub, const char *text)
+{
+	unsigned long long addr = 0;
+	unsigned kind = 0, i = 0;
+
+	if (!(stub->calls || stub->stops) || stub->no_breakpoints) {
+		answer(stub, stub->no_breakpoints ? stub->no_breakpoints : "");
+		return;
+	}
+	sscanf(text + 1, "%u,%llx", &kind, &addr);
+	while (i < stub->n_breakpoints && stub->breakpoints[i] != addr)
+		i++;
+	if (text[0] == 'Z' && i == stub->n_breakpoints && i < STUB_BREAKPOINTS)
+		stub->breakpoints[stub->n_breakpoints++] = addr;
+	else if (text[0] == 'z' && i < stub->n_breakpoints)
+		stub->breakpoints[i] = stub->breakpoints[--stub->n_breakpoints];
+	if (stub->n_breakpoints > stub->most_breakpoints)
+		stub->most_breakpoints = stub->n_breakpoints;
+	answer(stub, "OK");
+}
+
+static void tell_stop(struct gdb_stub *stub, unsigned thread)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "T05thread:%02x;", thread);
+	for (unsigned i = 0; i <= stub->flood; i++)
+		answer(stub, text);
+}
+
+/* As QEMU: who stands at a breakpoint stops there again, unless it has passed it by a step. */
+static void run_machine(struct gdb_stub *stub)
+{
+	stub->n_continued++;
+	stub->running = 1;
+	if (stub->at_stop < stub->n_stops) {
+		const char *text = stub->stops[stub->at_stop++];
+		stub->running = !text;
+		if (text && strcmp(text, "hang up") == 0)
+			hang_up(stub);
+		else if (text)
+			answer(stub, text);
+		return;
+	}
+	for (; stub->at_call < stub->n_calls; stub->at_call++, stub->passed = 0) {
+		const struct stub_call *call = &stub->calls[stub->at_call];
+		if (stub->passed || !has_breakpoint(stub, call->pc))
+			continue;
+		stub->running = 0;
+		tell_stop(stub, call->thread);
+		return;
+	}
+}
+
+static void step_machine(struct gdb_stub *stub, const char *text)
+{
+	unsigned thread = 0;
+
+	sscanf(text, "vCont;s:%x", &thread);
+	stub->n_stepped++;
+	stub->passed |=
+		stub->at_call < stub->n_calls && stub->calls[stub->at_call].thread == thread;
+	tell_stop(stub, thread);
+}
+
+/* Each register holds its number times 0x1000 and the thread; rip where the machine is. */
+static void serve_machine_registers(struct gdb_stub *stub)
+{
+	char text[16 * STUB_REGISTERS + 1];
+	const struct stub_call *call =
+		&stub->calls[stub->at_call < stub->n_calls ? stub->at_call : stub->n_calls - 1];
+
+	for (unsigned i = 0; i < STUB_REGISTERS; i++) {
+		uint64_t value = i == 16 ? call->pc : 0x1000 * i + call->thread;
+		for (unsigned byte = 0; byte < 8; byte++)
+			sprintf(text + 16 * i + 2 * byte, "%02x",
+				(unsigned)(value >> 8 * byte & 0xff));
+	}
+	answer(stub, text);
+}
+
+static void serve_v(struct gdb_stub *stub, const uint8_t *data)
+{
+	const char *text = (const char *)data;
+
+	if (begins(data, "vCont;c") && stub->nonstop) {
+		stub->running = 1;
+		answer(stub, "OK");
+	} else if (begins(data, "vCont?") && (stub->calls || stub->stops) && !stub->no_steps) {
+		answer(stub, "vCont;c;C;s;S");
+	} else if (begins(data, "vCont;s:") && (stub->calls || stub->stops)) {
+		step_machine(stub, text);
+	} else {
+		serve_file(stub, text);
+	}
+}
+
 static void serve(struct gdb_stub *stub, const uint8_t *data, size_t len)
 {
 	stub->of_memory = data[0] == 'm' || data[0] == 'x';
@@ -377,12 +485,11 @@ static void serve(struct gdb_stub *stub, const uint8_t *data, size_t len)
 		serve_settings(stub, data);
 		break;
 	case 'v':
-		if (begins(data, "vCont;c") && stub->nonstop) {
-			stub->running = 1;
-			answer(stub, "OK");
-		} else {
-			serve_file(stub, (const char *)data);
-		}
+		serve_v(stub, data);
+		break;
+	case 'Z':
+	case 'z':
+		serve_breakpoint(stub, (const char *)data);
 		break;
 	case '?':
 		answer(stub, "T05thread:1;");
@@ -391,11 +498,13 @@ static void serve(struct gdb_stub *stub, const uint8_t *data, size_t len)
 		answer(stub, "OK");
 		break;
 	case 'g':
-		answer(stub, stub->registers ? stub->registers : "E01");
+		if (stub->calls)
+			serve_machine_registers(stub);
+		else
+			answer(stub, stub->registers ? stub->registers : "E01");
 		break;
 	case 'c':
-		stub->running = 1;
-		stub->n_continued++;
+		run_machine(stub);
 		break;
 	case 'D':
 		answer(stub, stub->detach ? stub->detach : "OK");

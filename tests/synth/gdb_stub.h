@@ -29,6 +29,14 @@ enum stub_fault {
 	STUB_CUTS_OFF,     /* half a packet, then a whole  */
 };
 
+/* What a machine of the stub's comes by: a processor and the instruction it is about to run. */
+struct stub_call {
+	unsigned thread;
+	uint64_t pc;
+};
+
+enum { STUB_BREAKPOINTS = 16, STUB_REGISTERS = 18 /* rax .. r15, rip, eflags, 8 bytes each */ };
+
 struct gdb_stub {
 	/* Set before start. */
 	int qemu, no_ack, binary_read, binary_write, nonstop;
@@ -42,8 +50,17 @@ struct gdb_stub {
 	const char *maps;        /* what vFile reads; NULL: none                  */
 	const char *registers;   /* answer to g                                   */
 	const char *monitor_mtree, *monitor_registers; /* NULL: no monitor        */
-	const char *detach;   /* answer to D; NULL "OK"                        */
-	unsigned packet_size; /* 0: not told                                   */
+	const char *detach; /* answer to D; NULL "OK"                        */
+	const struct stub_call
+		*calls; /* [n_calls], behind them nothing happens any more; NULL: no such machine */
+	unsigned n_calls;
+	const char *const *
+		stops; /* what is sent when it is to run, one each time, NULL nothing; before calls */
+	unsigned n_stops;
+	unsigned flood;             /* so many stops more are told of each             */
+	const char *no_breakpoints; /* answer to Z; NULL: they are set                  */
+	int no_steps;               /* vCont is not known                               */
+	unsigned packet_size;       /* 0: not told                                   */
 	enum stub_fault fault;
 	unsigned from, times; /* times 0: for ever                             */
 
@@ -56,6 +73,7 @@ struct gdb_stub {
 	unsigned n_unsound;     /* asked or acknowledged what it must not have been */
 	int running, detached, physical;
 	unsigned n_continued, n_interrupted;
+	unsigned n_stepped, n_breakpoints, most_breakpoints;
 	uint8_t memory[STUB_SIZE];
 
 	/* Its own. */
@@ -66,6 +84,9 @@ struct gdb_stub {
 	size_t last_len;
 	int of_memory; /* last is an answer to m or x */
 	int acks;
+	uint64_t breakpoints[STUB_BREAKPOINTS];
+	unsigned at_call, at_stop;
+	int passed; /* the breakpoint at calls[at_call] */
 };
 
 /* Listens when this returns; one client after another. Returns 0, -1. */

@@ -12,6 +12,7 @@
 #define SONDE_PLUGIN_H
 
 #include <sonde/error.h>
+#include <sonde/events.h>
 #include <sonde/io.h>
 #include <sonde/loop.h>
 #include <sonde/space.h>
@@ -210,6 +211,20 @@ struct sonde_connector_ops {
 	 * happened to it. No request is in flight. May block, for a second at most. Default: 0.
 	 */
 	int (*gone)(void *conn, struct sonde_error *err);
+	/*
+	 * Optional: set a breakpoint (on not 0) or remove one; kind and len are sound. close removes what is left. Default
+	 * SONDE_E_UNSUPPORTED.
+	 */
+	int (*breakpoint)(void *conn, int on, const struct sonde_breakpoint *breakpoint,
+			  struct sonde_error *err);
+	/*
+	 * Optional: as submit, of waits for events. Each request is one piece, to be read: its address says what the
+	 * target is to do (SONDE_EVENT_NEXT, SONDE_EVENT_STEP_OF), its buffer is for a struct sonde_event, cut or followed
+	 * by zeros where the sizes differ; all of its bytes are told. Default: there are no events.
+	 */
+	size_t (*events)(void *conn, struct sonde_io *const *ios, size_t n);
+	/* Optional, with events: as cancel. The target is left running. */
+	void (*cancel_event)(void *conn, struct sonde_io *io, int32_t why);
 };
 
 /* flags of struct sonde_layer_ops */

@@ -7,6 +7,7 @@
 #include <sonde/cursor.h>
 #include <sonde/cursor_file.h>
 #include <sonde/error.h>
+#include <sonde/events.h>
 #include <sonde/fd.h>
 #include <sonde/fields.h>
 #include <sonde/fragments.h>
