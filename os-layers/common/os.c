@@ -113,6 +113,28 @@ int sonde_os_process_memory(struct sonde_os *os, int32_t pid, struct sonde_space
 	return os->layer->process_memory(os, pid, ret, err);
 }
 
+int sonde_os_current(struct sonde_os *os, const struct sonde_event *event,
+		     struct sonde_current *ret, struct sonde_error *err)
+{
+	if (!os->layer->current)
+		return sonde_error_set(err, SONDE_E_UNSUPPORTED,
+				       "os: of this machine itself no events are told");
+	return os->layer->current(os, event, ret, err);
+}
+
+int sonde_os_table_memory(struct sonde_os *os, uint64_t page_table, struct sonde_space **ret,
+			  struct sonde_error *err)
+{
+	if (!os->layer->table_memory)
+		return sonde_error_set(err, SONDE_E_UNSUPPORTED,
+				       "os: page tables of this machine itself are not read");
+	if (!page_table)
+		return sonde_error_set(err, SONDE_E_NOT_MAPPED,
+				       "os: a kernel thread has no memory of its own");
+	int r = os->layer->table_memory(os, page_table, ret);
+	return r < 0 ? sonde_error_set(err, r, NULL) : r;
+}
+
 int sonde_os_modules(struct sonde_os *os, struct sonde_modules **ret, struct sonde_error *err)
 {
 	struct sonde_modules *list = calloc(1, sizeof(*list));

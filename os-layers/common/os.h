@@ -41,6 +41,10 @@ struct os_layer {
 		       void *user, struct sonde_error *err);
 	int (*pages)(struct sonde_os *os, int32_t pid, uint32_t care, struct sonde_pages **ret,
 		     struct sonde_error *err);
+	/* Optional, both or none: UNSUPPORTED. */
+	int (*current)(struct sonde_os *os, const struct sonde_event *event,
+		       struct sonde_current *ret, struct sonde_error *err);
+	int (*table_memory)(struct sonde_os *os, uint64_t page_table, struct sonde_space **ret);
 };
 
 /* First in every layer's own struct. */

@@ -670,6 +670,11 @@ static int linux_process_memory(struct sonde_os *os, int32_t pid, struct sonde_s
 	return r < 0 ? r : linux_user_space(linux_of(os), root, ret);
 }
 
+static int linux_table_memory(struct sonde_os *os, uint64_t page_table, struct sonde_space **ret)
+{
+	return linux_user_space(linux_of(os), page_table, ret);
+}
+
 const struct os_layer os_linux = {
 	.name = "linux",
 	.wants = SONDE_TARGET_PHYSICAL,
@@ -685,4 +690,6 @@ const struct os_layer os_linux = {
 	.translate = linux_translate,
 	.pages = linux_pages,
 	.reverse = linux_reverse,
+	.current = linux_current,
+	.table_memory = linux_table_memory,
 };

@@ -10,6 +10,7 @@
  *   task.c        processes and threads    path.c  file names    mm.c  mappings
  *   module.c      modules                  log.c   the kernel's log
  *   tables.c      page tables              swap_entry.c  what an entry that is not present says
+ *   current.c     who runs on a processor
  *   arch.h arch_*.c  what depends on the processor's architecture
  */
 #ifndef SONDE_LINUX_LINUX_H
@@ -93,6 +94,8 @@ int linux_tasks(struct sonde_os *os, enum os_tasks what, int32_t pid, uint32_t f
 /* The root table (physical) of a process. SONDE_E_NOT_FOUND; SONDE_E_NOT_MAPPED: it has no memory of its own. */
 int linux_process_root(struct linux_os *lx, int32_t pid, uint64_t *ret_root,
 		       struct sonde_error *err);
+/* The root table (physical) that mm->pgd points to. false: it is none. */
+bool linux_root_of_pgd(const struct linux_os *lx, uint64_t pgd, uint64_t *ret);
 /* A space for the user memory behind mm's root table (physical). */
 int linux_user_space(struct linux_os *lx, uint64_t root, struct sonde_space **ret);
 
@@ -120,6 +123,9 @@ int linux_pages(struct sonde_os *os, int32_t pid, uint32_t care, struct sonde_pa
 		struct sonde_error *err);
 int linux_reverse(struct sonde_os *os, const uint64_t *pas, size_t n, sonde_reverse_fn *fn,
 		  void *user, struct sonde_error *err);
+/* current.c: as the slot of os_layer. */
+int linux_current(struct sonde_os *os, const struct sonde_event *event, struct sonde_current *ret,
+		  struct sonde_error *err);
 int linux_log(struct sonde_os *os, struct sonde_log *list, struct sonde_error *err);
 
 #endif

@@ -349,7 +349,7 @@ static int fetch_memory(struct fetch *f)
 	return r == SONDE_E_NO_MEMORY ? r : SONDE_OK;
 }
 
-static bool root_of_pgd(const struct linux_os *lx, uint64_t pgd, uint64_t *ret)
+bool linux_root_of_pgd(const struct linux_os *lx, uint64_t pgd, uint64_t *ret)
 {
 	const uint32_t top = lx->paging->n_levels - 1;
 	const uint64_t table = paging_n_entries(lx->paging, top) * lx->paging->entry_size;
@@ -379,7 +379,7 @@ static void set_others(struct fetch *f, size_t i, struct sonde_process *p)
 		return;
 	}
 	if (take(&f->mm, i, l->mm_pgd, p, SONDE_PROCESS_MEMORY, &pgd) &&
-	    !root_of_pgd(f->lx, pgd, &p->page_table))
+	    !linux_root_of_pgd(f->lx, pgd, &p->page_table))
 		fail(p, SONDE_PROCESS_MEMORY, SONDE_E_CORRUPT);
 }
 
@@ -818,7 +818,7 @@ int linux_process_root(struct linux_os *lx, int32_t pid, uint64_t *ret_root,
 		r = sonde_space_u64(lx->os.kernel_memory, mm + lx->layout.mm_pgd.off, &pgd);
 	if (r < 0)
 		return sonde_error_set(err, r, "linux: pid %d: its mm: %s", pid, sonde_strerror(r));
-	if (!root_of_pgd(lx, pgd, ret_root))
+	if (!linux_root_of_pgd(lx, pgd, ret_root))
 		return sonde_error_set(err, SONDE_E_CORRUPT,
 				       "linux: pid %d: its page table is at 0x%" PRIx64, pid, pgd);
 	return SONDE_OK;

@@ -10,6 +10,7 @@
 #define SONDE_OS_H
 
 #include <sonde/error.h>
+#include <sonde/events.h>
 #include <sonde/sym.h>
 #include <sonde/target.h>
 #include <stdint.h>
@@ -170,6 +171,33 @@ struct sonde_section {
 	uint32_t pad;
 	const char *name; /* ".text"; bytes as they are */
 };
+
+/* Who runs on a processor of a guest. */
+struct sonde_current {
+	uint64_t addr;       /* of the OS's own record (task_struct)                      */
+	uint64_t page_table; /* physical address of the root; 0: borrows another's        */
+	int32_t pid;         /* of the thread, in the initial pid namespace               */
+	int32_t tgid;        /* of its process                                            */
+	char name[64];       /* comm; bytes as they are, terminated                       */
+};
+
+/*
+ * The thread that an event has come to, by the registers that came with it, while the guest stands still.
+ *
+ * Returns   0; SONDE_E_NOT_FOUND (the registers tell no thread: user code on aarch64 and riscv64, or too early in the
+ *           boot), SONDE_E_NOT_MAPPED, _CORRUPT (what they lead to is none), SONDE_E_UNSUPPORTED (this machine itself), _GONE.
+ * Context   as sonde_space_read, three times.
+ */
+int sonde_os_current(struct sonde_os *os, const struct sonde_event *event,
+		     struct sonde_current *ret, struct sonde_error *err);
+/*
+ * The user memory behind a root table (sonde_current, sonde_process) as a space, without asking whose it is.
+ *
+ * Returns   0; SONDE_E_NOT_MAPPED (page_table is 0), SONDE_E_UNSUPPORTED (this machine itself), SONDE_E_NO_MEMORY.
+ * Owns      *ret: sonde_space_close before detach.
+ */
+int sonde_os_table_memory(struct sonde_os *os, uint64_t page_table, struct sonde_space **ret,
+			  struct sonde_error *err);
 
 struct sonde_module {
 	uint64_t addr; /* of the OS's own record                     */
