@@ -39,7 +39,8 @@ extern "C" {
 	X(AMBIGUOUS, -20, "more than one thing answers to this name")                              \
 	X(NOT_SAVED, -21, "the dump left this page out")                                           \
 	X(EXHAUSTED, -22, "no file descriptor is left")                                            \
-	X(CLOSED, -23, "the channel is closed")
+	X(CLOSED, -23, "the channel is closed")                                                    \
+	X(CHANGED, -24, "it changed while it was read")
 
 enum sonde_err {
 	SONDE_OK = 0,
