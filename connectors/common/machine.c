@@ -128,8 +128,22 @@ static void ask_processors(struct machine *machine, const struct monitor *monito
 	json_decref(cpus);
 }
 
+/* Bytes in DIMMs and the like, whose number changes while the guest runs; 0 where QEMU does not tell. */
+static uint64_t ask_plugged(const struct monitor *monitor)
+{
+	json_t *sizes = NULL;
+
+	if (monitor->ask(monitor->at, "query-memory-size-summary", &sizes, NULL) < 0)
+		return 0;
+	json_int_t plugged = json_integer_value(json_object_get(sizes, "plugged-memory"));
+	json_decref(sizes);
+	return (uint64_t)plugged;
+}
+
 int machine_ask_map(struct machine *machine, const struct monitor *monitor, struct sonde_error *err)
 {
+	/* First: what is plugged in meanwhile is then seen as a change, if not in the map. */
+	machine->plugged = ask_plugged(monitor);
 	int r = read_map(machine, monitor, err);
 
 	if (r < 0)
@@ -138,6 +152,21 @@ int machine_ask_map(struct machine *machine, const struct monitor *monitor, stru
 	memory_map_join(&machine->map);
 	ask_processors(machine, monitor);
 	return 0;
+}
+
+int machine_changed(const struct machine *machine, const struct monitor *monitor,
+		    struct sonde_error *err)
+{
+	uint64_t plugged = ask_plugged(monitor);
+
+	if (plugged == machine->plugged)
+		return 0;
+	return machine->host->error_set(
+		err, SONDE_E_CHANGED,
+		"%s: '%s': %llu MiB of its memory can be unplugged, %llu MiB when it was opened: "
+		"open it again to see all of it",
+		machine->who, machine->guest.name, (unsigned long long)plugged >> 20,
+		(unsigned long long)machine->plugged >> 20);
 }
 
 /* Each range is asked for by itself: names of blocks are not unique. What QEMU denies is a hole. */

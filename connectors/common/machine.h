@@ -35,8 +35,9 @@ struct machine {
 	struct procmem mem;
 	struct backings backings;
 	struct memory_map map;
-	uint32_t arch;   /* enum sonde_arch                    */
-	uint32_t n_cpus; /* whose registers machine_cpu gives  */
+	uint64_t plugged; /* bytes of memory that was plugged in when the map was asked for */
+	uint32_t arch;    /* enum sonde_arch                    */
+	uint32_t n_cpus;  /* whose registers machine_cpu gives  */
 };
 
 /* who is kept. Owns: machine_finish, from here on. */
@@ -56,6 +57,10 @@ int machine_hold(struct machine *machine, struct sonde_error *err);
 int machine_ask_map(struct machine *machine, const struct monitor *monitor,
 		    struct sonde_error *err);
 int machine_locate(struct machine *machine, const struct monitor *monitor, struct sonde_error *err);
+
+/* The map is asked for once. Returns 0; SONDE_E_CHANGED: memory was plugged in or out since. */
+int machine_changed(const struct machine *machine, const struct monitor *monitor,
+		    struct sonde_error *err);
 
 /*
  * Without a monitor: the map as it follows from the kind of machine and the size of its RAM, whose

@@ -12,6 +12,7 @@
  * A domain that is stopped and started again is another machine, and so is one that reboots: what is asked
  * for across that moment fails with GONE, once; from then on the new one is read.
  */
+#include "../common/standstill.h"
 #include "command.h"
 #include "events.h"
 #include "hypervisor.h"
@@ -42,7 +43,8 @@ struct libvirt {
 	int through_api; /* memory comes by peek.c */
 	int stale;       /* the run that was read is over */
 	uint64_t tried_ns;
-	int paused;    /* by us                     */
+	struct standstill still;
+	int paused;    /* by us, or by others of us */
 	char why[200]; /* not its process; "" asked */
 	char detail[480];
 };
@@ -252,6 +254,14 @@ static int is_over(struct libvirt *libvirt, char *words, size_t cap)
 	return words[0] != '\0';
 }
 
+static int has_changed(struct libvirt *libvirt, struct sonde_error *err)
+{
+	struct command command;
+	struct monitor monitor = monitor_of(libvirt, &command);
+
+	return machine_changed(&libvirt->machine, &monitor, err);
+}
+
 static int libvirt_gone(void *conn, struct sonde_error *err)
 {
 	struct libvirt *libvirt = conn;
@@ -263,7 +273,7 @@ static int libvirt_gone(void *conn, struct sonde_error *err)
 		over = is_over(libvirt, words, sizeof(words));
 	}
 	if (!over && is_alive(libvirt))
-		return 0;
+		return has_changed(libvirt, err);
 	return libvirt->host->error_set(err, SONDE_E_GONE, "libvirt: domain '%s' %s", libvirt->name,
 					over ? words : "has ended");
 }
@@ -345,6 +355,7 @@ static int libvirt_open(const struct sonde_host *host, const struct sonde_args *
 	libvirt->host = host;
 	pthread_mutex_init(&libvirt->lock, NULL);
 	machine_init(&libvirt->machine, host, "libvirt", host->arg_write(args));
+	standstill_init(&libvirt->still);
 	int r = peek_init(&libvirt->peek, &libvirt->hv, is_same_run, libvirt);
 	r = r < 0 ? host->error_set(err, r, NULL) : open_domain(libvirt, args, err);
 	if (r < 0) {
@@ -427,10 +438,9 @@ static int libvirt_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
 	return machine_cpu(&libvirt->machine, &monitor, index, ret);
 }
 
-/* A domain that somebody else has stopped stays theirs to continue. */
-static int libvirt_pause(void *conn, struct sonde_error *err)
+/* Returns 1 where it ran. */
+static int suspend_if_running(struct libvirt *libvirt, struct sonde_error *err)
 {
-	struct libvirt *libvirt = conn;
 	const struct api *api = &libvirt->hv.api;
 	int state = 0;
 
@@ -440,18 +450,33 @@ static int libvirt_pause(void *conn, struct sonde_error *err)
 		return 0;
 	if (api->virDomainSuspend(libvirt->dom) < 0)
 		return hypervisor_failed(&libvirt->hv, "pause", err);
-	libvirt->paused = 1;
-	return 0;
+	return 1;
+}
+
+/* A domain that somebody else has stopped stays theirs to continue; one that others of us hold is also ours. */
+static int libvirt_pause(void *conn, struct sonde_error *err)
+{
+	struct libvirt *libvirt = conn;
+	int others = standstill_enter(&libvirt->still, libvirt->machine.guest.pid);
+	int r = suspend_if_running(libvirt, err);
+
+	libvirt->paused = r > 0 || (r == 0 && (others || libvirt->paused));
+	standstill_stay(&libvirt->still, libvirt->paused);
+	return r < 0 ? r : !libvirt->paused;
 }
 
 static int libvirt_resume(void *conn, struct sonde_error *err)
 {
 	struct libvirt *libvirt = conn;
+	int r = 0;
 
-	if (libvirt->hv.api.virDomainResume(libvirt->dom) < 0)
-		return hypervisor_failed(&libvirt->hv, "resume", err);
-	libvirt->paused = 0;
-	return 0;
+	if (!standstill_leave(&libvirt->still, libvirt->machine.guest.pid) &&
+	    libvirt->hv.api.virDomainResume(libvirt->dom) < 0)
+		r = hypervisor_failed(&libvirt->hv, "resume", err);
+	standstill_left(&libvirt->still);
+	if (r == 0)
+		libvirt->paused = 0;
+	return r;
 }
 
 static const struct sonde_connector_ops libvirt_ops = {

@@ -5,6 +5,7 @@
  */
 #include "../common/maps.h"
 #include "../common/procmem.h"
+#include "../common/standstill.h"
 #include "names.h"
 
 #include <sonde/plugin.h>
@@ -25,7 +26,8 @@
 struct process {
 	struct procmem mem;
 	uint32_t arch;
-	int paused; /* by us */
+	struct standstill still;
+	int paused; /* by us, or by others of us */
 	char detail[128];
 };
 
@@ -115,12 +117,14 @@ static int send_signal(struct process *process, int number)
 	return kill(process->mem.pid, number);
 }
 
+static int process_resume(void *conn, struct sonde_error *err);
+
 static void process_close(void *conn)
 {
 	struct process *process = conn;
 
 	if (process->paused)
-		send_signal(process, SIGCONT);
+		process_resume(process, NULL);
 	procmem_close(&process->mem);
 	free(process);
 }
@@ -136,6 +140,7 @@ static int process_open(const struct sonde_host *host, const struct sonde_args *
 	struct process *process = calloc(1, sizeof(*process));
 	if (!process)
 		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
+	standstill_init(&process->still);
 	r = procmem_open(&process->mem, host, "process", pid, host->arg_write(args), err);
 	if (r < 0) {
 		process_close(process);
@@ -217,18 +222,12 @@ static char state_of(const struct procmem *mem)
 	return name_end && name_end[1] == ' ' ? name_end[2] : 0;
 }
 
-/* The signal is only sent: pause has done its work once the kernel says the process has stopped. */
-static int process_pause(void *conn, struct sonde_error *err)
+/* The signal is only sent: it has done its work once the kernel says the process has stopped. */
+static int wait_stopped(struct process *process, struct sonde_error *err)
 {
-	struct process *process = conn;
 	const struct sonde_host *host = process->mem.host;
 	pid_t pid = process->mem.pid;
 
-	if (state_of(&process->mem) == 'T')
-		return process->paused ? 0 : 1;
-	if (send_signal(process, SIGSTOP) < 0)
-		return host->error_os(err, errno, "process: '%d': stop", (int)pid);
-	process->paused = 1;
 	for (int ms = 0; ms < STOP_WAIT_MS; ms++) {
 		char state = state_of(&process->mem);
 		if (state == 'T' || state == 't')
@@ -242,15 +241,35 @@ static int process_pause(void *conn, struct sonde_error *err)
 			       (int)pid, STOP_WAIT_MS / 1000);
 }
 
+/* One that somebody else has stopped stays theirs; one that others of us hold is also ours. */
+static int process_pause(void *conn, struct sonde_error *err)
+{
+	struct process *process = conn;
+	pid_t pid = process->mem.pid;
+	int others = standstill_enter(&process->still, pid);
+	int stands = state_of(&process->mem) == 'T', r = 0;
+
+	if (!stands && send_signal(process, SIGSTOP) < 0)
+		r = process->mem.host->error_os(err, errno, "process: '%d': stop", (int)pid);
+	process->paused = r == 0 && (!stands || others || process->paused);
+	if (process->paused && !stands)
+		r = wait_stopped(process, err);
+	standstill_stay(&process->still, process->paused);
+	return r < 0 ? r : !process->paused;
+}
+
 static int process_resume(void *conn, struct sonde_error *err)
 {
 	struct process *process = conn;
+	pid_t pid = process->mem.pid;
+	int r = 0;
 
-	if (send_signal(process, SIGCONT) < 0)
-		return process->mem.host->error_os(err, errno, "process: '%d': continue",
-						   (int)process->mem.pid);
-	process->paused = 0;
-	return 0;
+	if (!standstill_leave(&process->still, pid) && send_signal(process, SIGCONT) < 0)
+		r = process->mem.host->error_os(err, errno, "process: '%d': continue", (int)pid);
+	standstill_left(&process->still);
+	if (r == 0)
+		process->paused = 0;
+	return r;
 }
 
 /* Number and start, in clock ticks after boot: the 22nd field of /proc/PID/stat (proc.rst). */

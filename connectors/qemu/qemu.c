@@ -9,6 +9,7 @@
  * A QMP socket serves one client at a time: it is held only while something is asked.
  */
 #include "../common/machine.h"
+#include "../common/standstill.h"
 #include "qmp.h"
 
 #include <sonde/plugin.h>
@@ -19,18 +20,19 @@
 #include <unistd.h>
 
 #define QMP_TIMEOUT_MS 2000
+#define GONE_TIMEOUT_MS 500 /* what became of it is worth no longer wait */
 
 struct qemu {
 	const struct sonde_host *host;
 	struct machine machine;
 	char qmp_path[PATH_MAX]; /* the monitor that answered; "" none */
-	int paused;              /* by us */
+	struct standstill still;
+	int paused; /* by us, or by others of us */
 	char detail[480];
 };
 
-static int qemu_gone(void *conn, struct sonde_error *err)
+static int has_ended(struct qemu *qemu, struct sonde_error *err)
 {
-	struct qemu *qemu = conn;
 	const struct guest *guest = &qemu->machine.guest;
 
 	if (procmem_alive(&qemu->machine.mem))
@@ -39,7 +41,7 @@ static int qemu_gone(void *conn, struct sonde_error *err)
 				     guest->name, (int)guest->pid);
 }
 
-static int open_monitor(struct qemu *qemu, struct qmp *ret, struct sonde_error *err)
+static int open_monitor(struct qemu *qemu, struct qmp *ret, int timeout_ms, struct sonde_error *err)
 {
 	const struct guest *guest = &qemu->machine.guest;
 
@@ -48,10 +50,10 @@ static int open_monitor(struct qemu *qemu, struct qmp *ret, struct sonde_error *
 			err, SONDE_E_UNSUPPORTED,
 			"qemu: '%s' (pid %d): has no QMP socket that can be used", guest->name,
 			(int)guest->pid);
-	int r = qmp_open(ret, qemu->host, qemu->qmp_path, QMP_TIMEOUT_MS, err);
+	int r = qmp_open(ret, qemu->host, qemu->qmp_path, timeout_ms, err);
 	if (r < 0) {
 		qmp_close(ret);
-		int gone = qemu_gone(qemu, err);
+		int gone = has_ended(qemu, err);
 		return gone < 0 ? gone : r;
 	}
 	return 0;
@@ -71,6 +73,18 @@ static int monitor_ask(void *at, const char *command, json_t **ret, struct sonde
 static struct monitor monitor_of(struct qmp *qmp)
 {
 	return (struct monitor){ .line = monitor_line, .ask = monitor_ask, .at = qmp };
+}
+
+/* "running", "paused", "inmigrate" and others (qemu 7.2 qapi/run-state.json, RunState). */
+static int ask_state(struct qmp *qmp, char *ret, size_t cap, struct sonde_error *err)
+{
+	json_t *status = NULL;
+	int r = qmp_run(qmp, "query-status", NULL, &status, err);
+	const char *state = json_string_value(json_object_get(status, "status"));
+
+	snprintf(ret, cap, "%s", state ? state : "");
+	json_decref(status);
+	return r;
 }
 
 /* ---- which guest ------------------------------------------------------------------------- */
@@ -135,11 +149,28 @@ static int find_guest(struct qemu *qemu, const struct sonde_args *args, struct s
 
 /* ---- the map ------------------------------------------------------------------------------- */
 
+/* Until all of an incoming guest is there its memory is a mixture that looks like one. */
+static int check_arrived(struct qemu *qemu, struct qmp *qmp, struct sonde_error *err)
+{
+	const struct guest *guest = &qemu->machine.guest;
+	char state[32];
+	int r = ask_state(qmp, state, sizeof(state), err);
+
+	if (r < 0 || strcmp(state, "inmigrate") != 0)
+		return r;
+	return qemu->host->error_set(err, SONDE_E_BUSY,
+				     "qemu: '%s' (pid %d): a guest is migrating to it, and its "
+				     "memory is not all there: try again when it has come",
+				     guest->name, (int)guest->pid);
+}
+
 static int map_by_monitor(struct qemu *qemu, struct qmp *qmp, struct sonde_error *err)
 {
 	struct monitor monitor = monitor_of(qmp);
-	int r = machine_ask_map(&qemu->machine, &monitor, err);
+	int r = check_arrived(qemu, qmp, err);
 
+	if (r == 0)
+		r = machine_ask_map(&qemu->machine, &monitor, err);
 	return r < 0 ? r : machine_locate(&qemu->machine, &monitor, err);
 }
 
@@ -159,11 +190,10 @@ static int ask_monitors(struct qemu *qemu, struct sonde_error *err)
 		if (r == 0)
 			r = map_by_monitor(qemu, &qmp, err);
 		qmp_close(&qmp);
-		if (r == 0) {
-			if (!given)
-				memcpy(qemu->qmp_path, path, strlen(path) + 1);
-			return 0;
-		}
+		if (r == 0 && !given)
+			memcpy(qemu->qmp_path, path, strlen(path) + 1);
+		if (r == 0 || r == SONDE_E_BUSY)
+			return r;
 	}
 	return r;
 }
@@ -186,6 +216,8 @@ static int make_map(struct qemu *qemu, struct sonde_error *why, struct sonde_err
 
 	if (asked == 0)
 		return 0;
+	if (asked == SONDE_E_BUSY)
+		return qemu->host->error_set(err, asked, "%s", why->text);
 	if (procmem_alive(&qemu->machine.mem) && map_by_guess(qemu) == 0) {
 		qemu->qmp_path[0] = '\0';
 		return 1;
@@ -248,6 +280,7 @@ static int qemu_open(const struct sonde_host *host, const struct sonde_args *arg
 
 	qemu->host = host;
 	machine_init(&qemu->machine, host, "qemu", host->arg_write(args));
+	standstill_init(&qemu->still);
 	int r = open_guest(qemu, args, err);
 	if (r < 0) {
 		qemu_close(qemu);
@@ -298,7 +331,7 @@ static int qemu_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
 
 	if (index >= qemu->machine.n_cpus)
 		return qemu->machine.n_cpus ? SONDE_E_NOT_FOUND : SONDE_E_UNSUPPORTED;
-	int r = open_monitor(qemu, &qmp, NULL);
+	int r = open_monitor(qemu, &qmp, QMP_TIMEOUT_MS, NULL);
 	if (r < 0)
 		return r;
 	struct monitor monitor = monitor_of(&qmp);
@@ -307,10 +340,41 @@ static int qemu_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
 	return r;
 }
 
+/* Its memory stays where it was left, and looks alive. */
+static int check_left(struct qemu *qemu, struct qmp *qmp, struct sonde_error *err)
+{
+	const struct guest *guest = &qemu->machine.guest;
+	char state[32];
+
+	if (ask_state(qmp, state, sizeof(state), NULL) < 0 || strcmp(state, "postmigrate") != 0)
+		return 0;
+	return qemu->host->error_set(err, SONDE_E_GONE,
+				     "qemu: '%s' (pid %d): has migrated to another QEMU; what is "
+				     "read here is of the moment it left",
+				     guest->name, (int)guest->pid);
+}
+
+static int qemu_gone(void *conn, struct sonde_error *err)
+{
+	struct qemu *qemu = conn;
+	struct qmp qmp;
+	int r = has_ended(qemu, err);
+
+	/* A monitor that others hold does not tell, which is no news. */
+	if (r < 0 || !qemu->qmp_path[0] || open_monitor(qemu, &qmp, GONE_TIMEOUT_MS, NULL) < 0)
+		return r;
+	struct monitor monitor = monitor_of(&qmp);
+	r = check_left(qemu, &qmp, err);
+	if (r == 0)
+		r = machine_changed(&qemu->machine, &monitor, err);
+	qmp_close(&qmp);
+	return r;
+}
+
 static int run_once(struct qemu *qemu, const char *command, struct sonde_error *err)
 {
 	struct qmp qmp;
-	int r = open_monitor(qemu, &qmp, err);
+	int r = open_monitor(qemu, &qmp, QMP_TIMEOUT_MS, err);
 
 	if (r < 0)
 		return r;
@@ -319,32 +383,42 @@ static int run_once(struct qemu *qemu, const char *command, struct sonde_error *
 	return r;
 }
 
-/* A guest that somebody else has stopped stays theirs to continue. */
-static int qemu_pause(void *conn, struct sonde_error *err)
+/* Returns 1 where it ran. */
+static int stop_if_running(struct qemu *qemu, struct sonde_error *err)
 {
-	struct qemu *qemu = conn;
 	struct qmp qmp;
-	json_t *status = NULL;
-	int r = open_monitor(qemu, &qmp, err);
+	char state[32];
+	int r = open_monitor(qemu, &qmp, QMP_TIMEOUT_MS, err);
 
 	if (r < 0)
 		return r;
-	r = qmp_run(&qmp, "query-status", NULL, &status, err);
-	int running = json_is_true(json_object_get(status, "running"));
-	json_decref(status);
-	if (r == 0 && running) {
+	r = ask_state(&qmp, state, sizeof(state), err);
+	int running = r == 0 && strcmp(state, "running") == 0;
+	if (running)
 		r = qmp_run(&qmp, "stop", NULL, NULL, err);
-		qemu->paused = r == 0;
-	}
 	qmp_close(&qmp);
-	return r == 0 && !running && !qemu->paused ? 1 : r;
+	return r < 0 ? r : running;
+}
+
+/* A guest that somebody else has stopped stays theirs to continue; one that others of us hold is also ours. */
+static int qemu_pause(void *conn, struct sonde_error *err)
+{
+	struct qemu *qemu = conn;
+	int others = standstill_enter(&qemu->still, qemu->machine.guest.pid);
+	int r = stop_if_running(qemu, err);
+
+	qemu->paused = r > 0 || (r == 0 && (others || qemu->paused));
+	standstill_stay(&qemu->still, qemu->paused);
+	return r < 0 ? r : !qemu->paused;
 }
 
 static int qemu_resume(void *conn, struct sonde_error *err)
 {
 	struct qemu *qemu = conn;
-	int r = run_once(qemu, "cont", err);
+	int others = standstill_leave(&qemu->still, qemu->machine.guest.pid);
+	int r = others ? 0 : run_once(qemu, "cont", err);
 
+	standstill_left(&qemu->still);
 	if (r == 0)
 		qemu->paused = 0;
 	return r;

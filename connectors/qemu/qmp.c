@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define QMP_EVENTS_MAX 10000 /* skipped while waiting for one answer */
@@ -255,6 +256,18 @@ static int connect_to(const char *path, int fd)
 	return r;
 }
 
+/* The listener's queue holds very few: others are served before we are let in. */
+static int connect_in_turn(struct qmp *qmp, const char *path)
+{
+	const struct timespec step = { .tv_nsec = 5000000 };
+	uint64_t deadline_ns = deadline_of(qmp);
+	int r;
+
+	while ((r = connect_to(path, qmp->fd)) == -EAGAIN && qmp->host->now_ns() < deadline_ns)
+		nanosleep(&step, NULL);
+	return r;
+}
+
 int qmp_open(struct qmp *ret, const struct sonde_host *host, const char *path, int timeout_ms,
 	     struct sonde_error *err)
 {
@@ -264,8 +277,8 @@ int qmp_open(struct qmp *ret, const struct sonde_host *host, const char *path, i
 	snprintf(ret->where, sizeof(ret->where), "%s", path);
 	if (fd < 0)
 		return host->error_os(err, errno, "qemu: socket");
-	int r = connect_to(path, fd);
-	if (r == -EAGAIN) /* the listener's queue is full: others wait already */
+	int r = connect_in_turn(ret, path);
+	if (r == -EAGAIN)
 		return too_slow(ret, err);
 	if (r == -ECONNREFUSED)
 		return host->error_set(err, SONDE_E_GONE,

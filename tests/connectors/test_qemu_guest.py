@@ -1,117 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""The qemu connector on bare QEMU machines: no kernel, only RAM with a known pattern in it.
+"""The qemu connector on bare QEMU machines (machines.py).
 
 What the live tests do not reach: each way to name a guest and to reach its memory, a monitor that is
-held by somebody else or not there, and a guest that is killed between two reads.
+held by somebody else or not there, several tools at one guest, memory that is plugged in, a guest that moves to
+another QEMU, and one that is killed between two reads.
 """
 import contextlib
-import json
 import os
-import shutil
-import signal
 import socket
 import subprocess
 import sys
-import tempfile
-import time
-import unittest
 
 import library as lib
-
-QEMU = shutil.which("qemu-system-x86_64")
-SONDE = sys.argv[1]
-lib.PATH = sys.argv[2]
-AT = 0x200000  # where the pattern lies
-PATTERN = bytes((i * 7 + i // 256) & 0xFF for i in range(65536))
-MACHINE = ("-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg", "-m", "64")
-PRIVATE = ("-machine", "q35")
-SHARED = ("-machine", "q35,memory-backend=m", "-object", "memory-backend-memfd,id=m,size=64M,share=on")
-PAUSED = ("-S",)
-
-
-def run(*args):
-    """The tool's exit code, output and errors."""
-    done = subprocess.run([SONDE, *args], capture_output=True, text=True, timeout=60, check=False)
-    return done.returncode, done.stdout, done.stderr
-
-
-def read(target, addr=AT, length=len(PATTERN)):
-    """Bytes of a target as they are, and what was said of them."""
-    done = subprocess.run([SONDE, "read", "--raw", target, hex(addr), str(length)], capture_output=True,
-                          timeout=60, check=False)
-    return done.stdout, done.stderr.decode()
-
-
-class Guest:
-    """A QEMU with the pattern in its RAM, alive until the end of the block."""
-
-    def __init__(self, folder, name, *args, qmp=True):
-        self.name, self.folder = name, folder
-        self.socket = os.path.join(folder, name + ".qmp")
-        self.monitor = os.path.join(folder, f"{len(os.listdir(folder))}.hmp")  # twins share a name
-        pattern = os.path.join(folder, "pattern")
-        with open(pattern, "wb") as file:
-            file.write(PATTERN)
-        words = [QEMU, "-name", f"guest={name},debug-threads=on", *MACHINE, *args]
-        words += ["-monitor", f"unix:{self.monitor},server=on,wait=off"]
-        words += ["-device", f"loader,file={pattern},addr={AT},force-raw=on"]
-        if qmp:
-            words += ["-qmp", f"unix:{self.socket},server=on,wait=off"]
-        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, cwd=folder)
-        self.pid = self.process.pid
-        self.await_ready()
-
-    def await_ready(self):
-        """Until the human monitor prompts: then the machine is made and its RAM is loaded."""
-        until = time.monotonic() + 30
-        while time.monotonic() < until and self.process.poll() is None:
-            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
-                client.settimeout(10)
-                client.connect(self.monitor)
-                heard = b""
-                while b"(qemu)" not in heard:
-                    more = client.recv(4096)
-                    if not more:
-                        break
-                    heard += more
-                return
-            time.sleep(0.02)
-        raise RuntimeError(f"{self.name}: QEMU did not come up")
-
-    def ask(self, *commands):
-        """Run QMP commands; the last answer."""
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(10)
-            client.connect(self.socket)
-            lines = client.makefile("rw")
-            lines.readline()
-            for command in ("qmp_capabilities", *commands):
-                lines.write(json.dumps({"execute": command}) + "\n")
-                lines.flush()
-                answer = json.loads(lines.readline())
-                while "event" in answer:
-                    answer = json.loads(lines.readline())
-            return answer.get("return")
-
-    def end(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-
-class Case(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="sonde-qemu-")
-        self.addCleanup(shutil.rmtree, self.folder, True)
-
-    def guest(self, name, *args, **options):
-        guest = Guest(self.folder, f"{name}-{os.getpid()}", *args, **options)
-        self.addCleanup(guest.end)
-        return guest
-
-    def expect_pattern(self, target):
-        data, err = read(target)
-        self.assertEqual(data, PATTERN, err)
+import machines
+from machines import AT, PATTERN, PAUSED, PRIVATE, SHARED, SONDE, Case, read, run
 
 
 class Naming(Case):
@@ -198,6 +100,146 @@ class Monitors(Case):
         self.assertIn(f"qemu: QMP socket '{self.folder}/none.sock': No such file or directory", err)
 
 
+class Sharing(Case):
+    """Several tools at one guest."""
+
+    def test_tools_that_ask_one_monitor_at_the_same_time_take_turns(self):
+        guest = self.guest("asked", *PAUSED, *PRIVATE)
+        tools = [subprocess.Popen([SONDE, "info", "qemu:" + guest.name, "--json"], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True) for _ in range(8)]
+        for tool in tools:
+            out, err = tool.communicate(timeout=60)
+            self.assertEqual((tool.returncode, err), (0, ""))
+            self.assertNotIn("guessed", out)
+
+    def test_readers_do_not_disturb_each_other(self):
+        guest = self.guest("read", *PAUSED, *SHARED)
+        for via in ("map", "process"):
+            words = [SONDE, "read", "--raw", f"qemu:{guest.name},via={via}", hex(AT), str(len(PATTERN))]
+            tools = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(6)]
+            for tool in tools:
+                self.assertEqual(tool.communicate(timeout=60), (PATTERN, b""))
+
+    def test_a_guest_stands_still_until_the_last_of_two_lets_it_go(self):
+        guest = self.guest("shared-pause", *PRIVATE)
+        library = lib.Library()
+        self.addCleanup(library.so.sonde_loop_destroy, library.loop)
+        for how in ("resume", "close"):
+            one, two = (library.open("qemu:" + guest.name) for _ in range(2))
+            self.assertEqual(library.so.sonde_target_pause(one, library.err), 0)
+            self.assertEqual(library.so.sonde_target_pause(two, library.err), 0)
+            if how == "resume":
+                library.check(library.so.sonde_target_resume(one, library.err))
+            library.so.sonde_target_close(one)
+            self.assertFalse(guest.ask("query-status")["running"], how)
+            library.so.sonde_target_close(two)
+            self.assertTrue(guest.ask("query-status")["running"], how)
+
+    def test_a_guest_that_a_person_has_stopped_is_continued_by_neither_of_two(self):
+        guest = self.guest("stopped", *PRIVATE)
+        guest.ask("stop")
+        library = lib.Library()
+        self.addCleanup(library.so.sonde_loop_destroy, library.loop)
+        both = [library.open("qemu:" + guest.name) for _ in range(2)]
+        for target in both:
+            self.assertEqual(library.so.sonde_target_pause(target, library.err), 1)
+        for target in both:
+            library.so.sonde_target_close(target)
+        self.assertFalse(guest.ask("query-status")["running"])
+
+    def test_one_that_is_killed_leaves_the_guest_to_the_other(self):
+        guest = self.guest("left", *PRIVATE)
+        pauser = ("import sys, library as lib; lib.PATH = sys.argv[1]; l = lib.Library(); t = l.open(sys.argv[2]); "
+                  "l.check(l.so.sonde_target_pause(t, l.err)); print('stands', flush=True); sys.stdin.read()")
+        words = [sys.executable, "-c", pauser, lib.PATH, "qemu:" + guest.name]
+        with subprocess.Popen(words, cwd=os.path.dirname(__file__), stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as other:
+            self.assertEqual(other.stdout.readline(), b"stands\n")
+            library = lib.Library()
+            self.addCleanup(library.so.sonde_loop_destroy, library.loop)
+            target = library.open("qemu:" + guest.name)
+            self.assertEqual(library.so.sonde_target_pause(target, library.err), 0)
+            other.kill()
+            other.wait()
+        self.assertFalse(guest.ask("query-status")["running"])
+        library.so.sonde_target_close(target)
+        self.assertTrue(guest.ask("query-status")["running"])
+
+    def test_a_stub_that_serves_another_is_named(self):
+        path = os.path.join(self.folder, "stub")
+        self.guest("stub", *PRIVATE, "-chardev", f"socket,id=g,path={path},server=on,wait=off", "-gdb", "chardev:g")
+        with socket.socket(socket.AF_UNIX) as holder:
+            holder.connect(path)
+            code, _, err = run("info", f"gdb:unix:{path},timeout=500")
+        self.assertNotEqual(code, 0)
+        self.assertIn(path, err)
+        self.assertIn("a stub serves one debugger at a time", err)
+
+
+class Growing(Case):
+    """Memory that is plugged in while a target is open."""
+
+    DIMM = 4 << 30  # where the first one goes when there is less RAM than that
+    SLOTS = ("-m", "64M,slots=2,maxmem=1G")
+
+    def plug(self, guest):
+        guest.ask(("object-add", {"qom-type": "memory-backend-memfd", "id": "d", "size": 128 << 20, "share": True}),
+                  ("device_add", {"driver": "pc-dimm", "id": "dimm", "memdev": "d"}))
+
+    def test_a_target_that_is_open_says_so_and_one_opened_afterwards_sees_it(self):
+        for name, machine in (("private", PRIVATE), ("shared", SHARED)):
+            with self.subTest(name):
+                guest = self.guest("grows-" + name, *PAUSED, *machine, *self.SLOTS)
+                library = lib.Library()
+                self.addCleanup(library.so.sonde_loop_destroy, library.loop)
+                target = library.open("qemu:" + guest.name)
+                self.addCleanup(library.so.sonde_target_close, target)
+                self.assertEqual(library.so.sonde_target_gone(target, library.err), 0)
+                self.plug(guest)
+                self.assertEqual(library.get(target, self.DIMM, 16), (bytes(16), "NOT_MAPPED"))
+                self.assertEqual(library.get(target, AT, 16), (PATTERN[:16], "OK"))
+                with self.assertRaisesRegex(RuntimeError, "128 MiB of its memory can be unplugged, 0 MiB when .*"
+                                                          "open it again"):
+                    library.check(library.so.sonde_target_gone(target, library.err))
+                again = library.open("qemu:" + guest.name)
+                self.assertEqual(library.get(again, self.DIMM, 16), (bytes(16), "OK"))
+                self.assertEqual(library.so.sonde_target_gone(again, library.err), 0)
+                library.so.sonde_target_close(again)
+
+    def test_what_is_written_to_it_one_way_is_read_the_other(self):
+        guest = self.guest("grown", *PAUSED, *SHARED, *self.SLOTS)
+        self.plug(guest)
+        for there, back in (("map", "process"), ("process", "map")):
+            text = f"by way of {there}"
+            code, _, err = run("write", "--write", "--string", text, f"qemu:{guest.name},via={there}", hex(self.DIMM))
+            self.assertEqual(code, 0, err)
+            self.assertEqual(read(f"qemu:{guest.name},via={back}", self.DIMM, len(text)), (text.encode(), ""))
+
+
+class Moving(Case):
+    """A guest that migrates to another QEMU of this machine."""
+
+    def test_where_it_has_not_arrived_nothing_is_read_and_where_it_was_says_that_it_left(self):
+        path = os.path.join(self.folder, "wire")
+        source = self.guest("source", *SHARED)
+        into = self.guest("into", *SHARED, "-incoming", f"unix:{path}", loaded=False)
+        code, _, err = run("info", "qemu:" + into.name)
+        self.assertEqual(code, 4)
+        self.assertIn("a guest is migrating to it", err)
+        library = lib.Library()
+        self.addCleanup(library.so.sonde_loop_destroy, library.loop)
+        target = library.open("qemu:" + source.name)
+        self.addCleanup(library.so.sonde_target_close, target)
+        source.migrate(path)
+        with self.assertRaisesRegex(RuntimeError, "has migrated to another QEMU"):
+            library.check(library.so.sonde_target_gone(target, library.err))
+        self.assertEqual(library.get(target, AT, 16), (PATTERN[:16], "OK"))
+        data, err = read("qemu:" + source.name)
+        self.assertEqual(data, PATTERN)
+        self.assertIn("meanwhile: ", err)
+        self.assertEqual(read("qemu:" + into.name), (PATTERN, ""))
+
+
 class Living(Case):
     def test_processors_and_the_way_are_told(self):
         guest = self.guest("smp", *PAUSED, *SHARED, "-smp", "2")
@@ -242,7 +284,4 @@ class Living(Case):
 
 
 if __name__ == "__main__":
-    if not QEMU:
-        print("SKIP: no qemu-system-x86_64 on this machine")
-        sys.exit(77)
-    unittest.main(argv=sys.argv[:1], verbosity=2)
+    machines.main()

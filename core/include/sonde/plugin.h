@@ -208,7 +208,7 @@ struct sonde_connector_ops {
 	void (*cancel)(void *conn, struct sonde_io *io, int32_t why);
 	/*
 	 * Optional: has what was opened ended, or become another one since? Returns 0, or SONDE_E_GONE and err says what
-	 * happened to it. No request is in flight. May block, for a second at most. Default: 0.
+	 * happened to it; SONDE_E_CHANGED: some of it is not seen by this connection. No request is in flight. May block, for a second at most. Default: 0.
 	 */
 	int (*gone)(void *conn, struct sonde_error *err);
 	/*

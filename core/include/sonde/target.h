@@ -120,7 +120,8 @@ int sonde_target_layer_stats(const struct sonde_target *target, sonde_layer_stat
 
 /*
  * Stop and continue a live target; continuing invalidates its memory (sonde_space_invalidate). What pause has
- * stopped goes on when the target is closed.
+ * stopped goes on when the target is closed; where several programs of Sonde on one machine hold it, when the last of
+ * them lets it go.
  *
  * Returns   0; pause: 1 when it stood still already, which stays the business of who stopped it;
  *           SONDE_E_UNSUPPORTED, _GONE, _NO_ACCESS. Context: may block.
@@ -129,9 +130,11 @@ int sonde_target_pause(struct sonde_target *target, struct sonde_error *err);
 int sonde_target_resume(struct sonde_target *target, struct sonde_error *err);
 
 /*
- * What happened to a live target: it ended, or another one took its place, which pieces tell by SONDE_E_GONE only.
+ * What happened to a live target: it ended, or another one took its place, which pieces tell by SONDE_E_GONE only; or
+ * it is not all of what it is now, which pieces do not tell.
  *
- * Returns   0: nothing that is known of; SONDE_E_GONE, and err says what ("libvirt: domain 'vm' was shut off").
+ * Returns   0: nothing that is known of; SONDE_E_GONE, and err says what ("libvirt: domain 'vm' was shut off");
+ *           SONDE_E_CHANGED: memory was plugged in or out: what was opened is still read, and the rest is not seen.
  * Context   plain code on the loop's thread, with no request in flight; may block for a second.
  */
 int sonde_target_gone(struct sonde_target *target, struct sonde_error *err);
