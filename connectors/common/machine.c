@@ -300,26 +300,6 @@ int machine_extents(struct machine *machine, sonde_extent_fn *fn, void *user)
 	return r;
 }
 
-void machine_cut(const struct machine *machine, struct sonde_io *io, uint32_t i,
-		 machine_stretch_fn *fn, void *user)
-{
-	const struct sonde_xfer *x = &io->xfers[i];
-
-	for (uint32_t off = 0, len; off < x->len; off += len) {
-		uint64_t addr = x->addr + off, gap = 0, room;
-		int wrapped = addr < x->addr;
-		const struct memory_range *range =
-			wrapped ? NULL : memory_map_find(&machine->map, addr, &gap);
-
-		room = range ? range->len - (addr - range->addr) : gap;
-		len = room && room < x->len - off ? (uint32_t)room : x->len - off;
-		if (range)
-			fn(user, io, i, off, len, range, addr);
-		else
-			sonde_progress(machine->host, io, i, off, len, SONDE_E_NOT_MAPPED);
-	}
-}
-
 static void add_stretch(void *user, struct sonde_io *io, uint32_t i, uint32_t off, uint32_t len,
 			const struct memory_range *range, uint64_t addr)
 {
@@ -330,7 +310,8 @@ void machine_transfer(struct machine *machine, struct sonde_io *const *ios, size
 {
 	for (size_t k = 0; k < n; k++) {
 		for (uint32_t i = 0; i < ios[k]->n; i++)
-			machine_cut(machine, ios[k], i, add_stretch, &machine->mem);
+			memory_map_cut(&machine->map, machine->host, ios[k], i, add_stretch,
+				       &machine->mem);
 	}
 	procmem_flush(&machine->mem);
 }
@@ -338,18 +319,7 @@ void machine_transfer(struct machine *machine, struct sonde_io *const *ios, size
 int machine_regions(const struct memory_map *map, enum machine_via via, sonde_region_fn *fn,
 		    void *user)
 {
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < map->n; i++) {
-		const struct memory_range *range = &map->ranges[i];
-		struct sonde_region region = { .addr = range->addr,
-					       .len = range->len,
-					       .flags = range->flags,
-					       .name = range->name };
-		if (via != VIA_MAP || (range->flags & SONDE_REGION_RAM))
-			r = fn(user, &region);
-	}
-	return r;
+	return memory_map_regions(map, via == VIA_MAP ? SONDE_REGION_RAM : 0, fn, user);
 }
 
 int machine_cpu(const struct machine *machine, const struct monitor *monitor, uint32_t index,

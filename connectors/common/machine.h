@@ -84,13 +84,4 @@ int machine_regions(const struct memory_map *map, enum machine_via via, sonde_re
 int machine_cpu(const struct machine *machine, const struct monitor *monitor, uint32_t index,
 		struct sonde_cpu *ret);
 
-/*
- * Hand each stretch of piece i that is memory to fn; what lies between is told as NOT_MAPPED. A
- * stretch is len bytes at off of the piece, and lies at addr.
- */
-typedef void machine_stretch_fn(void *user, struct sonde_io *io, uint32_t i, uint32_t off,
-				uint32_t len, const struct memory_range *range, uint64_t addr);
-void machine_cut(const struct machine *machine, struct sonde_io *io, uint32_t i,
-		 machine_stretch_fn *fn, void *user);
-
 #endif

@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int add_range(struct memory_map *map, const struct memory_range *range)
+int memory_map_add(struct memory_map *map, const struct memory_range *range)
 {
 	const struct memory_range *last = map->n ? &map->ranges[map->n - 1] : NULL;
 
-	/* Lowest first and apart, or the text is not what it should be. */
+	/* Lowest first and apart, or it is not what it should be. */
 	if (last && range->addr <= last->addr + (last->len - 1))
 		return SONDE_E_BAD_FORMAT;
 	if (map->n == MEMORY_RANGES_MAX)
@@ -90,7 +90,7 @@ int memory_map_parse(struct memory_map *ret, const char *mtree)
 	     line = next_line(line)) {
 		struct memory_range range;
 		if (parse_line(line, strcspn(line, "\n"), &range))
-			r = add_range(ret, &range);
+			r = memory_map_add(ret, &range);
 	}
 	return r == 0 && ret->n == 0 ? SONDE_E_BAD_FORMAT : r;
 }
@@ -186,7 +186,7 @@ static int guess_range(struct memory_map *map, uint64_t addr, uint64_t len, uint
 		.flags = SONDE_REGION_READ | SONDE_REGION_WRITE | SONDE_REGION_RAM,
 	};
 
-	return len ? add_range(map, &range) : 0;
+	return len ? memory_map_add(map, &range) : 0;
 }
 
 /*
@@ -241,4 +241,40 @@ const struct memory_range *memory_map_find(const struct memory_map *map, uint64_
 	}
 	*ret_gap = low < map->n ? map->ranges[low].addr - addr : 0;
 	return NULL;
+}
+
+void memory_map_cut(const struct memory_map *map, const struct sonde_host *host,
+		    struct sonde_io *io, uint32_t i, memory_map_stretch_fn *fn, void *user)
+{
+	const struct sonde_xfer *x = &io->xfers[i];
+
+	for (uint32_t off = 0, len; off < x->len; off += len) {
+		uint64_t addr = x->addr + off, gap = 0, room;
+		int wrapped = addr < x->addr;
+		const struct memory_range *range =
+			wrapped ? NULL : memory_map_find(map, addr, &gap);
+
+		room = range ? range->len - (addr - range->addr) : gap;
+		len = room && room < x->len - off ? (uint32_t)room : x->len - off;
+		if (range)
+			fn(user, io, i, off, len, range, addr);
+		else
+			sonde_progress(host, io, i, off, len, SONDE_E_NOT_MAPPED);
+	}
+}
+
+int memory_map_regions(const struct memory_map *map, uint32_t care, sonde_region_fn *fn, void *user)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < map->n; i++) {
+		const struct memory_range *range = &map->ranges[i];
+		struct sonde_region region = { .addr = range->addr,
+					       .len = range->len,
+					       .flags = range->flags,
+					       .name = range->name };
+		if ((range->flags & care) == care)
+			r = fn(user, &region);
+	}
+	return r;
 }

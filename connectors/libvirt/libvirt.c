@@ -395,7 +395,8 @@ static void peek_all(struct libvirt *libvirt, struct sonde_io *const *ios, size_
 {
 	for (size_t k = 0; k < n; k++) {
 		for (uint32_t i = 0; i < ios[k]->n; i++)
-			machine_cut(&libvirt->machine, ios[k], i, peek_add, &libvirt->peek);
+			memory_map_cut(&libvirt->machine.map, libvirt->host, ios[k], i, peek_add,
+				       &libvirt->peek);
 	}
 	peek_flush(&libvirt->peek);
 }

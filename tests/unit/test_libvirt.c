@@ -111,7 +111,8 @@ static void move(struct sonde_xfer *xfers, uint32_t n, uint32_t op)
 	struct sonde_io io = { .xfers = xfers, .n = n, .op = op };
 
 	for (uint32_t i = 0; i < n; i++)
-		machine_cut(world.machine, &io, i, peek_add, &world.peek);
+		memory_map_cut(&world.machine->map, world.machine->host, &io, i, peek_add,
+			       &world.peek);
 	peek_flush(&world.peek);
 }
 
