@@ -4,28 +4,12 @@
  * hands out must keep the promises of elf_core.h.
  */
 #include "../../connectors/elfcore/elf_core.h"
+#include "../synth/elf.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
-
-struct file {
-	const uint8_t *bytes;
-	size_t len;
-};
-
-static size_t read_bytes(void *user, uint64_t off, void *buf, size_t len)
-{
-	const struct file *file = user;
-
-	if (off >= file->len)
-		return 0;
-	if (len > file->len - off)
-		len = file->len - (size_t)off;
-	memcpy(buf, file->bytes + off, len);
-	return len;
-}
 
 static void check_segments(const struct elf_core *core)
 {
@@ -57,11 +41,11 @@ static uint8_t check_notes(const struct elf_core *core)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-	struct file file = { bytes, len };
+	struct synth_image file = { bytes, len };
 	struct elf_core core;
 	const char *why = NULL;
 
-	int r = elf_core_read(&core, read_bytes, &file, len, &why);
+	int r = elf_core_read(&core, synth_image_read, &file, len, &why);
 	if (r < 0 && (!why || !why[0]))
 		abort();
 	if (r == 0) {

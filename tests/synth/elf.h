@@ -9,6 +9,25 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+/* Bytes as a file: an elf_read_fn of connectors/elfcore/elf_core.h, user being the image. */
+struct synth_image {
+	const uint8_t *bytes;
+	size_t size;
+};
+
+static inline size_t synth_image_read(void *user, uint64_t off, void *buf, size_t len)
+{
+	const struct synth_image *image = user;
+
+	if (off >= image->size)
+		return 0;
+	if (len > image->size - off)
+		len = image->size - (size_t)off;
+	memcpy(buf, image->bytes + off, len);
+	return len;
+}
 
 enum { SYNTH_LOAD = 1, SYNTH_NOTE = 4 }; /* PT_LOAD, PT_NOTE: System V gABI "Program Header" */
 

@@ -21,29 +21,12 @@
 
 enum { X86_64 = 62, AARCH64 = 183, RISCV = 243, I386 = 3, PPC64 = 21 };
 
-struct image {
-	const uint8_t *bytes;
-	size_t size;
-};
-
-static size_t read_image(void *user, uint64_t off, void *buf, size_t len)
-{
-	const struct image *image = user;
-
-	if (off >= image->size)
-		return 0;
-	if (len > image->size - off)
-		len = image->size - (size_t)off;
-	memcpy(buf, image->bytes + off, len);
-	return len;
-}
-
 static int parse(struct elf_core *core, const uint8_t *bytes, size_t size, const char **why)
 {
-	struct image image = { bytes, size };
+	struct synth_image image = { bytes, size };
 
 	*why = "";
-	return elf_core_read(core, read_image, &image, size, why);
+	return elf_core_read(core, synth_image_read, &image, size, why);
 }
 
 /* ---- the parser ---- */
