@@ -3,6 +3,8 @@
  * native: the machine that this program runs on. It has no memory to read here: its operating system is asked, by
  * the layer os-layers/native, for its processes, mappings and modules.
  */
+#include "../common/own_arch.h"
+
 #include <sonde/plugin.h>
 
 #include <errno.h>
@@ -49,15 +51,7 @@ static void native_info(void *conn, struct sonde_target_info *ret)
 
 	ret->detail = native->detail;
 	ret->flags = SONDE_TARGET_LIVE | SONDE_TARGET_HOST;
-#if defined(__x86_64__)
-	ret->arch = SONDE_ARCH_X86_64;
-#elif defined(__aarch64__)
-	ret->arch = SONDE_ARCH_AARCH64;
-#elif defined(__i386__)
-	ret->arch = SONDE_ARCH_I386;
-#elif defined(__riscv) && __riscv_xlen == 64
-	ret->arch = SONDE_ARCH_RISCV64;
-#endif
+	ret->arch = own_arch();
 }
 
 static int native_extents(void *conn, sonde_extent_fn *fn, void *user, struct sonde_error *err)

@@ -439,7 +439,8 @@ static int from_note(struct detect *d, struct linux_os **ret)
 	if (r < 0)
 		refuse(d, "the VMCOREINFO note", r, &err);
 	else
-		(*ret)->kernel.found_by = "the dump's VMCOREINFO note";
+		(*ret)->kernel.found_by = d->live ? "the running kernel's VMCOREINFO note"
+						  : "the dump's VMCOREINFO note";
 	return r;
 }
 

@@ -308,6 +308,7 @@ struct subject subjects[] = {
 	{ "flat, read only", "flat.so", NULL, open_flat, "flat", 1, 1 },
 	{ "elfcore", "elfcore.so", NULL, open_elfcore, "elfcore", 0, 0 },
 	{ "elfcore, read only", "elfcore.so", NULL, open_elfcore, "elfcore", 1, 0 },
+	{ "kcore", "kcore.so", NULL, open_elfcore, "kcore", 1, 0 },
 	{ "process, itself", "process.so", NULL, open_self, "process", 0, 0 },
 	{ "process, a child", "process.so", NULL, open_child, "process", 0, 0 },
 	{ "gdb", "gdb.so", NULL, open_stub, "", 0, 0 },

@@ -97,6 +97,7 @@ static void help_all(struct out *out)
 		     "  flat:FILE             a raw image of physical memory\n"
 		     "  process:PID           a process of this machine, also by name\n"
 		     "  native                this machine itself\n"
+		     "  local:                the memory of this machine's kernel\n"
 		     "  qemu:NAME             a running guest, by name, pid or QMP socket\n"
 		     "  gdb:HOST:PORT         what a stub of GDB's protocol reaches\n"
 		     "  libvirt:[URI!]NAME    a running domain of libvirt\n"

@@ -5,7 +5,8 @@
  *	./memory.dump                    sniffed; an unknown format is refused, never taken for raw
  *	flat:FILE[,offset=N]             a raw image, because you say so
  *	process:PID    process:NAME      a process of this machine
- *	native                           this machine itself
+ *	native                           this machine itself, asked through its system
+ *	local:                           the memory of this machine's kernel
  *	qemu:NAME                        a guest
  *	qemu:NAME|delay,ms=2             with layers in front of its memory
  *
