@@ -7,10 +7,12 @@
  * fails, and the rest is asked for again, so that no hole hides what lies behind it. The file is also
  * the way where the call is refused (old kernels, sandboxes).
  */
+#include "note.h"
 #include "procmem.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -448,4 +450,48 @@ void procmem_close(struct procmem *pm)
 	if (pm->proc_fd >= 0)
 		close(pm->proc_fd);
 	procmem_init(pm);
+}
+
+/* ---- which process ----------------------------------------------------------------------------- */
+
+/* A short file, terminated; "" when it cannot be read. Takes fd. */
+static void read_text(int fd, char *text, size_t cap)
+{
+	ssize_t n = fd >= 0 ? read(fd, text, cap - 1) : 0;
+
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+}
+
+/* The 22nd field of /proc/PID/stat (proc.rst), counted from behind the name in parentheses. */
+int procmem_start(const struct procmem *pm, uint64_t *ret)
+{
+	char text[512];
+
+	read_text(procmem_open_proc(pm, "stat"), text, sizeof(text));
+	const char *name_end = strrchr(text, ')');
+	if (!name_end ||
+	    sscanf(name_end + 1,
+		   " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+		   "%*d %" SCNu64,
+		   ret) != 1)
+		return SONDE_E_GONE;
+	return 0;
+}
+
+int64_t procmem_identity(const struct procmem *pm, void *buf, size_t cap)
+{
+	char boot[64], text[160];
+	uint64_t start = 0;
+
+	int r = procmem_start(pm, &start);
+	if (r < 0)
+		return r;
+	read_text(open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC), boot,
+		  sizeof(boot));
+	boot[strcspn(boot, "\n")] = '\0';
+	snprintf(text, sizeof(text), "process %d, started at tick %" PRIu64 ", boot %s",
+		 (int)pm->pid, start, boot);
+	return note_text(text, buf, cap);
 }

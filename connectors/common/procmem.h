@@ -66,6 +66,11 @@ void procmem_add(struct procmem *pm, struct sonde_io *io, uint32_t i, uint32_t o
 		 uint64_t addr);
 void procmem_flush(struct procmem *pm);
 
+/* When it was started, in clock ticks after boot. Returns 0; SONDE_E_GONE. */
+int procmem_start(const struct procmem *pm, uint64_t *ret);
+/* Its SONDE_NOTE_IDENTITY: number, start and boot, which no other process has. Returns as the slot note. */
+int64_t procmem_identity(const struct procmem *pm, void *buf, size_t cap);
+
 /* Read len bytes, all or nothing. Returns 0; SONDE_E_NOT_MAPPED, SONDE_E_GONE. */
 int procmem_get(struct procmem *pm, uint64_t addr, void *buf, size_t len);
 

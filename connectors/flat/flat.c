@@ -4,6 +4,8 @@
  * connector: it says where the bytes lie and leaves reading them to the engines. It is
  * never sniffed, because any file could be one. To write a new connector, copy this folder.
  */
+#include "../common/note.h"
+
 #include <sonde/plugin.h>
 
 #include <errno.h>
@@ -156,12 +158,22 @@ static int flat_extents(void *conn, sonde_extent_fn *fn, void *user, struct sond
 	return fn(user, &extent);
 }
 
+static int64_t flat_note(void *conn, const char *name, void *buf, size_t cap)
+{
+	const struct flat *flat = conn;
+
+	if (strcmp(name, SONDE_NOTE_IDENTITY) != 0)
+		return SONDE_E_NOT_FOUND;
+	return note_text(flat->detail, buf, cap);
+}
+
 static const struct sonde_connector_ops flat_ops = {
 	.size = sizeof(flat_ops),
 	.open = flat_open,
 	.close = flat_close,
 	.info = flat_info,
 	.extents = flat_extents,
+	.note = flat_note,
 };
 
 SONDE_PLUGIN(.name = "flat", .summary = "raw image of memory, byte for byte", .main_arg = "path",

@@ -439,6 +439,19 @@ static int libvirt_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
 	return machine_cpu(&libvirt->machine, &monitor, index, ret);
 }
 
+/* The machine is the process that runs it; through libvirt alone that is not known. */
+static int64_t libvirt_note(void *conn, const char *name, void *buf, size_t cap)
+{
+	struct libvirt *libvirt = conn;
+
+	if (strcmp(name, SONDE_NOTE_IDENTITY) != 0 || libvirt->through_api)
+		return SONDE_E_NOT_FOUND;
+	pthread_mutex_lock(&libvirt->lock);
+	int64_t len = procmem_identity(&libvirt->machine.mem, buf, cap);
+	pthread_mutex_unlock(&libvirt->lock);
+	return len;
+}
+
 /* Returns 1 where it ran. */
 static int suspend_if_running(struct libvirt *libvirt, struct sonde_error *err)
 {
@@ -489,6 +502,7 @@ static const struct sonde_connector_ops libvirt_ops = {
 	.transfer = libvirt_transfer,
 	.regions = libvirt_regions,
 	.cpu = libvirt_cpu,
+	.note = libvirt_note,
 	.pause = libvirt_pause,
 	.resume = libvirt_resume,
 	.ways = libvirt_ways,

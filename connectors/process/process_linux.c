@@ -272,35 +272,21 @@ static int process_resume(void *conn, struct sonde_error *err)
 	return r;
 }
 
-/* Number and start, in clock ticks after boot: the 22nd field of /proc/PID/stat (proc.rst). */
-static int identify(const struct procmem *mem, uint8_t note[16])
-{
-	char text[512];
-	uint64_t start;
-
-	read_text(mem, "stat", text, sizeof(text));
-	const char *name_end = strrchr(text, ')');
-	if (!name_end ||
-	    sscanf(name_end + 1,
-		   " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-		   "%*d %" SCNu64,
-		   &start) != 1)
-		return SONDE_E_GONE;
-	sonde_store(note, 8, SONDE_LITTLE, (uint64_t)mem->pid);
-	sonde_store(note + 8, 8, SONDE_LITTLE, start);
-	return 0;
-}
-
 static int64_t process_note(void *conn, const char *name, void *buf, size_t cap)
 {
 	const struct process *process = conn;
-	uint8_t note[16];
+	uint8_t note[16]; /* number and start */
+	uint64_t start;
 
+	if (strcmp(name, SONDE_NOTE_IDENTITY) == 0)
+		return procmem_identity(&process->mem, buf, cap);
 	if (strcmp(name, "process") != 0)
 		return SONDE_E_NOT_FOUND;
-	int r = identify(&process->mem, note);
+	int r = procmem_start(&process->mem, &start);
 	if (r < 0)
 		return r;
+	sonde_store(note, 8, SONDE_LITTLE, (uint64_t)process->mem.pid);
+	sonde_store(note + 8, 8, SONDE_LITTLE, start);
 	memcpy(buf, note, cap < sizeof(note) ? cap : sizeof(note));
 	return sizeof(note);
 }

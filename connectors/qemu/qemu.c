@@ -371,6 +371,15 @@ static int qemu_gone(void *conn, struct sonde_error *err)
 	return r;
 }
 
+static int64_t qemu_note(void *conn, const char *name, void *buf, size_t cap)
+{
+	const struct qemu *qemu = conn;
+
+	if (strcmp(name, SONDE_NOTE_IDENTITY) != 0)
+		return SONDE_E_NOT_FOUND;
+	return procmem_identity(&qemu->machine.mem, buf, cap);
+}
+
 static int run_once(struct qemu *qemu, const char *command, struct sonde_error *err)
 {
 	struct qmp qmp;
@@ -433,6 +442,7 @@ static const struct sonde_connector_ops qemu_ops = {
 	.transfer = qemu_transfer,
 	.regions = qemu_regions,
 	.cpu = qemu_cpu,
+	.note = qemu_note,
 	.pause = qemu_pause,
 	.resume = qemu_resume,
 	.ways = qemu_ways,

@@ -104,6 +104,12 @@ int sonde_target_cpu(struct sonde_target *target, uint32_t index, struct sonde_c
  */
 int64_t sonde_target_note(struct sonde_target *target, const char *name, void *buf, size_t cap);
 
+/*
+ * The note that says which target this is, in words of its connector: the same as long as it is the same machine, process
+ * or file, whatever it is called, and no other's. "process 1234, started 8820411, boot 0c1f…". Not every connector can tell.
+ */
+#define SONDE_NOTE_IDENTITY "SONDE_IDENTITY"
+
 /* A figure that one of the target's layers kept, as a number or in words. */
 struct sonde_layer_stat {
 	const char *layer; /* "cache"; borrowed for the callback, like the rest */
