@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { RECORD_WRITE = 1, STEP = 65536 };
+enum { RECORD_WRITE = 1, RECORD_TARGET = 2, STEP = 65536 };
 
 /* A record's payload: the address, then the bytes. */
 static int restore_write(struct overlay *overlay, const struct recfile_reader *reader,
@@ -49,6 +49,42 @@ static int restore_write(struct overlay *overlay, const struct recfile_reader *r
 	return 0;
 }
 
+/* What lies below, in words of its connector; "" where it cannot tell. */
+static void identify(const struct overlay *overlay, char text[KEEP_IDENTITY_MAX])
+{
+	int64_t len = overlay->host->note(overlay->below, SONDE_NOTE_IDENTITY, text,
+					  KEEP_IDENTITY_MAX - 1);
+
+	text[len < 0 ? 0 : len < KEEP_IDENTITY_MAX ? len : KEEP_IDENTITY_MAX - 1] = '\0';
+}
+
+/* Bytes of another target make no sense here, unless the user says so. */
+static int check_target(const struct overlay *overlay, const struct recfile_reader *reader,
+			const struct recfile_record *record, struct sonde_error *err)
+{
+	char of[KEEP_IDENTITY_MAX] = "", here[KEEP_IDENTITY_MAX];
+
+	if (record->len >= sizeof(of) || recfile_get(reader, record->off, of, record->len) < 0)
+		return overlay->host->error_set(err, SONDE_E_BAD_FORMAT,
+						"overlay: record at 0x%llx names no target",
+						(unsigned long long)record->off);
+	identify(overlay, here);
+	if (overlay->other || of[0] == '\0' || here[0] == '\0' || strcmp(of, here) == 0)
+		return 0;
+	return overlay->host->error_set(err, SONDE_E_BAD_ARG,
+					"overlay: made over '%.150s', and this is '%.150s': name "
+					"another file, or say other=yes",
+					of, here);
+}
+
+static int restore_record(struct overlay *overlay, const struct recfile_reader *reader,
+			  const struct recfile_record *record, struct sonde_error *err)
+{
+	if (record->type == RECORD_TARGET)
+		return check_target(overlay, reader, record, err);
+	return restore_write(overlay, reader, record, err);
+}
+
 static int restore(struct overlay *overlay, int fd, const char *path, uint64_t *ret_end,
 		   struct sonde_error *err)
 {
@@ -62,11 +98,22 @@ static int restore(struct overlay *overlay, int fd, const char *path, uint64_t *
 		r = overlay->host->error_set(err, SONDE_E_BAD_FORMAT, "overlay: '%s' is no overlay",
 					     path);
 	while (r == 0 && recfile_next(reader, &record) == 1)
-		r = restore_write(overlay, reader, &record, err);
+		r = restore_record(overlay, reader, &record, err);
 	*ret_end = reader->at;
 	free(reader);
 	overlay->n_restored = overlay->pages.n_bytes;
 	return r;
+}
+
+/* The first record of a file, where it is known what lies below. */
+static void name_target(struct overlay *overlay)
+{
+	char identity[KEEP_IDENTITY_MAX];
+
+	identify(overlay, identity);
+	const struct recfile_bytes part = { identity, strlen(identity) };
+	if (part.len)
+		recfile_put(overlay->file, RECORD_TARGET, &part, 1);
 }
 
 static int begin(struct overlay *overlay, int fd, const char *path, struct sonde_error *err)
@@ -89,6 +136,8 @@ static int begin(struct overlay *overlay, int fd, const char *path, struct sonde
 	if (!overlay->file)
 		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
 	recfile_continue(overlay->file, fd, RECFILE_OVERLAY, end);
+	if (end == 0)
+		name_target(overlay);
 	if (recfile_flush(overlay->file))
 		r = host->error_os(err, overlay->file->failed, "overlay: '%s'", path);
 	else

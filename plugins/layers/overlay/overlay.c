@@ -253,14 +253,17 @@ static void overlay_close(void *conn)
 	free(overlay);
 }
 
-static int read_holes(struct overlay *overlay, const char *text, struct sonde_error *err)
+static int read_yes(const struct overlay *overlay, const struct sonde_args *args, const char *key,
+		    int *ret, struct sonde_error *err)
 {
+	const char *text = overlay->host->arg(args, key);
+
 	if (!text || strcmp(text, "no") == 0)
 		return 0;
-	overlay->holes = strcmp(text, "yes") == 0;
-	return overlay->holes ? 0
-			      : overlay->host->error_set(err, SONDE_E_BAD_ARG,
-							 "overlay: holes='%.40s': yes or no", text);
+	*ret = strcmp(text, "yes") == 0;
+	return *ret ? 0
+		    : overlay->host->error_set(err, SONDE_E_BAD_ARG,
+					       "overlay: %s='%.40s': yes or no", key, text);
 }
 
 static int configure(struct overlay *overlay, const struct sonde_args *args,
@@ -277,8 +280,8 @@ static int configure(struct overlay *overlay, const struct sonde_args *args,
 		return host->error_set(err, SONDE_E_BAD_ARG, "overlay: mb=%llu: 1 to 16777216",
 				       (unsigned long long)mb);
 	overlay->write = host->arg_write(args) != 0;
-	r = read_holes(overlay, host->arg(args, "holes"), err);
-	if (r < 0)
+	if ((r = read_yes(overlay, args, "holes", &overlay->holes, err)) < 0 ||
+	    (r = read_yes(overlay, args, "other", &overlay->other, err)) < 0)
 		return r;
 	if (pages_init(&overlay->pages, (mb << 20) / sizeof(struct overlay_page)) < 0)
 		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
@@ -339,5 +342,6 @@ static const struct sonde_layer_ops overlay_ops = {
 SONDE_PLUGIN(.name = "overlay", .summary = "writes that stay here, over memory that is left alone",
 	     .args_help = "mb=N  memory for what is written, in MiB (64)\n"
 			  "holes=yes  write where there is no memory, too (no)\n"
-			  "file=FILE  keep what is written there, and begin with what it holds\n",
+			  "file=FILE  keep what is written there, and begin with what it holds\n"
+			  "other=yes  even if FILE was made over another target (no)\n",
 	     .layer = &overlay_ops);

@@ -16,6 +16,7 @@ struct overlay {
 	struct detour_pool reads, writes;
 	int write;                   /* opened for writing                       */
 	int holes;                   /* what is not there below may be made here */
+	int other;                   /* file= may be of another target           */
 	uint64_t n_merged;           /* requests that took bytes of ours         */
 	uint64_t n_writes;           /* pieces                                   */
 	uint64_t n_restored;         /* bytes that keep.c found                  */
@@ -30,6 +31,8 @@ void overlay_write_cancel(struct overlay *overlay, struct sonde_io *io, int32_t 
 /* Store bytes that are in the file already. Returns 0 or SONDE_E_NO_MEMORY; *ret_len went in. */
 int32_t overlay_store(struct overlay *overlay, uint64_t addr, const uint8_t *bytes, uint32_t len,
 		      uint32_t *ret_len);
+
+enum { KEEP_IDENTITY_MAX = 1024 };
 
 /* keep.c: begin with what the file at path holds; then, if writing, keep in it what is written. */
 int keep_open(struct overlay *overlay, const char *path, struct sonde_error *err);
