@@ -226,6 +226,20 @@ int recfile_next(struct recfile_reader *reader, struct recfile_record *ret)
 	return 1;
 }
 
+int recfile_torn(const struct recfile_reader *reader)
+{
+	uint8_t head[RECFILE_RECORD_HEAD];
+	uint64_t left = reader->size - reader->at;
+
+	if (left < sizeof(head))
+		return 1;
+	if (recfile_get(reader, reader->at, head, sizeof(head)) < 0 ||
+	    recfile_u32(head + 12) != recfile_crc(0, head, 12))
+		return 0;
+	uint64_t len = recfile_u64(head), room = left - sizeof(head);
+	return len > room || padding(len) + RECFILE_RECORD_TAIL > room - len;
+}
+
 void recfile_reader_close(struct recfile_reader *reader)
 {
 	close(reader->fd);

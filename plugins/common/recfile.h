@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files of checked records: what the layers record and overlay write and the connector replay reads.
+ * Files of checked records: what the layers record and overlay write, the connector replay reads and the tool keeps as
+ * a journal.
  * docs/record-format.md is the format; everything is little-endian:
  *
  *	file    "SONDEREC"  u32 version 1  u32 kind
@@ -17,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum recfile_kind { RECFILE_RECORDING = 1, RECFILE_OVERLAY = 2 };
+enum recfile_kind { RECFILE_RECORDING = 1, RECFILE_OVERLAY = 2, RECFILE_JOURNAL = 3 };
 
 enum { RECFILE_HEAD = 16, RECFILE_RECORD_HEAD = 16, RECFILE_RECORD_TAIL = 8 };
 
@@ -92,6 +93,12 @@ int recfile_open_fd(int fd, uint32_t kind, struct recfile_reader *ret);
 
 /* The next record, checked whole. Returns 1, 0 at the end, -1: what follows is not one. */
 int recfile_next(struct recfile_reader *reader, struct recfile_record *ret);
+
+/*
+ * Behind a recfile_next that returned -1: is what follows a record that was begun and never finished? No: it is
+ * damaged, and what was in it and behind it is not known.
+ */
+int recfile_torn(const struct recfile_reader *reader);
 
 /* len bytes at off of the file. Returns 0, -1: they are not there. */
 int recfile_get(const struct recfile_reader *reader, uint64_t off, void *buf, size_t len);

@@ -36,6 +36,7 @@ struct ctx {
 	uint64_t began_ns;
 
 	struct guardian guardian; /* --pause */
+	bool rehearses;           /* what it writes stays in an overlay that is kept nowhere */
 	struct sonde_loop *loop;
 	struct sonde_target *target;
 	struct sonde_os *os;
@@ -54,7 +55,8 @@ struct cmd {
 };
 
 extern const struct cmd cmd_info, cmd_ps, cmd_threads, cmd_modules, cmd_maps, cmd_dmesg, cmd_read,
-	cmd_write, cmd_scan, cmd_translate, cmd_pages, cmd_sym, cmd_type, cmd_disas, cmd_plugins;
+	cmd_write, cmd_undo, cmd_scan, cmd_translate, cmd_pages, cmd_sym, cmd_type, cmd_disas,
+	cmd_plugins;
 
 /* "sonde: NAME: text" on standard error, behind what standard output has so far. */
 void complain(struct ctx *ctx, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

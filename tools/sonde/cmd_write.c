@@ -3,6 +3,7 @@
  * sonde write: change a target's memory with --write, or with --overlay a file that is seen over it; without either
  * show what would change. outcome.c tells of the ranges.
  */
+#include "journal.h"
 #include "outcome.h"
 #include "pattern.h"
 #include "reader.h"
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { FILE_MAX = 1 << 30 };
@@ -80,8 +82,9 @@ static int options_agree(struct ctx *ctx)
 		return usage(
 			ctx,
 			"--write changes the target, --overlay leaves it alone: which of them?");
-	if (!opts->write && opts->no_verify)
-		return usage(ctx, "--no-verify is of what --write writes");
+	if (!opts->write && (opts->no_verify || opts->journal))
+		return usage(ctx, "%s is of what --write writes",
+			     opts->journal ? "--journal" : "--no-verify");
 	return 0;
 }
 
@@ -127,7 +130,9 @@ struct job {
 	const uint8_t *bytes; /* [len] to be written at place.addr */
 	uint64_t len;
 	struct outcome outcome;
-	uint64_t off; /* of the piece that is being written */
+	struct journal journal; /* file NULL: none is kept                  */
+	uint64_t off;           /* of the piece that is being written       */
+	struct sonde_error err; /* what has become of the journal           */
 };
 
 static void told(void *user, const struct sonde_written *w)
@@ -173,6 +178,50 @@ static int show_piece(struct job *job, uint64_t off, uint32_t len, struct chunk 
 	return r;
 }
 
+/* The old bytes of what can be read go into the journal, and onto the disk. */
+static int add_to_journal(struct job *job, uint64_t off, const struct chunk *chunk)
+{
+	struct timespec now;
+	int r = 0;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	for (uint32_t at = 0, n; r == 0 && at < chunk->len; at += n) {
+		n = chunk_run(chunk, at);
+		struct journal_write w = {
+			.time_ns =
+				(uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec,
+			.addr = chunk->addr + at,
+			.pid = (int32_t)job->place.pid,
+			.len = n,
+		};
+		if (!chunk->err[at])
+			r = journal_add(&job->journal, &w, chunk->bytes + at, job->bytes + off + at,
+					&job->err);
+	}
+	return r == 0 ? journal_sync(&job->journal, &job->err) : r;
+}
+
+/* What cannot be read cannot be undone, and is not written. */
+static int write_journaled(struct job *job, uint64_t off, uint32_t len, struct chunk *chunk)
+{
+	int r = chunk_read(job->ctx, job->place.space, job->place.addr + off, len, chunk);
+
+	if (r == 0)
+		r = add_to_journal(job, off, chunk);
+	for (uint32_t at = 0, n; r >= 0 && at < len; at += n) {
+		n = chunk_run(chunk, at);
+		struct outcome_range lost = { .addr = chunk->addr + at,
+					      .len = n,
+					      .kind = OUTCOME_FAILED,
+					      .err = chunk->err[at] };
+		if (chunk->err[at])
+			outcome_add(&job->outcome, &lost);
+		else
+			r = write_piece(job, off + at, n);
+	}
+	return r;
+}
+
 static int all_pieces(struct job *job)
 {
 	bool writes = job->ctx->opts.write || job->ctx->opts.overlay;
@@ -183,10 +232,37 @@ static int all_pieces(struct job *job)
 	for (uint64_t off = 0; r >= 0 && off < job->len; off += CHUNK_MAX) {
 		uint64_t left = job->len - off;
 		uint32_t len = left < CHUNK_MAX ? (uint32_t)left : CHUNK_MAX;
-		r = writes ? write_piece(job, off, len) : show_piece(job, off, len, &chunk);
+		r = job->journal.file ? write_journaled(job, off, len, &chunk)
+		    : writes          ? write_piece(job, off, len)
+				      : show_piece(job, off, len, &chunk);
 	}
 	chunk_finish(&chunk);
 	return r;
+}
+
+/* Returns 0, or an exit code having told why not. Owns: journal_close, in any case. */
+static int open_journal(struct job *job)
+{
+	const char *path = job->ctx->opts.journal;
+	char identity[JOURNAL_TEXT_MAX];
+	struct sonde_target_info info;
+	struct sonde_error err = { 0 };
+
+	sonde_target_info(job->ctx->target, &info);
+	if (!path && job->ctx->opts.write && info.flags & SONDE_TARGET_LIVE)
+		complain(job->ctx,
+			 "no journal is kept, and so this cannot be undone: --journal FILE");
+	if (!path)
+		return 0;
+	session_identity(job->ctx, identity, sizeof(identity));
+	if (journal_open(&job->journal, path, JOURNAL_ADD, info.name, identity, &err) < 0)
+		return fail(job->ctx, EXIT_FAILED, "%s", err.text);
+	if (journal_is_of(&job->journal, identity))
+		return 0;
+	return fail(
+		job->ctx, EXIT_FAILED,
+		"'%s' is the journal of another target, '%s': %s; this is: %s; name another file",
+		path, job->journal.target, job->journal.identity, identity);
 }
 
 static int put(struct ctx *ctx, const struct place *place, const struct buf *bytes)
@@ -196,15 +272,22 @@ static int put(struct ctx *ctx, const struct place *place, const struct buf *byt
 			   .bytes = (const uint8_t *)bytes->bytes,
 			   .len = bytes->len };
 
-	if (outcome_begin(&job.outcome, ctx) != 0)
-		return EXIT_USAGE;
+	int code = open_journal(&job);
+	if (code == 0)
+		code = outcome_begin(&job.outcome, ctx);
+	if (code != 0) {
+		journal_close(&job.journal);
+		return code;
+	}
 	outcome_place(&job.outcome, place);
 	warn_of_pages(ctx, place, bytes->len);
 	int r = all_pieces(&job);
-	int code = outcome_end(&job.outcome);
+	code = outcome_end(&job.outcome);
+	journal_close(&job.journal);
 	if (r < 0)
-		return fail(ctx, EXIT_FAILED, "%s 0x%" PRIx64 ": %s", place->name, place->addr,
-			    sonde_strerror(r));
+		return fail(ctx, EXIT_FAILED, "%s 0x%" PRIx64 ": not all was written: %s",
+			    place->name, place->addr,
+			    job.err.text[0] ? job.err.text : sonde_strerror(r));
 	if (code == EXIT_SHOWN_ONLY)
 		complain(
 			ctx,
@@ -239,11 +322,12 @@ const struct cmd cmd_write = {
 		"--write, into a file that is seen over it with --overlay FILE; without either "
 		"show\n"
 		"what would change, exit code 6. What was written is read again and compared.\n"
+		"With --journal FILE 'sonde undo' can take it back.\n"
 		"Fields: space pid addr len result written error_addr error wanted got.\n",
 	.example = "sonde write process:1234 0x7ffc00001000 --hex '90 90' --write",
 	.options = OPT_BIT(FIELDS) | OPT_BIT(PID) | OPT_BIT(KERNEL) | OPT_BIT(PHYS) |
 		   OPT_BIT(HEX_BYTES) | OPT_BIT(FILE) | OPT_BIT(STRING) | OPT_BIT(WRITE) |
-		   OPT_BIT(NO_VERIFY),
+		   OPT_BIT(NO_VERIFY) | OPT_BIT(JOURNAL),
 	.min_args = 2,
 	.max_args = 2,
 	.run = run,

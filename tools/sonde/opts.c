@@ -72,7 +72,7 @@ static const struct entry entries[OPT_N] = {
 	[OPT_NO_VERIFY] = { "no-verify", 0, FLAG, FIELD(no_verify), NULL,
 			    "do not read again what was written" },
 	[OPT_JOURNAL] = { "journal", 0, STRING, FIELD(journal), "FILE",
-			  "where old and new bytes are kept, so that 'sonde undo' can restore" },
+			  "the file of old and new bytes, for 'sonde undo'" },
 	[OPT_FORCE] = { "force", 0, FLAG, FIELD(force), NULL,
 			"also where something else was written since, or in another target" },
 	[OPT_LIST] = { "list", 0, FLAG, FIELD(list), NULL, "list the writes in the journal" },

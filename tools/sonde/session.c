@@ -32,6 +32,8 @@ static int open_loop(struct ctx *ctx)
 static void target_name(const struct ctx *ctx, struct buf *ret)
 {
 	buf_str(ret, ctx->args[0]);
+	if (ctx->rehearses)
+		buf_str(ret, "|overlay,mb=4096");
 	if (ctx->opts.overlay)
 		buf_str(ret, "|overlay,file=");
 	for (const char *at = ctx->opts.overlay; at && *at; at++) {
@@ -46,7 +48,8 @@ static int open_target(struct ctx *ctx, struct sonde_error *err)
 {
 	struct sonde_target_options options = {
 		.size = sizeof(options),
-		.write = ctx->opts.write || (ctx->opts.overlay && ctx->cmd == &cmd_write),
+		.write = ctx->opts.write || ctx->rehearses ||
+			 (ctx->opts.overlay && ctx->cmd == &cmd_write),
 	};
 	struct buf name = { 0 };
 
@@ -147,6 +150,13 @@ void session_close(struct ctx *ctx)
 	ctx->os = NULL;
 	ctx->target = NULL;
 	ctx->loop = NULL;
+}
+
+void session_identity(struct ctx *ctx, char *text, size_t cap)
+{
+	int64_t len = sonde_target_note(ctx->target, SONDE_NOTE_IDENTITY, text, cap - 1);
+
+	text[len < 0 ? 0 : (size_t)len < cap ? (size_t)len : cap - 1] = '\0';
 }
 
 void session_gone(struct ctx *ctx)
@@ -324,14 +334,15 @@ int session_address(struct ctx *ctx, const char *text, uint64_t *ret)
 	return 0;
 }
 
-static int process_place(struct ctx *ctx, struct place *place)
+static int process_place(struct ctx *ctx, int32_t pid, struct place *place)
 {
 	struct sonde_error err = { 0 };
-	int32_t pid = (int32_t)ctx->opts.pid;
 
 	int code = session_attach(ctx);
 	if (code != 0)
 		return code;
+	sonde_space_close(ctx->process);
+	ctx->process = NULL;
 	if (sonde_os_process_memory(ctx->os, pid, &ctx->process, &err) < 0)
 		return fail(ctx, EXIT_FAILED, "%s", err.text);
 	place->space = ctx->process;
@@ -352,6 +363,16 @@ static int kernel_place(struct ctx *ctx, struct place *place)
 	return 0;
 }
 
+static int memory_place(struct ctx *ctx, struct place *place)
+{
+	struct sonde_target_info info;
+
+	sonde_target_info(ctx->target, &info);
+	place->space = sonde_target_memory(ctx->target);
+	place->name = info.flags & SONDE_TARGET_PROCESS ? "process memory" : "physical memory";
+	return session_hold(ctx);
+}
+
 int session_place(struct ctx *ctx, const char *text, struct place *ret)
 {
 	const struct opts *opts = &ctx->opts;
@@ -364,15 +385,21 @@ int session_place(struct ctx *ctx, const char *text, struct place *ret)
 	if (code != 0)
 		return code;
 	if (opts->pid)
-		return process_place(ctx, ret);
+		return process_place(ctx, (int32_t)opts->pid, ret);
 	sonde_target_info(ctx->target, &info);
 	int upper = (info.flags & SONDE_TARGET_PHYSICAL) && ret->addr >> 63;
 	bool of_kernel = !(info.flags & SONDE_TARGET_PROCESS) && (upper || !looks_numeric(text));
 	if (opts->kernel || (!opts->phys && of_kernel))
 		return kernel_place(ctx, ret);
-	ret->space = sonde_target_memory(ctx->target);
-	ret->name = info.flags & SONDE_TARGET_PROCESS ? "process memory" : "physical memory";
-	return session_hold(ctx);
+	return memory_place(ctx, ret);
+}
+
+int session_place_of(struct ctx *ctx, int32_t pid, struct place *ret)
+{
+	*ret = (struct place){ .pid = pid };
+	return pid < 0    ? memory_place(ctx, ret)
+	       : pid == 0 ? kernel_place(ctx, ret)
+			  : process_place(ctx, pid, ret);
 }
 
 int session_symbol_at(const struct ctx *ctx, uint64_t addr, struct sonde_symbol *ret)

@@ -25,6 +25,8 @@ int session_start(struct ctx *ctx);
 void session_close(struct ctx *ctx);
 /* --stats: what the work has cost, on stderr. */
 void session_stats(struct ctx *ctx);
+/* What the target says it is (SONDE_NOTE_IDENTITY), "" where it cannot tell. */
+void session_identity(struct ctx *ctx, char *text, size_t cap);
 /* Tell what became of a live target while it was looked at, if anything did. */
 void session_gone(struct ctx *ctx);
 
@@ -43,7 +45,9 @@ struct place {
  * own, which has the symbols of a process as well.
  */
 int session_place(struct ctx *ctx, const char *text, struct place *ret);
-/* The same without a space: for commands that only speak of the kernel's addresses. */
+/* The space of the process pid, 0 the kernel's, -1 the target's own; that of another process is closed. */
+int session_place_of(struct ctx *ctx, int32_t pid, struct place *ret);
+/* As session_place without a space: for commands that only speak of the kernel's addresses. */
 int session_address(struct ctx *ctx, const char *text, uint64_t *ret);
 
 /*
