@@ -76,6 +76,7 @@ static struct linux_os *linux_new(const struct detect *d, const struct linux_arc
 	lx->target = d->target;
 	lx->loop = sonde_target_loop(d->target);
 	lx->phys = d->phys;
+	lx->is_live = d->live;
 	lx->tlb_ns = d->live ? LIVE_TLB_NS : 0;
 	return lx;
 }

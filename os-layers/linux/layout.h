@@ -37,6 +37,7 @@ static inline bool has(struct field field)
 	X(task_real_parent, "task_struct", "real_parent", 1)                                       \
 	X(task_group_leader, "task_struct", "group_leader", 1)                                     \
 	X(task_pid_links, "task_struct", "pid_links", 0)                                           \
+	X(task_thread_pid, "task_struct", "thread_pid", 0)                                         \
 	X(task_thread_group, "task_struct", "thread_group", 0)                                     \
 	X(task_thread_node, "task_struct", "thread_node", 0)                                       \
 	X(task_start_boottime, "task_struct", "start_boottime|real_start_time", 0)                 \

@@ -48,6 +48,7 @@ struct linux_os {
 	struct layout layout;
 	struct sonde_kernel kernel; /* strings in arena */
 	struct arena arena;
+	bool is_live;  /* the guest may run while it is read */
 	bool doubtful; /* init_task is no member of its own list: damage, or a remnant */
 	uint8_t *btf;
 	struct vmlinux *vmlinux; /* types from outside, NULL */

@@ -13,6 +13,7 @@
 #include "linux/linux.h"
 #include "linux/percpu.h"
 #include "linux/pid_tree.h"
+#include "linux/recheck.h"
 
 /* linux v6.6 include/linux/sched.h */
 #define PF_KTHREAD UINT64_C(0x00200000)
@@ -106,6 +107,7 @@ static void plan_tasks(struct fetch *f)
 		plan_add(plan, l->task_real_cred);
 	plan_add(plan, l->task_signal);
 	plan_add(plan, l->task_kthread);
+	plan_add(plan, l->task_thread_pid);
 }
 
 static void set_name(struct fetch *f, size_t i, struct sonde_process *p)
@@ -694,6 +696,9 @@ static int fetch_all(struct fetch *f, const struct task_addrs *addrs)
 		r = fetch_cmdlines(f);
 	if (r >= 0 && (f->fields & SONDE_PROCESS_EXE))
 		r = fetch_exes(f);
+	if (r >= 0 && f->lx->is_live)
+		r = linux_recheck(f->lx, &f->task, f->list->items, f->n,
+				  f->fields | SONDE_PROCESS_IDENTITY);
 	return r;
 }
 

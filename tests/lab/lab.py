@@ -65,6 +65,7 @@ UNMOVED = {
 SUN_PATH_MAX = 107  # sizeof(sockaddr_un.sun_path) less the NUL, unix(7)
 Q35_LOW_RAM_MAX = 2816  # MiB; above this q35 splits RAM at 2 GiB, QEMU hw/i386/pc_q35.c
 SHORT_TRUTH_ABOVE = 500
+BACKENDS = ("file", "memfd", "ram")  # memory-backend-*
 
 # TCG runs this model's kernel up to twice as fast as "max", whose XSAVE state and SMAP cost much.
 DEFAULT_CPU = "qemu64,+pdpe1gb,+rdrand"
@@ -1139,22 +1140,47 @@ def qemu_program(arch):
     return need_program(*QEMU_PROGRAMS[arch])
 
 
+def memory_file(guest, opts, node):
+    """Where a file is the memory, of all the machine or of one node."""
+    return guest.path("mem-%d" % node if opts["numa"] else "mem")
+
+
+def memory_objects(guest, opts):
+    """The memory as objects of QEMU: one, or one a node; none where QEMU is to make it as it does by itself."""
+    backend = opts["backend"] or ("file" if opts["share"] else "ram")
+    if backend == "ram" and not opts["numa"]:
+        return []
+    argv, n = [], opts["numa"] or 1
+    for node in range(n):
+        words = ["memory-backend-" + backend, "id=mem%s" % (node if opts["numa"] else ""),
+                 "size=%dM" % (opts["mem"] // n), "share=" + ("on" if opts["share"] else "off")]
+        if backend == "file":
+            words.append("mem-path=" + memory_file(guest, opts, node))
+        argv += ["-object", ",".join(words)]
+        if opts["numa"]:
+            argv += ["-numa", "node,nodeid=%d,memdev=mem%d,cpus=%d" % (node, node, node)]
+    return argv
+
+
+def memory_size(opts):
+    """Of -m: with room for as much again to be plugged in, where that was asked for."""
+    return "%dM" % opts["mem"] + (",slots=4,maxmem=%dM" % (2 * opts["mem"]) if opts["slots"] else "")
+
+
 def qemu_argv(guest, info, opts):
     """The command line; every option here is one that libvirt or a user could have chosen too."""
     kind = MACHINES[info["arch"]]
     cpu = opts["cpu"] or (LA57_CPU if opts["la57"] else CPUS[info["flavour"]])
-    machine = kind.machine
-    memory = []
-    if opts["share"]:
+    machine = opts["machine"] or kind.machine
+    memory = memory_objects(guest, opts)
+    if memory and not opts["numa"]:
         machine += ",memory-backend=mem"
-        memory = ["-object", "memory-backend-file,id=mem,size=%dM,mem-path=%s,share=on"
-                  % (opts["mem"], guest.path("mem"))]
     append = "console=%s quiet lab.tty=%s sonde.lab=%s" % (*kind.tty, guest.name)
     if opts["append"]:
         append += " " + opts["append"]
     argv = [
         qemu_program(info["arch"]), "-name", guest.name, "-accel", "tcg", "-machine", machine,
-        "-cpu", cpu, "-m", str(opts["mem"]), "-smp", str(opts["smp"]), "-display", "none",
+        "-cpu", cpu, "-m", memory_size(opts), "-smp", str(opts["smp"]), "-display", "none",
         "-no-user-config", "-nic", "none", "-kernel", info["kernel"], "-initrd", initramfs(info),
         "-append", append,
         "-chardev", "file,id=console,path=%s" % guest.path("log"), "-serial", "chardev:console",
@@ -1170,10 +1196,17 @@ def qemu_argv(guest, info, opts):
 
 
 def check_options(guest, opts):
-    for key, low, high in (("mem", 128, 65536), ("smp", 1, 64), ("procs", 0, 50000)):
+    for key, low, high in (("mem", 128, 65536), ("smp", 1, 64), ("procs", 0, 50000), ("numa", 0, 8)):
         if not low <= opts[key] <= high:
             fail(guest.name, "--%s %s is not from %d to %d" % (key, opts[key], low, high),
                  "choose another number")
+    if opts["backend"] not in (None, *BACKENDS):
+        fail(guest.name, "unknown backend '%s'" % opts["backend"], "use one of %s" % ", ".join(BACKENDS))
+    if opts["share"] and opts["backend"] == "ram":
+        fail(guest.name, "memory of the backend ram has no name to share it by", "use memfd or file, or --private")
+    if opts["numa"] and (opts["smp"] != opts["numa"] or opts["mem"] % opts["numa"]):
+        fail(guest.name, "--numa %d does not divide it" % opts["numa"],
+             "give --smp %d, a processor a node, and a --mem that it divides" % opts["numa"])
     if "nokaslr" in (opts["append"] or "").split():
         fail(guest.name, "--append holds nokaslr", "the lab tests with KASLR on; leave it out")
     if "," in guest.dir:
@@ -1203,7 +1236,7 @@ def prepare_dir(guest, opts):
 
 
 def check_room(guest, opts):
-    if not opts["share"] or opts["keep_mem"]:
+    if not opts["share"] or opts["keep_mem"] or opts.get("backend") == "memfd":
         return
     room = shutil.disk_usage(guest.dir).free >> 20
     if room < opts["mem"] + 16:
@@ -1227,12 +1260,18 @@ def run_qemu(guest, argv):
         return int(handle.read())
 
 
+def kept_memory(guest, opts):
+    """The file that all the memory is in, None where there is no such one."""
+    is_one = opts["share"] and opts.get("backend") in (None, "file") and not opts.get("numa")
+    return guest.path("mem") if is_one else None
+
+
 def note_state(guest, info, opts, pid):
     """The state of a guest that has just been started, saved."""
     state = {
         "name": guest.name, "pid": pid, "pid_start": process_start(pid), "dir": guest.dir,
         "qmp": guest.path("qmp.sock"), "serial": guest.path("serial.sock"),
-        "log": guest.path("log"), "mem_file": guest.path("mem") if opts["share"] else None,
+        "log": guest.path("log"), "mem_file": kept_memory(guest, opts),
         "truth": guest.path("truth.json"), "mem": opts["mem"], "suite": info["suite"],
         "release": info["release"], "spawned": 0, "options": opts,
     }
@@ -1250,7 +1289,7 @@ def summary(state):
 
 def boot(name, dir=None, suite=DEFAULT_SUITE, mem=512, procs=0, share=True, vmcoreinfo=True,
          la57=False, keep_mem=False, smp=1, append=None, timeout=120, cpu=None,
-         dirty=None, arch=DEFAULT_ARCH, flavour=None,
+         dirty=None, arch=DEFAULT_ARCH, flavour=None, machine=None, numa=0, backend=None, slots=False,
          start=start_qemu):
     """Boot the guest @name, wait until it is ready, gather its truth; returns the summary.
 
@@ -1266,7 +1305,8 @@ def boot(name, dir=None, suite=DEFAULT_SUITE, mem=512, procs=0, share=True, vmco
                                               cpu=cpu, arch=arch, dir=dir)))))
         keep_mem = True
     opts = {"mem": mem, "procs": procs, "share": share, "vmcoreinfo": vmcoreinfo, "la57": la57,
-            "keep_mem": keep_mem, "smp": smp, "append": append, "cpu": cpu}
+            "keep_mem": keep_mem, "smp": smp, "append": append, "cpu": cpu,
+            "machine": machine, "numa": numa, "backend": backend, "slots": slots}
     check_options(guest, opts)
     check_socket_paths(guest)
     check_arch(arch, MACHINES)
@@ -1370,6 +1410,16 @@ def spawn(name, n, dir=None):
         need_unpaused(guest)
         spawn_locked(guest, state, n)
         return state["spawned"]
+
+
+def load(name, n, dir=None):
+    """Have @n parents make processes that come and go all the time, from now on; 0 ends that."""
+    guest = Guest(name, dir)
+    with guest.locked():
+        guest.need_running()
+        need_unpaused(guest)
+        with Channel(guest) as channel:
+            channel.command("load %d" % n, 60.0)
 
 
 def kmsg(name, text, dir=None):
@@ -1527,7 +1577,7 @@ def kill_qemu(guest, state):
 def remove_runtime_files(guest, keep_mem):
     leaves = ["pid", "serial.sock", "qmp.sock", "control.sock", "state.json", "state.json.part"]
     if not keep_mem:
-        leaves.append("mem")
+        leaves += ["mem", *("mem-%d" % node for node in range(8))]
     for leaf in leaves:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(guest.path(leaf))
@@ -1590,7 +1640,8 @@ def command_boot(args):
                     share=args.share, vmcoreinfo=args.vmcoreinfo, la57=args.la57,
                     keep_mem=args.keep_mem, smp=args.smp, append=args.append,
                     timeout=args.timeout, cpu=args.cpu, dirty=args.dirty, arch=args.arch,
-                    flavour=args.flavour))
+                    flavour=args.flavour, machine=args.machine, numa=args.numa, backend=args.backend,
+                    slots=args.slots))
 
 
 def command_truth(args):
@@ -1615,6 +1666,10 @@ def command_resume(args):
 
 def command_spawn(args):
     print(spawn(args.name, args.n, dir=args.dir))
+
+
+def command_load(args):
+    load(args.name, args.n, dir=args.dir)
 
 
 def command_kmsg(args):
@@ -1662,6 +1717,11 @@ def add_boot_options(parser):
                         help="RAM in a file that others can map (default)")
     parser.add_argument("--private", dest="share", action="store_false",
                         help="RAM that is QEMU's own")
+    parser.add_argument("--backend", help="QEMU's kind of memory: %s (default file, private: QEMU's own)"
+                        % ", ".join(BACKENDS))
+    parser.add_argument("--numa", type=int, default=0, help="nodes, a processor and a part of the RAM each")
+    parser.add_argument("--slots", action="store_true", help="room for memory to be plugged in")
+    parser.add_argument("--machine", help="QEMU's -machine (amd64: q35)")
     parser.add_argument("--vmcoreinfo", action=argparse.BooleanOptionalAction, default=True,
                         help="give the guest a vmcoreinfo device (default)")
     parser.add_argument("--la57", action="store_true", help="5-level page tables")
@@ -1696,6 +1756,8 @@ def make_parser():
     add_command(commands, "resume", command_resume, "let them run again")
     one = add_command(commands, "spawn", command_spawn, "start more processes in the guest")
     one.add_argument("n", metavar="N", type=int)
+    one = add_command(commands, "load", command_load, "have processes come and go all the time")
+    one.add_argument("n", metavar="N", type=int, help="parents of such processes; 0 ends it")
     one = add_command(commands, "kmsg", command_kmsg, "write a line into the guest's kernel log")
     one.add_argument("text", metavar="TEXT")
     one = add_command(commands, "list", command_list, "list the guests", named=False)

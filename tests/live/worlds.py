@@ -33,9 +33,9 @@ class LabWorld(World):
 
     def __init__(self, name, views=("dump", "map", "process"), lists=LISTS, **options):
         guest = boot(name, **options)
-        self.dump = guest.dump(name + ".elf")
+        self.dump = guest.dump(name + ".elf") if "dump" in views else None
         targets = {"dump": self.dump, "map": guest.target(",via=map"),
-                   "process": guest.target(",via=process")}
+                   "process": guest.target(",via=process"), "gdb": f"gdb:qemu:{guest.qmp}"}
         super().__init__(guest, {v: targets[v] for v in views}, lists)
 
 
@@ -48,6 +48,14 @@ def main():
 def plain():
     """A guest, and nothing asked of it."""
     guest = boot("plain")
+    atexit.register(guest.stop)
+    return guest
+
+
+@functools.lru_cache(maxsize=None)
+def busy():
+    """Two processors, and memory that both its file and its process show. What runs in it, a test says."""
+    guest = boot("busy", smp=2)
     atexit.register(guest.stop)
     return guest
 

@@ -75,7 +75,8 @@ struct sonde_space *sonde_os_kernel_memory(const struct sonde_os *os);
 
 /*
  * Anything that could not be read of an item sets its bit in missing, and err to the first
- * reason. The field then is 0 or NULL.
+ * reason. The field then is 0 or NULL; where err is SONDE_E_CHANGED it is what was there at some moment: a live
+ * target had put something else in the item's place before all of it was read.
  */
 enum sonde_process_field {
 	SONDE_PROCESS_IDENTITY = 1u << 0, /* pid tgid ppid name state kernel_thread: always asked */

@@ -8,6 +8,7 @@
  *	truth.c     what the guest says of itself
  *	zoo.c       the processes that the tests look for
  *	sheet.c     pages that change on command
+ *	load.c      processes that come and go all the time
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +31,7 @@
 
 #include "base.h"
 #include "channel.h"
+#include "load.h"
 #include "sheet.h"
 #include "truth.h"
 #include "zoo.h"
@@ -319,6 +321,8 @@ static void run_command(char *line)
 		command_truth(arg);
 	else if (!strcmp(verb, "spawn"))
 		command_spawn(arg);
+	else if (!strcmp(verb, "load"))
+		command_load(arg);
 	else if (!strcmp(verb, "kmsg"))
 		command_kmsg(arg);
 	else if (!strcmp(verb, "page"))

@@ -35,6 +35,7 @@
 
 #include "base.h"
 #include "channel.h"
+#include "load.h"
 
 #define PATTERN_MAGIC UINT64_C(0x534f4e44452d4c41)
 
@@ -787,7 +788,7 @@ int run_role(char **argv)
 	} bodies[] = {
 		{ "threads", role_threads },         { "deadleader", role_deadleader },
 		{ "retitle", role_retitle },         { "proctitle", role_proctitle },
-		{ "deleted-exe", role_deleted_exe },
+		{ "deleted-exe", role_deleted_exe }, { "brief", role_brief },
 	};
 	const char *fd = getenv("LAB_READY");
 

@@ -21,6 +21,7 @@ struct area {
 /* Shared between init and the zoo: counters and the pattern process's report. */
 struct board {
 	unsigned n_spawned; /* atomic; extra processes that are about to rest */
+	unsigned load_on;   /* atomic; what "load" has started goes on */
 	unsigned n_areas;
 	struct area areas[MAX_AREAS];
 };
