@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Bare QEMU machines: no kernel, only RAM with a known pattern in it. argv: the tool, the library."""
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ MACHINE = ("-nodefaults", "-no-user-config", "-display", "none", "-accel", "tcg"
 PRIVATE = ("-machine", "q35")
 SHARED = ("-machine", "q35,memory-backend=m", "-object", "memory-backend-memfd,id=m,size=64M,share=on")
 PAUSED = ("-S",)
+MONITORS = itertools.count()
 
 
 def run(*args):
@@ -44,7 +46,7 @@ class Guest:
     def __init__(self, folder, name, *args, qmp=True, loaded=True, pattern=PATTERN):
         self.name, self.folder = name, folder
         self.socket = os.path.join(folder, name + ".qmp")
-        self.monitor = os.path.join(folder, f"{len(os.listdir(folder))}.hmp")  # twins share a name
+        self.monitor = os.path.join(folder, f"{next(MONITORS)}.hmp")  # twins share a name
         image = os.path.join(folder, "pattern")
         with open(image, "wb") as file:
             file.write(pattern)
