@@ -14,6 +14,7 @@
 
 #include "arch/paging.h"
 #include "synth/gdb_stub.h"
+#include "synth/kdump.h"
 #include "synth/page_tables.h"
 
 int subject_has(const struct subject *subject, uint64_t off)
@@ -158,6 +159,26 @@ static int open_elfcore(struct subject *subject, struct sonde_loop *loop, struct
 	fwrite(subject->model, 1, HOLE_ADDR, file);
 	fwrite(subject->model + behind, 1, SUBJECT_SIZE - behind, file);
 	fclose(file);
+	return open_file(subject, loop, err);
+}
+
+/* Sixteen pages, packed in every way in turn; one is no memory. */
+static int open_kdump(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
+{
+	uint8_t kinds[SUBJECT_SIZE / 4096];
+	struct synth_kdump spec = { .kinds = kinds, .n_pages = sizeof(kinds) };
+	FILE *file = make_file(subject);
+	size_t size;
+
+	if (!file)
+		return sonde_error_set(err, SONDE_E_IO, "%s: cannot be made", subject->path);
+	for (size_t i = 0; i < sizeof(kinds); i++)
+		kinds[i] = (uint8_t)(SYNTH_PLAIN + i % (SYNTH_ZSTD - SYNTH_PLAIN + 1));
+	kinds[HOLE_ADDR / 4096] = SYNTH_NO_MEMORY;
+	uint8_t *dump = synth_kdump(&spec, &size);
+	fwrite(dump, 1, size, file);
+	fclose(file);
+	free(dump);
 	return open_file(subject, loop, err);
 }
 
@@ -309,6 +330,7 @@ struct subject subjects[] = {
 	{ "elfcore", "elfcore.so", NULL, open_elfcore, "elfcore", 0, 0 },
 	{ "elfcore, read only", "elfcore.so", NULL, open_elfcore, "elfcore", 1, 0 },
 	{ "kcore", "kcore.so", NULL, open_elfcore, "kcore", 1, 0 },
+	{ "kdump", "kdump.so", NULL, open_kdump, "kdump", 1, 0 },
 	{ "process, itself", "process.so", NULL, open_self, "process", 0, 0 },
 	{ "process, a child", "process.so", NULL, open_child, "process", 0, 0 },
 	{ "gdb", "gdb.so", NULL, open_stub, "", 0, 0 },

@@ -136,9 +136,9 @@ class Guest:
             raise unittest.SkipTest(f"the guest could not set up '{role}'")
         return pid
 
-    def dump(self, leaf):
+    def dump(self, leaf, format="elf"):
         path = os.path.join(FOLDER, leaf)
-        lab.dump(self.name, path, dir=FOLDER)
+        lab.dump(self.name, path, format, dir=FOLDER)
         return path
 
     def reboot(self):

@@ -36,12 +36,14 @@ class LabWorld(World):
         self.dump = guest.dump(name + ".elf") if "dump" in views else None
         targets = {"dump": self.dump, "map": guest.target(",via=map"),
                    "process": guest.target(",via=process"), "gdb": f"gdb:qemu:{guest.qmp}"}
+        if "kdump" in views:
+            targets["kdump"] = guest.dump(name + ".kdump", "kdump-zlib")
         super().__init__(guest, {v: targets[v] for v in views}, lists)
 
 
 @functools.lru_cache(maxsize=None)
 def main():
-    return LabWorld("main")
+    return LabWorld("main", views=("dump", "kdump", "map", "process"))
 
 
 @functools.lru_cache(maxsize=None)

@@ -70,8 +70,7 @@ static const struct {
 	size_t len;
 	const char *text;
 } formats[] = {
-	{ 0, "KDUMP   ", 8, "is a kdump-compressed dump, which no connector here reads" },
-	{ 0, "DISKDUMP", 8, "is a diskdump" },
+	{ 0, "DISKDUMP", 8, "is a diskdump, which no connector here reads" },
 	{ 0, "makedumpfile", 12, "is a flattened dump (makedumpfile -R" },
 	{ 0, "EMiL\1", 5, "is a LiME image" },
 	{ 0, "AVML", 4, "is an AVML image" },
@@ -158,11 +157,10 @@ static void a_file_may_have_a_colon_in_its_name(void **state)
 	(void)state;
 	char before[4096];
 
-	make_file("odd:name", "KDUMP   ", 8);
+	make_file("odd:name", "DISKDUMP", 8);
 	assert_non_null(getcwd(before, sizeof(before)));
 	assert_int_equal(chdir(folder), 0);
-	expect_refusal("%s", "odd:name", SONDE_E_BAD_FORMAT,
-		       "'odd:name': is a kdump-compressed dump");
+	expect_refusal("%s", "odd:name", SONDE_E_BAD_FORMAT, "'odd:name': is a diskdump");
 	expect_refusal("%s", "odd:other", SONDE_E_NOT_FOUND, "no connector 'odd'");
 	assert_int_equal(chdir(before), 0);
 }

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kdump: kdump-compressed dumps: makedumpfile's, and those of QEMU's dump-guest-memory -z, -l, -s.
+ *
+ *	spool      a pipe becomes a file
+ *	flattened  pieces become a dump
+ *	dump       parts of a split dump come together
+ *	kdump_file heads and bitmaps: where each page lies
+ *	pages      requests, cut at pages; each is unpacked once, on all processors (crew, unpack), and kept (page_cache)
+ */
+#include <sonde/plugin.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "dump.h"
+#include "kdump_format.h"
+#include "pages.h"
+
+#define KEEP_DEFAULT (8u << 20)
+
+struct kdump {
+	const struct sonde_host *host;
+	struct dump dump;
+	struct pages *pages;
+	char detail[240];
+};
+
+/* ---- what it is ----------------------------------------------------------------------------------- */
+
+static const char *packing(uint32_t status)
+{
+	static const struct {
+		uint32_t bit;
+		const char *name;
+	} ways[] = {
+		{ KDUMP_ZLIB, "zlib" },
+		{ KDUMP_LZO, "lzo" },
+		{ KDUMP_SNAPPY, "snappy" },
+		{ KDUMP_ZSTD, "zstd" },
+	};
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		if (status & ways[i].bit)
+			return ways[i].name;
+	}
+	return "not packed";
+}
+
+static void describe(struct kdump *kdump)
+{
+	const struct kdump_file *file = &kdump->dump.files[0];
+	uint64_t n_saved = 0;
+	uint32_t n_cpus = elf_core_cpu_count(&file->notes);
+	char parts[80] = "", left[80] = "";
+	int cut = 0;
+
+	for (size_t i = 0; i < kdump->dump.n; i++) {
+		n_saved += kdump->dump.files[i].n_saved;
+		cut |= kdump->dump.files[i].cut || kdump->dump.parts[i].flat.cut;
+	}
+	if (file->split)
+		snprintf(parts, sizeof(parts), ", %zu part%s", kdump->dump.n,
+			 kdump->dump.n == 1 ? "" : "s");
+	if (file->n_all > n_saved)
+		snprintf(left, sizeof(left), ", %llu pages in parts that are not here",
+			 (unsigned long long)(file->n_all - n_saved));
+	snprintf(kdump->detail, sizeof(kdump->detail),
+		 "kdump-compressed dump, version %u, %s, %u CPU%s, %llu pages of %u bytes%s%s%s%s",
+		 file->version, packing(file->status), n_cpus, n_cpus == 1 ? "" : "s",
+		 (unsigned long long)n_saved, file->page_size,
+		 kdump->dump.parts[0].is_flat ? ", flattened" : "", parts, left,
+		 cut                               ? ", cut off"
+		 : file->status & KDUMP_INCOMPLETE ? ", not finished by its writer"
+						   : "");
+}
+
+static void kdump_info(void *conn, struct sonde_target_info *ret)
+{
+	struct kdump *kdump = conn;
+	const struct kdump_file *file = &kdump->dump.files[0];
+
+	ret->detail = kdump->detail;
+	ret->arch = file->arch;
+	ret->flags = SONDE_TARGET_PHYSICAL;
+	ret->n_cpus = elf_core_cpu_count(&file->notes);
+}
+
+/* ---- life ----------------------------------------------------------------------------------------- */
+
+static int by_first(const void *a, const void *b)
+{
+	const struct kdump_file *x = a, *y = b;
+
+	return (x->first > y->first) - (x->first < y->first);
+}
+
+static void kdump_close(void *conn)
+{
+	struct kdump *kdump = conn;
+
+	pages_destroy(kdump->pages);
+	dump_close(&kdump->dump);
+	free(kdump);
+}
+
+static int refuse_writing(const struct sonde_host *host, const char *path, struct sonde_error *err)
+{
+	return host->error_set(
+		err, SONDE_E_READ_ONLY,
+		"kdump: '%.300s': packed pages cannot be written: put an overlay in front, "
+		"'kdump:%.100s|overlay'",
+		path, path);
+}
+
+static int start(struct kdump *kdump, const struct sonde_host *host, uint64_t keep,
+		 struct sonde_error *err)
+{
+	long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	struct kdump_set set = { .files = kdump->dump.files, .n = kdump->dump.n };
+
+	qsort(kdump->dump.files, kdump->dump.n, sizeof(*kdump->dump.files), by_first);
+	describe(kdump);
+	int r = pages_create(&kdump->pages, &set, n_cpus > 1 ? (unsigned)n_cpus - 1 : 0, keep);
+	return r < 0 ? host->error_set(err, r, NULL) : 0;
+}
+
+static int kdump_open(const struct sonde_host *host, const struct sonde_args *args, void **ret_conn,
+		      struct sonde_error *err)
+{
+	const char *path = host->arg(args, "path"), *parts = host->arg(args, "parts");
+	uint64_t keep = KEEP_DEFAULT >> 20;
+
+	if (!path)
+		return host->error_set(err, SONDE_E_BAD_ARG,
+				       "kdump: no file given: write kdump:FILE");
+	if (parts && strcmp(parts, "all") != 0 && strcmp(parts, "one") != 0)
+		return host->error_set(err, SONDE_E_BAD_ARG,
+				       "kdump: parts=%.40s: write parts=all or parts=one", parts);
+	if (host->arg_u64(args, "keep", &keep, err) < 0)
+		return SONDE_E_BAD_ARG;
+	if (keep > 4096)
+		return host->error_set(err, SONDE_E_BAD_ARG,
+				       "kdump: keep=%llu: give MiB, 4096 at most",
+				       (unsigned long long)keep);
+	if (host->arg_write(args))
+		return refuse_writing(host, path, err);
+	struct kdump *kdump = calloc(1, sizeof(*kdump));
+	if (!kdump)
+		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
+	kdump->host = host;
+	int r = dump_open(&kdump->dump, host, path, parts && strcmp(parts, "one") == 0, err);
+	if (r == 0)
+		r = start(kdump, host, keep << 20, err);
+	if (r < 0) {
+		kdump_close(kdump);
+		return r;
+	}
+	*ret_conn = kdump;
+	return 0;
+}
+
+/* ---- reading -------------------------------------------------------------------------------------- */
+
+static void kdump_transfer(void *conn, struct sonde_io *const *ios, size_t n)
+{
+	struct kdump *kdump = conn;
+
+	pages_transfer(kdump->pages, kdump->host, ios, n);
+}
+
+/* Memory that can be read: what was saved, and zeros that were left out and are known to be zeros. */
+static int kdump_regions(void *conn, sonde_region_fn *fn, void *user)
+{
+	const struct kdump_file *file = &((struct kdump *)conn)->dump.files[0];
+	const uint8_t *bits = file->level == KDUMP_LEVEL_ZERO ? file->memory : file->saved;
+	int r = 0;
+
+	for (uint64_t at = 0, end;
+	     r == 0 && (at = kdump_file_next(file, bits, 1, at)) < file->n_pages; at = end) {
+		end = kdump_file_next(file, bits, 0, at);
+		struct sonde_region region = {
+			.addr = at << file->page_shift,
+			.len = (end - at) << file->page_shift,
+			.flags = SONDE_REGION_READ | SONDE_REGION_RAM,
+			.name = "",
+		};
+		r = fn(user, &region);
+	}
+	return r;
+}
+
+static int kdump_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
+{
+	const struct elf_core *notes = &((struct kdump *)conn)->dump.files[0].notes;
+
+	return elf_core_cpu_count(notes) ? elf_core_cpu(notes, index, ret) : SONDE_E_UNSUPPORTED;
+}
+
+static int64_t kdump_note(void *conn, const char *name, void *buf, size_t cap)
+{
+	const struct kdump_file *file = &((struct kdump *)conn)->dump.files[0];
+	const void *from = NULL;
+	size_t len = 0;
+
+	if (strcmp(name, "VMCOREINFO") == 0 && file->info_len) {
+		from = file->info;
+		len = file->info_len;
+	} else {
+		const struct elf_note *note = elf_note_find(&file->notes, name, -1, 0);
+		if (!note)
+			return SONDE_E_NOT_FOUND;
+		from = note->desc;
+		len = note->len;
+	}
+	if (cap)
+		memcpy(buf, from, len < cap ? len : cap);
+	return (int64_t)len;
+}
+
+/* A flattened one's first piece is the head. */
+static int kdump_probe(const uint8_t *head, size_t head_len, uint64_t file_size)
+{
+	size_t at = flattened_probe(head, head_len) ? FLAT_HEAD_SIZE + FLAT_PIECE_HEAD : 0;
+
+	(void)file_size;
+	return head_len >= at + KDUMP_SIGNATURE_SIZE &&
+			       memcmp(head + at, KDUMP_SIGNATURE, KDUMP_SIGNATURE_SIZE) == 0
+		       ? 90
+		       : 0;
+}
+
+static const struct sonde_connector_ops kdump_ops = {
+	.size = sizeof(kdump_ops),
+	.open = kdump_open,
+	.close = kdump_close,
+	.info = kdump_info,
+	.transfer = kdump_transfer,
+	.regions = kdump_regions,
+	.cpu = kdump_cpu,
+	.note = kdump_note,
+	.probe = kdump_probe,
+};
+
+SONDE_PLUGIN(.name = "kdump", .summary = "kdump-compressed dump of a machine, plain or flattened",
+	     .main_arg = "path",
+	     .args_help = "path=FILE  the dump to read, - standard input (required)\n"
+			  "parts=all|one  of a split dump: also the parts beside it (all)\n"
+			  "keep=MB  unpacked pages that are kept (8)\n",
+	     .connector = &kdump_ops);

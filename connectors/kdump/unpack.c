@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#include "unpack.h"
+#include "kdump_format.h"
+
+#include <libdeflate.h>
+#include <lzo/lzo1x.h>
+#include <snappy-c.h>
+#include <sonde/error.h>
+#include <stdlib.h>
+#include <zstd.h>
+
+struct unpacker {
+	struct libdeflate_decompressor *zlib;
+	ZSTD_DCtx *zstd;
+};
+
+struct unpacker *unpacker_create(void)
+{
+	struct unpacker *unpacker = calloc(1, sizeof(*unpacker));
+
+	if (!unpacker)
+		return NULL;
+	unpacker->zlib = libdeflate_alloc_decompressor();
+	unpacker->zstd = ZSTD_createDCtx();
+	if (unpacker->zlib && unpacker->zstd)
+		return unpacker;
+	unpacker_destroy(unpacker);
+	return NULL;
+}
+
+void unpacker_destroy(struct unpacker *unpacker)
+{
+	if (!unpacker)
+		return;
+	if (unpacker->zlib)
+		libdeflate_free_decompressor(unpacker->zlib);
+	ZSTD_freeDCtx(unpacker->zstd);
+	free(unpacker);
+}
+
+static int from_lzo(const void *from, size_t len, void *page, size_t size)
+{
+	lzo_uint made = size;
+
+	return lzo1x_decompress_safe(from, len, page, &made, NULL) == LZO_E_OK && made == size;
+}
+
+static int from_snappy(const void *from, size_t len, void *page, size_t size)
+{
+	size_t made;
+
+	/* It writes as much as its head says. */
+	return snappy_uncompressed_length(from, len, &made) == SNAPPY_OK && made == size &&
+	       snappy_uncompress(from, len, page, &made) == SNAPPY_OK && made == size;
+}
+
+int unpack(struct unpacker *unpacker, uint32_t packed, const void *from, size_t len, void *page,
+	   size_t size)
+{
+	int whole = 0;
+
+	if (packed == KDUMP_ZLIB)
+		whole = libdeflate_zlib_decompress(unpacker->zlib, from, len, page, size, NULL) ==
+			LIBDEFLATE_SUCCESS;
+	else if (packed == KDUMP_LZO)
+		whole = from_lzo(from, len, page, size);
+	else if (packed == KDUMP_SNAPPY)
+		whole = from_snappy(from, len, page, size);
+	else if (packed == KDUMP_ZSTD)
+		whole = ZSTD_decompressDCtx(unpacker->zstd, page, size, from, len) == size;
+	return whole ? 0 : SONDE_E_CORRUPT;
+}
