@@ -263,6 +263,11 @@ class Write(Case):
         self.expect(run("read", "flat:" + self.path, 3, 8, "--hex"), 0, "00" * 8 + "\n")
         self.assertEqual(self.bytes_there(), bytes(64))
         self.assertEqual(stat.S_IMODE(os.stat(kept).st_mode), 0o600)
+        other = "flat:" + make_file("other.img", bytes(100))
+        self.expect_error(run("read", other, 3, 8, "--overlay", kept), 4, "made over 'raw image, 64 bytes at 0x0'",
+                          "this is 'raw image, 100 bytes", "other=yes")
+        name = kept.replace(",", "\\,").replace("|", "\\|")
+        self.expect(run("read", f"{other}|overlay,other=yes,file={name}", 3, 8, "--hex"), 0, "0068654c4c6f0000\n", "")
         os.unlink(kept)
         self.expect_error(run("read", "flat:" + self.path, 3, 8, "--overlay", kept), 4, "what,if|.ovl': No such file")
 

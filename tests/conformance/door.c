@@ -7,6 +7,8 @@
 #include <sonde/error.h>
 #include <sonde/fragments.h>
 #include <sonde/task.h>
+#include <sonde/write.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -194,6 +196,30 @@ static int32_t by_cursor(struct subject *subject, struct run *run)
 	return full;
 }
 
+/* ---- read again ------------------------------------------------------------------------------------ */
+
+/* Each byte is told once, and none is otherwise than it was written. */
+static void hear_written(void *user, const struct sonde_written *w)
+{
+	struct run *run = user;
+	struct sonde_io io = { .xfers = run->xfers, .n = run->n, .user = run };
+	const struct sonde_fragment f = { w->piece, w->off, w->len, w->err };
+
+	run_fragment(&io, &f);
+	if (w->result != SONDE_WRITE_DONE && w->result != SONDE_WRITE_REFUSED)
+		snprintf(run->fault, sizeof(run->fault),
+			 "got other bytes than were written, piece %u, %u at %u", w->piece, w->len,
+			 w->off);
+}
+
+/* It only writes. */
+static int32_t by_verified_write(struct subject *subject, struct run *run)
+{
+	if (run->op == SONDE_IO_READ)
+		return by_fragments(subject, run);
+	return sonde_space_write_verified(subject->space, run->xfers, run->n, 0, hear_written, run);
+}
+
 const struct door doors[] = {
 	{ "blocking", by_blocking, 0, 0 },
 	{ "completion", by_completion, 0, 0 },
@@ -202,5 +228,6 @@ const struct door doors[] = {
 	{ "stream of fragments", by_stream, 1, 0 },
 	{ "batch", by_batch, 0, 0 },
 	{ "cursor", by_cursor, 0, 1 },
+	{ "verified write", by_verified_write, 1, 0 },
 };
 const unsigned n_doors = sizeof(doors) / sizeof(doors[0]);

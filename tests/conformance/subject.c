@@ -360,6 +360,7 @@ struct subject subjects[] = {
 	{ "overlay over ram", "ram.so", "overlay.so", open_ram, RAM "|overlay", 0, 0 },
 	{ "overlay over ram, submit", "ram.so", "overlay.so", open_ram,
 	  RAM ",mode=submit,take=3|overlay", 0, 0 },
+	{ "overlay kept in a file", "ram.so", "overlay.so", open_to_file, RAM "|overlay", 0, 0 },
 	{ "overlay, read only", "ram.so", "overlay.so", open_ram, RAM "|overlay", 1, 0 },
 	{ "overlay over a file", "flat.so", "overlay.so", open_flat_layered, "|overlay", 0, 1 },
 	{ "virtual over overlay", "ram.so", "overlay.so", open_virtual, "ram:1m|overlay", 0, 0 },

@@ -60,6 +60,16 @@ class Reaching(Case):
             with self.subTest(via=via):
                 self.expect_pattern(f"qemu:{guest.name},via={via}")
 
+    def test_private_memory_is_written_in_the_process_and_given_back(self):
+        guest, text, journal = self.guest("private", *PAUSED, *PRIVATE), "private words", self.folder + "/journal"
+        target = "qemu:" + guest.name
+        before, _ = read(target, AT, len(text))
+        code, _, err = run("write", "--write", "--string", text, target, hex(AT), "--journal", journal)
+        self.assertEqual((code, err), (0, ""))
+        self.assertEqual(read(target, AT, len(text))[0], text.encode())
+        self.assertEqual(run("undo", target, "--journal", journal, "--write")[0], 0)
+        self.assertEqual(read(target, AT, len(text))[0], before)
+
     def test_what_is_written_one_way_is_read_the_other(self):
         guest = self.guest("written", *PAUSED, *SHARED)
         for there, back in (("map", "process"), ("process", "map")):

@@ -119,11 +119,15 @@ class SwitchedOnTest(test_compare.Comparison, Case):
     def test_what_is_written_is_there(self):
         with self.world.listening() as target:
             zeros = run("read", target, "0x100", 64, "--raw").out
-            result = run("write", "--write", "--string", "by the stub", target, "0x100")
+            journal = os.path.join(FOLDER, "gdb.journal")
+            result = run("write", "--write", "--string", "by the stub", target, "0x100", "--journal", journal)
             self.assertEqual(result.code, 0, str(result))
             with open(self.world.guest.memory_file, "rb") as file:
                 file.seek(0x100)
                 self.assertEqual(file.read(64), b"by the stub" + zeros[11:])
+                self.assertEqual(run("undo", target, "--journal", journal, "--write").code, 0)
+                file.seek(0x100)
+                self.assertEqual(file.read(64), zeros)
 
     def test_what_is_no_memory_is_not_asked_for(self):
         result = self.expect(run("read", self.world.switched(), "0xfee00000", 16, "--json"), 1)

@@ -8,6 +8,7 @@
 #include <sonde/fragments.h>
 #include <sonde/io.h>
 #include <sonde/scan.h>
+#include <sonde/write.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -244,6 +245,27 @@ static int fragments_of_threads(uint32_t arg)
 	return with_space(SONDE_ENGINE_THREADS, SONDE_WAY_TRANSFER, stream);
 }
 
+static int write_and_look(struct sonde_loop *loop, struct sonde_space *space)
+{
+	uint8_t bytes[16]; /* what is there anyway: others read the same memory */
+	struct sonde_xfer x = { .addr = 0x100, .buf = bytes, .len = sizeof(bytes) };
+
+	memset(bytes, 0x11, sizeof(bytes));
+	int r = sonde_space_write_verified(space, &x, 1, 0, NULL, NULL);
+
+	(void)loop;
+	if (r < 0)
+		assert_int_equal(x.done, 0);
+	if (r == 0) /* a piece was refused memory, written or read */
+		return SONDE_E_NO_MEMORY;
+	return r < 0 ? r : 0;
+}
+
+static int verified(uint32_t way)
+{
+	return with_space(SONDE_ENGINE_SYNC, way, write_and_look);
+}
+
 static int as_file(struct sonde_loop *loop, struct sonde_space *space)
 {
 	struct sonde_cursor cursor;
@@ -351,6 +373,7 @@ const struct scenario space_scenarios[] = {
 	{ "a clone, transfer", a_clone, SONDE_WAY_TRANSFER },
 	IN_WAYS("a batch", a_batch),
 	IN_WAYS("a stream of fragments", fragments),
+	IN_WAYS("a write that is read again", verified),
 	{ "a stream of fragments from a thread", fragments_of_threads, 0 },
 	IN_WAYS("a cursor as a FILE", a_cursor),
 	IN_WAYS("structures", fields),
