@@ -223,8 +223,7 @@ int guest_read(struct guest *ret, pid_t pid)
 	return found;
 }
 
-/* Each QEMU of /proc; fn returns not 0 to stop. */
-static int each_guest(int (*fn)(void *user, const struct guest *guest), void *user)
+int guest_each(guest_fn *fn, void *user)
 {
 	struct guest *guest = malloc(sizeof(*guest));
 	DIR *proc = opendir("/proc");
@@ -281,7 +280,7 @@ int guest_find(const struct sonde_host *host, const char *name, struct guest *re
 
 	if (strspn(name, "0123456789") == strlen(name) && strlen(name) < 10)
 		search.pid = (pid_t)strtol(name, NULL, 10);
-	each_guest(consider, &search);
+	guest_each(consider, &search);
 	if (search.n_named > 1)
 		return host->error_set(
 			err, SONDE_E_AMBIGUOUS,
@@ -318,7 +317,7 @@ int guest_find_qmp(const char *path, struct guest *ret)
 {
 	struct qmp_search search = { .ret = ret };
 
-	return stat(path, &search.socket) == 0 && each_guest(has_qmp, &search);
+	return stat(path, &search.socket) == 0 && guest_each(has_qmp, &search);
 }
 
 struct uuid_search {
@@ -342,6 +341,6 @@ int guest_find_uuid(const char *uuid, struct guest *ret)
 {
 	struct uuid_search search = { .uuid = uuid, .ret = ret };
 
-	each_guest(has_uuid, &search);
+	guest_each(has_uuid, &search);
 	return search.n;
 }

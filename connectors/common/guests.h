@@ -27,6 +27,10 @@ int guest_parse(struct guest *ret, pid_t pid, const char *cmdline, size_t n_byte
 /* Read one process. Returns 1, 0 when it is not a QEMU or not there. */
 int guest_read(struct guest *ret, pid_t pid);
 
+/* Each QEMU of /proc; fn returns not 0 to stop. Returns 0 or what fn returned. */
+typedef int guest_fn(void *user, const struct guest *guest);
+int guest_each(guest_fn *fn, void *user);
+
 /*
  * The guest that a name means: a -name, else a process number.
  *

@@ -207,18 +207,33 @@ int hypervisor_is_local(const struct hypervisor *hv)
 
 /* ---- its domains ---------------------------------------------------------------------------- */
 
-static int no_such_domain(struct hypervisor *hv, const char *text, struct sonde_error *err)
+int hypervisor_each(struct hypervisor *hv, hypervisor_fn *fn, void *user, struct sonde_error *err)
 {
 	virDomainPtr *domains = NULL;
-	struct near near;
 	int n = hv->api.virConnectListAllDomains(hv->conn, &domains, 0);
+	int r = n < 0 ? hypervisor_failed(hv, "list its domains", err) : 0;
 
-	near_init(&near, text);
 	for (int i = 0; i < n; i++) {
-		near_add(&near, hv->api.virDomainGetName(domains[i]));
+		if (r == 0)
+			r = fn(user, hv, domains[i]);
 		hv->api.virDomainFree(domains[i]);
 	}
 	free(domains);
+	return r;
+}
+
+static int compare_name(void *user, struct hypervisor *hv, virDomainPtr dom)
+{
+	near_add(user, hv->api.virDomainGetName(dom));
+	return 0;
+}
+
+static int no_such_domain(struct hypervisor *hv, const char *text, struct sonde_error *err)
+{
+	struct near near;
+
+	near_init(&near, text);
+	hypervisor_each(hv, compare_name, &near, NULL);
 	return hv->host->error_set(err, SONDE_E_NOT_FOUND,
 				   "libvirt: '%.60s': no such domain at %s; %s", text, hv->uri,
 				   near_text(&near));

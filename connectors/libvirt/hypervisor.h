@@ -36,6 +36,13 @@ int hypervisor_is_local(const struct hypervisor *hv);
 int hypervisor_find(struct hypervisor *hv, const char *text, virDomainPtr *ret,
 		    struct sonde_error *err);
 
+/*
+ * Visit its domains, whatever state they are in. Returns 0, what fn returned to stop, or what libvirt failed with. dom is
+ * borrowed for the call.
+ */
+typedef int hypervisor_fn(void *user, struct hypervisor *hv, virDomainPtr dom);
+int hypervisor_each(struct hypervisor *hv, hypervisor_fn *fn, void *user, struct sonde_error *err);
+
 /* What libvirt said last, as "libvirt: URI: what: ...". Returns its code. */
 int hypervisor_failed(struct hypervisor *hv, const char *what, struct sonde_error *err);
 /* The code alone. */

@@ -3,7 +3,7 @@
  * libvirt: the memory of a running domain. libvirt says who it is, its monitor which addresses are
  * memory; the bytes come from the QEMU process where that runs here, else through libvirt.
  *
- *   hypervisor.c      the connection, its domains
+ *   hypervisor.c      the connection, its domains; list.c tells them
  *   command.c         QEMU's monitor by way of libvirt
  *   events.c          what happens to the domain meanwhile
  *   peek.c            memory through libvirt
@@ -16,6 +16,7 @@
 #include "command.h"
 #include "events.h"
 #include "hypervisor.h"
+#include "list.h"
 #include "peek.h"
 
 #include <sonde/plugin.h>
@@ -507,6 +508,7 @@ static const struct sonde_connector_ops libvirt_ops = {
 	.resume = libvirt_resume,
 	.ways = libvirt_ways,
 	.gone = libvirt_gone,
+	.list = libvirt_list,
 };
 
 SONDE_PLUGIN(.name = "libvirt", .summary = "a running QEMU domain of libvirt", .main_arg = "domain",

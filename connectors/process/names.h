@@ -15,6 +15,13 @@
 int names_find(const struct sonde_host *host, const char *name, pid_t *ret,
 	       struct sonde_error *err);
 
+/*
+ * Visit the processes that have memory, by number: no kernel threads, no zombies. comm is printable; state is the
+ * letter of /proc/PID/stat. Returns 0, what fn returned to stop, or SONDE_E_NO_ACCESS (there is no /proc).
+ */
+typedef int names_fn(void *user, pid_t pid, const char *comm, char state, const char *args);
+int names_each(names_fn *fn, void *user);
+
 /* A process names itself as it likes: control characters become '?'. In place. */
 void names_printable(char *text);
 

@@ -83,6 +83,14 @@ static void look_at(struct candidates *found, int proc, const char *entry)
 	close(folder);
 }
 
+/* A command line in one line, cut. */
+static void join_args(char *line, size_t len)
+{
+	for (size_t k = 0; k + 1 < len; k++)
+		line[k] = line[k] ? line[k] : ' ';
+	names_printable(line);
+}
+
 /* "12 (sleep 60), 15 (sleep 70)" */
 static void list(const struct candidates *found, char *text, size_t cap)
 {
@@ -93,9 +101,7 @@ static void list(const struct candidates *found, char *text, size_t cap)
 		char path[32], line[40];
 		snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)found->pids[i]);
 		size_t len = read_at(AT_FDCWD, path, line, sizeof(line));
-		for (size_t k = 0; k + 1 < len; k++)
-			line[k] = line[k] ? line[k] : ' ';
-		names_printable(line);
+		join_args(line, len);
 		at += (size_t)snprintf(text + at, cap - at, "%s%d (%s)", i ? ", " : "",
 				       (int)found->pids[i], line);
 	}
@@ -127,4 +133,40 @@ int names_find(const struct sonde_host *host, const char *name, pid_t *ret, stru
 		err, SONDE_E_AMBIGUOUS,
 		"process: '%.20s': %zu processes are called so, write process:PID: %s%s", name,
 		found.n, shown, found.n > SHOWN_MAX ? ", ..." : "");
+}
+
+static int visit(int proc, const char *entry, names_fn *fn, void *user)
+{
+	char comm[32], stat[512], args[80], *end;
+	long pid = strtol(entry, &end, 10);
+	int folder = *end || pid <= 0 || pid > INT_MAX
+			     ? -1
+			     : openat(proc, entry, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (folder < 0)
+		return 0;
+	read_at(folder, "comm", comm, sizeof(comm));
+	read_at(folder, "stat", stat, sizeof(stat));
+	size_t len = read_at(folder, "cmdline", args, sizeof(args));
+	close(folder);
+	const char *behind = strrchr(stat, ')');
+	if (len == 0 || !behind || behind[1] != ' ')
+		return 0;
+	comm[strcspn(comm, "\n")] = '\0';
+	names_printable(comm);
+	join_args(args, len);
+	return fn(user, (pid_t)pid, comm, behind[2], args);
+}
+
+int names_each(names_fn *fn, void *user)
+{
+	struct dirent *entry;
+	DIR *proc = opendir("/proc");
+	int r = proc ? 0 : SONDE_E_NO_ACCESS;
+
+	while (r == 0 && (entry = readdir(proc)))
+		r = visit(dirfd(proc), entry->d_name, fn, user);
+	if (proc)
+		closedir(proc);
+	return r;
 }

@@ -291,8 +291,59 @@ static int64_t process_note(void *conn, const char *name, void *buf, size_t cap)
 	return sizeof(note);
 }
 
+/* ---- which processes there are ------------------------------------------------------------ */
+
+struct listing {
+	sonde_listed_fn *fn;
+	void *user;
+};
+
+/* linux v6.1 fs/proc/array.c, task_state_array. */
+static const char *state_words(char state)
+{
+	switch (state) {
+	case 'R':
+		return "running";
+	case 'S':
+		return "sleeping";
+	case 'D':
+		return "waiting";
+	case 'T':
+		return "stopped";
+	case 't':
+		return "traced";
+	default:
+		return NULL;
+	}
+}
+
+static int tell(void *user, pid_t pid, const char *comm, char state, const char *args)
+{
+	struct listing *listing = user;
+	char first[16];
+	struct sonde_listed one = { .size = sizeof(one),
+				    .first = first,
+				    .name = comm,
+				    .state = state_words(state),
+				    .detail = args,
+				    .pid = pid };
+
+	snprintf(first, sizeof(first), "%d", (int)pid);
+	return listing->fn(listing->user, &one);
+}
+
+static int process_list(const struct sonde_host *host, sonde_listed_fn *fn, void *user,
+			struct sonde_error *err)
+{
+	struct listing listing = { fn, user };
+	int r = names_each(tell, &listing);
+
+	return r < 0 ? host->error_set(err, r, "process: /proc cannot be read") : r;
+}
+
 static const struct sonde_connector_ops process_ops = {
 	.size = sizeof(process_ops),
+	.flags = SONDE_CONNECTOR_LONG_LIST,
 	.open = process_open,
 	.close = process_close,
 	.info = process_info,
@@ -301,6 +352,7 @@ static const struct sonde_connector_ops process_ops = {
 	.note = process_note,
 	.pause = process_pause,
 	.resume = process_resume,
+	.list = process_list,
 };
 
 SONDE_PLUGIN(.name = "process", .summary = "a live process of this machine", .main_arg = "pid",

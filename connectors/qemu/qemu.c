@@ -3,6 +3,7 @@
  * qemu: the memory of a running QEMU guest, found by name, pid or QMP socket.
  *
  *   qmp.c             talking to the monitor
+ *   list.c            which guests there are
  *   common/guests.c   which process it is, and where its monitor listens
  *   common/machine.c  its memory: the map of it, and the bytes
  *
@@ -10,6 +11,7 @@
  */
 #include "../common/machine.h"
 #include "../common/standstill.h"
+#include "list.h"
 #include "qmp.h"
 
 #include <sonde/plugin.h>
@@ -73,18 +75,6 @@ static int monitor_ask(void *at, const char *command, json_t **ret, struct sonde
 static struct monitor monitor_of(struct qmp *qmp)
 {
 	return (struct monitor){ .line = monitor_line, .ask = monitor_ask, .at = qmp };
-}
-
-/* "running", "paused", "inmigrate" and others (qemu 7.2 qapi/run-state.json, RunState). */
-static int ask_state(struct qmp *qmp, char *ret, size_t cap, struct sonde_error *err)
-{
-	json_t *status = NULL;
-	int r = qmp_run(qmp, "query-status", NULL, &status, err);
-	const char *state = json_string_value(json_object_get(status, "status"));
-
-	snprintf(ret, cap, "%s", state ? state : "");
-	json_decref(status);
-	return r;
 }
 
 /* ---- which guest ------------------------------------------------------------------------- */
@@ -154,7 +144,7 @@ static int check_arrived(struct qemu *qemu, struct qmp *qmp, struct sonde_error 
 {
 	const struct guest *guest = &qemu->machine.guest;
 	char state[32];
-	int r = ask_state(qmp, state, sizeof(state), err);
+	int r = qmp_state(qmp, state, sizeof(state), err);
 
 	if (r < 0 || strcmp(state, "inmigrate") != 0)
 		return r;
@@ -346,7 +336,7 @@ static int check_left(struct qemu *qemu, struct qmp *qmp, struct sonde_error *er
 	const struct guest *guest = &qemu->machine.guest;
 	char state[32];
 
-	if (ask_state(qmp, state, sizeof(state), NULL) < 0 || strcmp(state, "postmigrate") != 0)
+	if (qmp_state(qmp, state, sizeof(state), NULL) < 0 || strcmp(state, "postmigrate") != 0)
 		return 0;
 	return qemu->host->error_set(err, SONDE_E_GONE,
 				     "qemu: '%s' (pid %d): has migrated to another QEMU; what is "
@@ -401,7 +391,7 @@ static int stop_if_running(struct qemu *qemu, struct sonde_error *err)
 
 	if (r < 0)
 		return r;
-	r = ask_state(&qmp, state, sizeof(state), err);
+	r = qmp_state(&qmp, state, sizeof(state), err);
 	int running = r == 0 && strcmp(state, "running") == 0;
 	if (running)
 		r = qmp_run(&qmp, "stop", NULL, NULL, err);
@@ -447,6 +437,7 @@ static const struct sonde_connector_ops qemu_ops = {
 	.resume = qemu_resume,
 	.ways = qemu_ways,
 	.gone = qemu_gone,
+	.list = qemu_list,
 };
 
 SONDE_PLUGIN(.name = "qemu", .summary = "a running QEMU guest of this machine", .main_arg = "name",

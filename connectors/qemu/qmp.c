@@ -305,3 +305,14 @@ pid_t qmp_peer(const struct qmp *qmp)
 
 	return getsockopt(qmp->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 ? cred.pid : 0;
 }
+
+int qmp_state(struct qmp *qmp, char *ret, size_t cap, struct sonde_error *err)
+{
+	json_t *status = NULL;
+	int r = qmp_run(qmp, "query-status", NULL, &status, err);
+	const char *state = json_string_value(json_object_get(status, "status"));
+
+	snprintf(ret, cap, "%s", state ? state : "");
+	json_decref(status);
+	return r;
+}

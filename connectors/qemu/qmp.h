@@ -49,6 +49,9 @@ pid_t qmp_peer(const struct qmp *qmp);
 int qmp_run(struct qmp *qmp, const char *command, json_t *arguments, json_t **ret,
 	    struct sonde_error *err);
 
+/* "running", "paused", "inmigrate" and others (qemu 7.2 qapi/run-state.json, RunState), cut. Returns as qmp_run. */
+int qmp_state(struct qmp *qmp, char *ret, size_t cap, struct sonde_error *err);
+
 /*
  * Run one line of the human monitor for processor cpu. Returns as qmp_run.
  * Owns      *ret, terminated: free.

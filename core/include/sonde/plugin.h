@@ -147,10 +147,28 @@ struct sonde_host {
 	const void *(*borrow_run)(void *below, uint64_t addr, size_t cap, size_t *ret_len);
 };
 
+/* Something that a connector could open now, as its list tells it. Strings are borrowed for the call. */
+struct sonde_listed {
+	uint32_t size;      /* sizeof(this) when the plugin was compiled                   */
+	uint32_t flags;     /* 0                                                           */
+	const char *first;  /* the main argument that opens it, as it is: nothing escaped  */
+	const char *name;   /* what it is called; NULL: first                              */
+	const char *state;  /* "running", "paused" and others; NULL: not known             */
+	const char *detail; /* one line for a person; NULL: nothing                        */
+	int64_t pid;        /* its process of this machine; 0: none, or not known          */
+};
+typedef int sonde_listed_fn(void *user, const struct sonde_listed *one);
+
+/* flags of struct sonde_connector_ops */
+enum sonde_connector_flag {
+	/* Its list is long (all processes): it is asked for it by name only. */
+	SONDE_CONNECTOR_LONG_LIST = 1u << 0,
+};
+
 /* What a connector does. NULL in an optional slot means the core's default. */
 struct sonde_connector_ops {
 	uint32_t size;  /* sizeof(this) when the plugin was compiled */
-	uint32_t flags; /* 0                                         */
+	uint32_t flags; /* enum sonde_connector_flag                 */
 
 	/*
 	 * Required. *ret_conn is written only on success. May block.
@@ -225,6 +243,13 @@ struct sonde_connector_ops {
 	size_t (*events)(void *conn, struct sonde_io *const *ios, size_t n);
 	/* Optional, with events: as cancel. The target is left running. */
 	void (*cancel_event)(void *conn, struct sonde_io *io, int32_t why);
+	/*
+	 * Optional: tell what open could open now, opening none of it. host is valid for the call; its arg gives NULL. Returns 0;
+	 * what fn returned, at once; an error with err filled: what was told so far is all that is known. May block, for a few
+	 * seconds at most. Default: cannot tell.
+	 */
+	int (*list)(const struct sonde_host *host, sonde_listed_fn *fn, void *user,
+		    struct sonde_error *err);
 };
 
 /* flags of struct sonde_layer_ops */

@@ -167,6 +167,29 @@ typedef int sonde_plugin_fn(void *user, const struct sonde_plugin_info *info);
 /* Visit every plugin file of the search path, in its order. Returns 0 or what fn returned to stop. */
 int sonde_plugins(sonde_plugin_fn *fn, void *user);
 
+/* Something that can be opened now: a guest, a domain, a process. Strings are borrowed for the callback. */
+struct sonde_listed_target {
+	const char *target;    /* a name for sonde_target_open; NULL: error is set          */
+	const char *connector; /* "qemu"                                                    */
+	const char *name;      /* what it is called, as it is                               */
+	const char *state;     /* "running", "paused" and others; NULL: not known           */
+	const char *detail;    /* one line for a person; NULL: nothing                      */
+	const char *error;     /* not NULL: why this connector could not tell of (all) its  */
+	int64_t pid;           /* its process of this machine; 0: none, or not known        */
+};
+typedef int sonde_listed_target_fn(void *user, const struct sonde_listed_target *target);
+
+/*
+ * Visit what a connector could open; connector NULL: what each could that can tell, but for those whose lists are long
+ * (process). Nothing is opened.
+ *
+ * Returns   0 or what fn returned to stop; connector given: SONDE_E_NOT_FOUND (no such connector), _UNSUPPORTED (it
+ *           cannot tell), and what kept it from telling, in err. Without one such failures are told to fn.
+ * Context   may block, a few seconds where a guest's monitor does not answer.
+ */
+int sonde_targets(const char *connector, sonde_listed_target_fn *fn, void *user,
+		  struct sonde_error *err);
+
 #ifdef __cplusplus
 }
 #endif
