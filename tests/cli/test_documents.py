@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 from harness import COMMANDS, FOLDER, SONDE, SOURCE, Case, make_file, read_source, run
+from test_listing import guest
 
 COMPLETION = os.path.join(SOURCE, "tools", "sonde", "completion")
 
@@ -133,7 +134,7 @@ class Bash(Case):
 
     def test_commands(self):
         self.assertEqual(self.complete("sonde "), sorted(COMMANDS))
-        self.assertEqual(self.complete("sonde t"), ["threads", "translate", "type"])
+        self.assertEqual(self.complete("sonde t"), ["targets", "threads", "translate", "type"])
         self.assertEqual(self.complete("sonde --json m"), ["maps", "modules"])
 
     def test_every_option_of_every_command(self):
@@ -178,6 +179,14 @@ class Bash(Case):
             found = self.complete("sonde maps process:slee", split=["sonde", "maps", "process", ":", "slee"])
             child.kill()
         self.assertIn("sleep", found)
+
+    def test_guests_are_offered_by_name(self):
+        with guest("-name", "sonde-cli-offered"), guest("-name", "twin|of,,them"):
+            for before in ("qemu", "gdb:qemu"):
+                words = f"sonde ps {before}:sonde-cli-o".replace(":", " : ").split()
+                self.assertEqual(self.complete(f"sonde ps {before}:sonde-cli-o", split=words), ["sonde-cli-offered"])
+            self.assertIn("twin\\|of\\,them", self.complete("sonde ps qemu:", split=["sonde", "ps", "qemu", ":", ""]))
+        self.assertEqual(self.complete("sonde targets "), ["libvirt", "process", "qemu"])
 
     def test_a_stub_may_be_a_guest_or_a_socket(self):
         make_file("stub.sock", b"")

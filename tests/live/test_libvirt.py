@@ -134,6 +134,20 @@ class NamesTest(Case):
         self.refuse(domain.target(), "domain 'asleep' does not run", "was shut off (destroyed)",
                     "virsh start asleep")
 
+    def test_domains_are_listed_with_their_states(self):
+        domain = BareDomain(daemon(), "asleep!")
+        self.addCleanup(domain.stop)
+        domain.virsh("destroy")
+        rows = {r["name"]: r for r in self.expect(
+            run("targets", "libvirt", "--json", env={"LIBVIRT_DEFAULT_URI": daemon().uri}), 0).rows}
+        mine = rows["database-7"]
+        self.assertEqual((mine["target"], mine["state"]), ("libvirt:database-7", "running"))
+        self.assertIn(self.domain.uuid, mine["detail"])
+        guests = {r["pid"]: r for r in run("targets", "qemu", "--json").rows}
+        self.assertIn("database-7", guests[mine["pid"]]["name"])
+        self.assertEqual([rows["asleep!"][k] for k in ("target", "pid", "state")],
+                         [f"libvirt:{domain.uuid}", None, "shut off"])
+
     def test_no_name_at_all(self):
         self.refuse("libvirt:", "which domain?", "libvirt:URI!NAME")
         self.refuse(f"libvirt:{daemon().uri}!", "which domain?")

@@ -19,7 +19,7 @@
 static const struct cmd *const cmds[] = {
 	&cmd_info, &cmd_ps,    &cmd_threads, &cmd_modules, &cmd_maps,      &cmd_dmesg,
 	&cmd_read, &cmd_write, &cmd_undo,    &cmd_scan,    &cmd_translate, &cmd_pages,
-	&cmd_sym,  &cmd_type,  &cmd_disas,   &cmd_plugins,
+	&cmd_sym,  &cmd_type,  &cmd_disas,   &cmd_targets, &cmd_plugins,
 };
 enum { N_CMDS = sizeof(cmds) / sizeof(cmds[0]) };
 
@@ -92,18 +92,19 @@ static void help_all(struct out *out)
 		     "Commands:\n");
 	for (int i = 0; i < N_CMDS; i++)
 		out_printf(out, "  %-10s %s\n", cmds[i]->name, cmds[i]->summary);
-	out_str(out, "\nTargets:\n"
-		     "  ./memory.dump         a file whose format is recognised\n"
-		     "  flat:FILE             a raw image of physical memory\n"
-		     "  process:PID           a process of this machine, also by name\n"
-		     "  native                this machine itself\n"
-		     "  local:                the memory of this machine's kernel\n"
-		     "  qemu:NAME             a running guest, by name, pid or QMP socket\n"
-		     "  gdb:HOST:PORT         what a stub of GDB's protocol reaches\n"
-		     "  libvirt:[URI!]NAME    a running domain of libvirt\n"
-		     "  TARGET|LAYER,key=...  with a layer in front: 'qemu:vm|delay,ms=2'\n"
-		     "'sonde plugins' lists what is installed.\n\n"
-		     "Options of every command:\n");
+	out_str(out,
+		"\nTargets:\n"
+		"  ./memory.dump         a file whose format is recognised\n"
+		"  flat:FILE             a raw image of physical memory\n"
+		"  process:PID           a process of this machine, also by name\n"
+		"  native                this machine itself\n"
+		"  local:                the memory of this machine's kernel\n"
+		"  qemu:NAME             a running guest, by name, pid or QMP socket\n"
+		"  gdb:HOST:PORT         what a stub of GDB's protocol reaches\n"
+		"  libvirt:[URI!]NAME    a running domain of libvirt\n"
+		"  TARGET|LAYER,key=...  with a layer in front: 'qemu:vm|delay,ms=2'\n"
+		"'sonde targets' lists guests that run here, 'sonde plugins' what is installed.\n\n"
+		"Options of every command:\n");
 	opts_help(out, OPTS_COMMON | OPT_BIT(VERSION));
 	out_str(out, "\n");
 	out_str(out, exit_codes);

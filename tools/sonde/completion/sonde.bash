@@ -4,7 +4,7 @@
 # Commands, their options, and targets: files, and what the installed connectors name. A test
 # holds the lists here against the tool's own --help.
 
-_sonde_commands='info ps threads modules maps dmesg read write undo scan translate pages sym type disas plugins'
+_sonde_commands='info ps threads modules maps dmesg read write undo scan translate pages sym type disas targets plugins'
 _sonde_common='--json --csv --no-header --color --engine --symbols --overlay --pause --stats --verbose --help'
 
 _sonde_options() {
@@ -20,7 +20,7 @@ _sonde_options() {
 	pages) echo '--fields --pid' ;;
 	sym) echo '--fields --all --match' ;;
 	disas) echo '--fields --pid --kernel --phys --count' ;;
-	info | modules | dmesg | type | plugins) echo '--fields' ;;
+	info | modules | dmesg | type | targets | plugins) echo '--fields' ;;
 	*) echo '--version' ;;
 	esac
 }
@@ -45,25 +45,22 @@ _sonde_fields() {
 	sym) echo 'addr type size offset module name' ;;
 	type) echo 'type size member offset bit_offset bit_size source declaration' ;;
 	disas) echo 'addr symbol bytes mnemonic operands target target_symbol' ;;
+	targets) echo 'target connector name pid state detail' ;;
 	plugins) echo 'name kind status summary abi refused args_help path' ;;
 	esac
 }
 
-# The names of running guests: the value behind -name of each QEMU, as far as we may look.
-_sonde_guests() {
-	local dir word next
-	for dir in /proc/[0-9]*; do
-		[[ $(readlink "$dir/exe" 2>/dev/null) == *qemu-system-* ]] || continue
-		next=
-		while IFS= read -r -d '' word; do
-			if [[ -n $next ]]; then
-				word=${word#guest=}
-				printf '%s\n' "${word%%,*}"
-				break
-			fi
-			[[ $word == -name || $word == --name ]] && next=1
-		done 2>/dev/null <"$dir/cmdline"
-	done
+# What a connector could open, without its own name in front: names of running guests, of domains.
+_sonde_listed() {
+	"${COMP_WORDS[0]}" targets "$1" --csv --no-header --fields target 2>/dev/null | tr -d '\r' | sed -n "s/^\"\{0,1\}$1:\(.*[^\"]\)\"\{0,1\}$/\1/p"
+}
+
+# Those that begin so, as they are: compgen would take their backslashes for its own.
+_sonde_offer_listed() {
+	local word
+	while IFS= read -r word; do
+		[[ $word == "$2"* ]] && COMPREPLY+=("$word")
+	done < <(_sonde_listed "$1")
 }
 
 # Names of the installed plugins of a kind.
@@ -94,8 +91,8 @@ _sonde_target() {
 		_sonde_layer "$cur"
 		return
 		;;
-	qemu:*) mapfile -t COMPREPLY < <(compgen -W "$(_sonde_guests)" -- "${whole#qemu:}") ;;
-	gdb:qemu:*) mapfile -t COMPREPLY < <(compgen -W "$(_sonde_guests)" -- "${whole#gdb:qemu:}") ;;
+	qemu:* | libvirt:*) _sonde_offer_listed "${whole%%:*}" "${whole#*:}" ;;
+	gdb:qemu:*) _sonde_offer_listed qemu "${whole#gdb:qemu:}" ;;
 	gdb:unix:*) mapfile -t COMPREPLY < <(compgen -f -- "${whole#gdb:unix:}") ;;
 	gdb:*)
 		mapfile -t COMPREPLY < <(compgen -W "qemu: unix:" -- "${whole#gdb:}")
@@ -158,6 +155,8 @@ _sonde() {
 		mapfile -t COMPREPLY < <(compgen -W "$_sonde_common $(_sonde_options "$command")" -- "$cur")
 	elif [[ -z $command ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$_sonde_commands" -- "$cur")
+	elif [[ $command == targets ]]; then
+		mapfile -t COMPREPLY < <(compgen -W 'libvirt process qemu' -- "$cur")
 	elif [[ $command != plugins ]]; then
 		_sonde_target "$cur" "$whole"
 	fi
