@@ -1167,6 +1167,16 @@ def memory_size(opts):
     return "%dM" % opts["mem"] + (",slots=4,maxmem=%dM" % (2 * opts["mem"]) if opts["slots"] else "")
 
 
+def join_archives(guest, *paths):
+    """One archive after the other: the kernel unpacks them all (Documentation/driver-api/early-userspace/buffer-format.rst)."""
+    joined = guest.path("initrd")
+    with open(joined, "wb") as out:
+        for path in paths:
+            data = read_bytes(path)
+            out.write(data + b"\0" * (-len(data) % 4))
+    return joined
+
+
 def qemu_argv(guest, info, opts):
     """The command line; every option here is one that libvirt or a user could have chosen too."""
     kind = MACHINES[info["arch"]]
@@ -1175,13 +1185,14 @@ def qemu_argv(guest, info, opts):
     memory = memory_objects(guest, opts)
     if memory and not opts["numa"]:
         machine += ",memory-backend=mem"
+    initrd = join_archives(guest, initramfs(info), opts["extra"]) if opts.get("extra") else initramfs(info)
     append = "console=%s quiet lab.tty=%s sonde.lab=%s" % (*kind.tty, guest.name)
     if opts["append"]:
         append += " " + opts["append"]
     argv = [
         qemu_program(info["arch"]), "-name", guest.name, "-accel", "tcg", "-machine", machine,
         "-cpu", cpu, "-m", memory_size(opts), "-smp", str(opts["smp"]), "-display", "none",
-        "-no-user-config", "-nic", "none", "-kernel", info["kernel"], "-initrd", initramfs(info),
+        "-no-user-config", "-nic", "none", "-kernel", info["kernel"], "-initrd", initrd,
         "-append", append,
         "-chardev", "file,id=console,path=%s" % guest.path("log"), "-serial", "chardev:console",
         "-chardev", "socket,id=lab,path=%s,server=on,wait=off" % guest.path("serial.sock"),
@@ -1290,12 +1301,12 @@ def summary(state):
 def boot(name, dir=None, suite=DEFAULT_SUITE, mem=512, procs=0, share=True, vmcoreinfo=True,
          la57=False, keep_mem=False, smp=1, append=None, timeout=120, cpu=None,
          dirty=None, arch=DEFAULT_ARCH, flavour=None, machine=None, numa=0, backend=None, slots=False,
-         start=start_qemu):
+         extra=None, start=start_qemu):
     """Boot the guest @name, wait until it is ready, gather its truth; returns the summary.
 
     When it does not become ready, QEMU is stopped again and the log stays. @dirty: "below" or
     "above" leaves a whole stale kernel in the lower or upper half of the RAM. @start: who starts QEMU
-    with what qemu_argv would give it, and returns its pid.
+    with what qemu_argv would give it, and returns its pid. @extra: an archive of more files (Cpio) for the guest.
     """
     guest = Guest(name, dir)
     if dirty:
@@ -1306,7 +1317,8 @@ def boot(name, dir=None, suite=DEFAULT_SUITE, mem=512, procs=0, share=True, vmco
         keep_mem = True
     opts = {"mem": mem, "procs": procs, "share": share, "vmcoreinfo": vmcoreinfo, "la57": la57,
             "keep_mem": keep_mem, "smp": smp, "append": append, "cpu": cpu,
-            "machine": machine, "numa": numa, "backend": backend, "slots": slots}
+            "machine": machine, "numa": numa, "backend": backend, "slots": slots,
+            "extra": extra}
     check_options(guest, opts)
     check_socket_paths(guest)
     check_arch(arch, MACHINES)
@@ -1447,6 +1459,27 @@ def page(name, action, dir=None):
             return tuple(int(word, 16) for word in channel.command("page " + action, 30.0))
 
 
+def escape_word(word):
+    """@word for the command run: %XX for what would end or change it."""
+    return "".join(c if c.isalnum() or c in "/._=:,-+@" else "".join("%%%02x" % b for b in c.encode())
+                   for c in word)
+
+
+Run = collections.namedtuple("Run", "pid code out err")
+
+
+def run(name, words, uid=0, timeout=120.0, dir=None):
+    """Run a program in the guest to its end; returns a Run: out and err are bytes, code as a shell's."""
+    guest = Guest(name, dir)
+    with guest.locked():
+        guest.need_running()
+        need_unpaused(guest)
+        with Channel(guest) as channel:
+            answer = channel.ask("run %d %s" % (uid, " ".join(map(escape_word, words))), timeout)
+    (_, pid, code), (_, _, out), (_, _, err) = parse_records(answer)
+    return Run(pid, int(code), out, err)
+
+
 @contextlib.contextmanager
 def in_background(name, command, timeout, dir=None):
     """Have the guest do @command while the body runs; its answer is awaited at the end."""
@@ -1575,7 +1608,7 @@ def kill_qemu(guest, state):
 
 
 def remove_runtime_files(guest, keep_mem):
-    leaves = ["pid", "serial.sock", "qmp.sock", "control.sock", "state.json", "state.json.part"]
+    leaves = ["pid", "initrd", "serial.sock", "qmp.sock", "control.sock", "state.json", "state.json.part"]
     if not keep_mem:
         leaves += ["mem", *("mem-%d" % node for node in range(8))]
     for leaf in leaves:

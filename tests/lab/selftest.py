@@ -418,6 +418,12 @@ class GuestTest(unittest.TestCase):
         lab.truth(NAME)
         self.assertEqual(lab.load_truth(NAME)["dmesg"][-1]["text"], text)
 
+    def test_a_program_is_run_and_its_end_told(self):
+        done = lab.run(NAME, ["/bin/busybox", "sh", "-c", "echo \"a%20b\"; id -u >&2; exit 3"], uid=7)
+        self.assertEqual((done.code, done.out, done.err), (3, b"a%20b\n", b"7\n"))
+        self.assertEqual(lab.run(NAME, ["/nowhere"]).code, 127)
+        self.assertEqual(lab.run(NAME, ["/bin/busybox", "sh", "-c", "kill -9 $$"]).code, 137)
+
     def test_told_pages_lie_where_the_guest_says(self):
         kinds = {p["kind"] for p in self.truth["pattern"]["pages"]}
         self.assertEqual(kinds, {"small", "hugetlb", "thp", "prot-none", "swapped", "high"})

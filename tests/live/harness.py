@@ -91,10 +91,13 @@ class View:
     def __init__(self, target, options=()):
         self.target, self.options, self.kept = target, tuple(options), {}
 
+    def run(self, *args):
+        return run(*args)
+
     def ask(self, command, *args):
         key = (command, *args)
         if key not in self.kept:
-            self.kept[key] = run(command, self.target, *args, *self.options, "--json")
+            self.kept[key] = self.run(command, self.target, *args, *self.options, "--json")
         return self.kept[key]
 
     def rows(self, command, *args):

@@ -11,13 +11,13 @@ LISTS = (("ps",), ("threads",), ("modules",), ("maps", "--all"), ("dmesg",), ("i
 class World:
     """A guest and its views, with a truth before and one after all the @lists.
 
-    @targets: how a view is named to the tool, by the view's name.
+    @targets: how a view is named to the tool, by the view's name. @view: what makes one.
     """
 
-    def __init__(self, guest, targets, lists=LISTS):
+    def __init__(self, guest, targets, lists=LISTS, view=View):
         self.guest = guest
         atexit.register(guest.stop)
-        self.views = {name: View(target) for name, target in targets.items()}
+        self.views = {name: view(target) for name, target in targets.items()}
         for view in self.views.values():
             for words in lists:
                 view.ask(*words)

@@ -6,6 +6,7 @@
  *	base.c      files, memory, the kernel log
  *	channel.c   replies in frames
  *	truth.c     what the guest says of itself
+ *	run.c       programs that the host has run
  *	zoo.c       the processes that the tests look for
  *	sheet.c     pages that change on command
  *	load.c      processes that come and go all the time
@@ -32,6 +33,7 @@
 #include "base.h"
 #include "channel.h"
 #include "load.h"
+#include "run.h"
 #include "sheet.h"
 #include "truth.h"
 #include "zoo.h"
@@ -327,6 +329,8 @@ static void run_command(char *line)
 		command_kmsg(arg);
 	else if (!strcmp(verb, "page"))
 		command_page(arg);
+	else if (!strcmp(verb, "run"))
+		command_run(arg);
 	else if (!strcmp(verb, "spin"))
 		command_spin(arg);
 	else if (!strcmp(verb, "reboot"))
