@@ -87,7 +87,7 @@ static void each_byte_counts_once_where_loads_overlap(void **state)
 	static const struct synth_segment segments[] = {
 		{ SYNTH_LOAD, 0x30000, 0, 0x3000, 0x2000, 0x2000, 7, 1 },
 		{ SYNTH_LOAD, 0x10000, 0, 0x1000, 0x3000, 0x3000, 7, 1 },
-		{ SYNTH_LOAD, 0x20000, 0, 0x2000, 0x1000, 0x1000, 7, 1 },
+		{ SYNTH_LOAD, 0x20000, 0, 0x2000, 0x2000, 0x2000, 7, 1 },
 		{ SYNTH_LOAD, 0x15000, 0, 0x6000, 0x1000, 0x1000, 7, 1 },
 		{ SYNTH_LOAD, 0x16000, 0, 0x7000, 0x1000, 0x1000, 7, 1 },
 	};
@@ -113,17 +113,19 @@ static void of_old_kernels_the_direct_map_tells(void **state)
 		{ SYNTH_LOAD, 0x6a0000003000, 0xffffea0000000000, 0, 0x3000, 0x3000, 7, 1 },
 		{ SYNTH_LOAD, 0x8800c0103000, 0xffff8800c0100000, 0, 0x70000000, 0x70000000, 7, 1 },
 		{ SYNTH_LOAD, 0x8800c0004000, 0xffff8800c0001000, 0, 0x9e000, 0x9e000, 7, 1 },
+		{ SYNTH_LOAD, 0x8801c0003000, 0xffff8801c0000000, 0, 0x40000000, 0x40000000, 7, 1 },
 	};
 	struct kcore_map kcore;
 	const char *why;
 
 	(void)state;
-	assert_int_equal(map_of(&kcore, X86_64, segments, 5, &why), 0);
-	assert_int_equal(kcore.map.n, 2);
+	assert_int_equal(map_of(&kcore, X86_64, segments, 6, &why), 0);
+	assert_int_equal(kcore.map.n, 3);
 	expect_range(&kcore, 0, 0x1000, 0x9e000, 0x8800c0004000);
 	expect_range(&kcore, 1, 0x100000, 0x70000000, 0x8800c0103000);
+	expect_range(&kcore, 2, 0x100000000, 0x40000000, 0x8801c0003000);
 	kcore_map_finish(&kcore);
-	assert_int_equal(map_of(&kcore, PPC64, segments, 5, &why), SONDE_E_UNSUPPORTED);
+	assert_int_equal(map_of(&kcore, PPC64, segments, 6, &why), SONDE_E_UNSUPPORTED);
 	assert_string_equal(why, "none of its segments is physical memory");
 	kcore_map_finish(&kcore);
 }
@@ -181,6 +183,9 @@ static void ram_is_taken_from_iomem_and_devices_when_asked_for(void **state)
 	assert_int_equal(map.n, 7);
 	assert_int_equal(map.ranges[0].flags, SONDE_REGION_READ | SONDE_REGION_DEVICE);
 	assert_string_equal(map.ranges[2].name, "PCI Bus 0000:00");
+	memory_map_finish(&map);
+	assert_int_equal(iomem_parse(&map, iomem_text, IOMEM_DEVICES), 0);
+	assert_int_equal(map.n, 5); /* what lies inside RAM is no device */
 	memory_map_finish(&map);
 }
 
@@ -543,7 +548,8 @@ static void regions_are_ram_alone(void **state)
 /* ---- /dev/mem and /dev/crash, files in their place ---- */
 
 #define MEM_SIZE 0x180000
-#define NOTE_AT 0x101f00
+#define NOTE_AT 0x101f00 /* so that the note goes on in the next page */
+#define NOTE_LEN 0x300
 
 static const char mem_ranges[] = "1000-9ffff : System RAM\na0000-bffff : PCI Bus\n"
 				 "100000-17ffff : System RAM\n";
@@ -551,12 +557,15 @@ static const char mem_ranges[] = "1000-9ffff : System RAM\na0000-bffff : PCI Bus
 static void put_mem(const struct world *world)
 {
 	static uint8_t bytes[MEM_SIZE];
-	char text[64];
+	char text[64], note[NOTE_LEN];
 
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		bytes[i] = (uint8_t)(i / 4096);
 	memset(bytes + NOTE_AT, 0, 0x400); /* over the end of a page */
-	synth_note(bytes, NOTE_AT, 0, "VMCOREINFO", 0, "OSRELEASE=5.14.0-1.el9\n", 23);
+	memset(note, '#', sizeof(note));
+	memcpy(note, "OSRELEASE=5.14.0-1.el9\n", 23);
+	note[sizeof(note) - 1] = '\n';
+	synth_note(bytes, NOTE_AT, 0, "VMCOREINFO", 0, note, sizeof(note));
 	put_file(world, "mem", bytes, sizeof(bytes));
 	snprintf(text, sizeof(text), "0x%016x 400\n", NOTE_AT);
 	put_file(world, "vmcoreinfo", text, strlen(text));
@@ -579,7 +588,7 @@ static void nothing_but_ram_is_touched(void **state)
 	static const char *const connectors[] = { "devmem", "crashdev" };
 	struct world *world = *state;
 	uint8_t buf[0x3000];
-	char text[32];
+	char text[NOTE_LEN];
 
 	for (int i = 0; i < 2; i++) {
 		open_mem(world, connectors[i], "");
@@ -592,8 +601,9 @@ static void nothing_but_ram_is_touched(void **state)
 		assert_int_equal(x.done, 0x2000);
 		assert_int_equal(buf[0x1fff], (uint8_t)0x112);
 		assert_int_equal(sonde_target_note(world->target, "VMCOREINFO", text, sizeof(text)),
-				 23);
-		assert_memory_equal(text, "OSRELEASE=5.14.0-1.el9\n", 23);
+				 NOTE_LEN);
+		assert_memory_equal(text, "OSRELEASE=5.14.0-1.el9\n##", 25);
+		assert_memory_equal(text + NOTE_LEN - 3, "##\n", 3);
 		sonde_target_close(world->target);
 		world->target = NULL;
 	}
