@@ -122,7 +122,7 @@ class SwitchedOnTest(test_compare.Comparison, Case):
             journal = os.path.join(FOLDER, "gdb.journal")
             result = run("write", "--write", "--string", "by the stub", target, "0x100", "--journal", journal)
             self.assertEqual(result.code, 0, str(result))
-            with open(self.world.guest.memory_file, "rb") as file:
+            with open(self.world.guest.memory_file, "rb", buffering=0) as file:
                 file.seek(0x100)
                 self.assertEqual(file.read(64), b"by the stub" + zeros[11:])
                 self.assertEqual(run("undo", target, "--journal", journal, "--write").code, 0)
