@@ -103,7 +103,7 @@ static void put_sub(struct image *image, const struct synth_kdump *spec)
 		memcpy(room(image, notes, spec->notes_size), spec->notes, spec->notes_size);
 }
 
-static void fill(uint8_t *page, uint64_t addr, size_t size)
+static void fill(uint64_t addr, uint8_t *page, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
 		page[i] = (uint8_t)((addr + i) / 16);
@@ -161,7 +161,7 @@ static void put_pages(struct image *image, const struct synth_kdump *spec, size_
 		size_t at = image->size, len;
 		if (spec->kinds[i] <= SYNTH_LEFT_OUT)
 			continue;
-		fill(page, i * size, size);
+		spec->fill(i * size, page, size);
 		uint32_t flags = pack(spec->kinds[i], page, size, packed, &len);
 		memcpy(room(image, at, len), packed, len);
 		put(image, descs, at, 8);
@@ -181,6 +181,7 @@ uint8_t *synth_kdump(const struct synth_kdump *given, size_t *ret_size)
 	spec.word = spec.word ? spec.word : 8;
 	spec.machine = spec.machine ? spec.machine : "x86_64";
 	spec.page_size = spec.page_size ? spec.page_size : 4096;
+	spec.fill = spec.fill ? spec.fill : fill;
 	spec.end = spec.split ? spec.end : spec.n_pages;
 	spec.first = spec.split ? spec.first : 0;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Builds kdump-compressed dumps in memory from a table, as makedumpfile 1.7.2 IMPLEMENTATION lays them out. The byte at
- * physical address a is a / 16.
+ * physical address a is a / 16, or what the table's own function says.
  */
 #ifndef SYNTH_KDUMP_H
 #define SYNTH_KDUMP_H
@@ -33,6 +33,7 @@ struct synth_kdump {
 	const void *notes; /* [notes_size] ELF notes                  */
 	size_t notes_size;
 	const char *info; /* VMCOREINFO; NULL none                   */
+	void (*fill)(uint64_t addr, uint8_t *page, size_t size); /* NULL: as above */
 };
 
 /* [*ret_size], to be freed. */

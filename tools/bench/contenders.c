@@ -10,6 +10,9 @@ static const struct contender *const arrays[] = {
 	contenders_layer,  contenders_calls,   contenders_pread, contenders_mmap,
 	contenders_memcpy, contenders_switch,  contenders_fio,   contenders_scan,
 	contenders_memchr, contenders_process,
+#ifdef HAVE_KDUMP
+	contenders_kdump,
+#endif
 #ifdef HAVE_URING
 	contenders_uring,
 #endif

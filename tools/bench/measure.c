@@ -60,6 +60,8 @@ static uint64_t place_len(const struct contest *contest, bool quick)
 		return quick ? IMAGE_SIZE_QUICK : IMAGE_SIZE;
 	case PLACE_IMAGE_HOT:
 		return UINT64_C(1) << 20;
+	case PLACE_DUMP:
+		return UINT64_C(256) << (quick ? 14 : 20);
 	case PLACE_PROCESS:
 		return UINT64_C(16) << 20;
 	case PLACE_PROCESS_FEW:

@@ -70,6 +70,10 @@
 	{                                                                                          \
 		PLACE_PROCESS_FEW, true, 8, 64                                                     \
 	}
+#define DUMP(random, size, depth)                                                                  \
+	{                                                                                          \
+		PLACE_DUMP, random, size, depth                                                    \
+	}
 #define BY_READV                                                                                   \
 	{                                                                                          \
 		"process_vm_readv"                                                                 \
@@ -168,6 +172,9 @@ static const struct row named[] = {
 	  .cpu = true },
 	{ "proc.4096.batch64", PROCESS, "process.batch", BY_READV, .cpu = true },
 	{ "proc.8.batch64", PROCESS_FEW, "process.batch", BY_READV, .cpu = true },
+	{ "kdump.rand.4096.batch64", DUMP(true, 4096, 64), "kdump.batch", { "libkdumpfile" } },
+	{ "kdump.rand.8.batch64", DUMP(true, 8, 64), "kdump.batch", { "libkdumpfile" } },
+	{ "kdump.seq", DUMP(false, 65536, 16), "kdump.batch", { "libkdumpfile" } },
 	{ "remote.virt.delay",
 	  IMAGE(8, 10000),
 	  "image.remote",
