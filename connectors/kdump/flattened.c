@@ -211,10 +211,13 @@ int flattened_open(struct flattened *ret, const struct source *below, const char
 	r = read_pieces(ret, ret_why);
 	if (r < 0)
 		return r;
+	*ret_why = "flattened: there is nothing behind the head";
+	if (!ret->n)
+		return SONDE_E_TRUNCATED;
 	qsort(ret->at, ret->n, sizeof(*ret->at), by_off);
 	*ret_why = "out of memory";
 	r = overlap(ret) ? resolve(ret) : 0;
-	ret->size = ret->n ? piece_end(&ret->at[ret->n - 1]) : 0;
+	ret->size = piece_end(&ret->at[ret->n - 1]);
 	return r;
 }
 
