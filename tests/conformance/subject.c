@@ -162,6 +162,25 @@ static int open_elfcore(struct subject *subject, struct sonde_loop *loop, struct
 	return open_file(subject, loop, err);
 }
 
+/* The same two stretches as an image of LiME. */
+static int open_lime(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
+{
+	const uint64_t from[2] = { 0, HOLE_ADDR + HOLE_LEN }, end[2] = { HOLE_ADDR, SUBJECT_SIZE };
+	FILE *file = make_file(subject);
+
+	if (!file)
+		return sonde_error_set(err, SONDE_E_IO, "%s: cannot be made", subject->path);
+	for (int i = 0; i < 2; i++) {
+		uint8_t head[32] = "EMiL\1";
+		put(head + 8, from[i], 8);
+		put(head + 16, end[i] - 1, 8);
+		fwrite(head, 1, sizeof(head), file);
+		fwrite(subject->model + from[i], 1, end[i] - from[i], file);
+	}
+	fclose(file);
+	return open_file(subject, loop, err);
+}
+
 /* Sixteen pages, packed in every way in turn; one is no memory. */
 static int open_kdump(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
 {
@@ -331,6 +350,7 @@ struct subject subjects[] = {
 	{ "elfcore, read only", "elfcore.so", NULL, open_elfcore, "elfcore", 1, 0 },
 	{ "kcore", "kcore.so", NULL, open_elfcore, "kcore", 1, 0 },
 	{ "kdump", "kdump.so", NULL, open_kdump, "kdump", 1, 0 },
+	{ "lime", "lime.so", NULL, open_lime, "lime", 0, 0 },
 	{ "process, itself", "process.so", NULL, open_self, "process", 0, 0 },
 	{ "process, a child", "process.so", NULL, open_child, "process", 0, 0 },
 	{ "gdb", "gdb.so", NULL, open_stub, "", 0, 0 },

@@ -14,6 +14,18 @@ PT_NULL, PT_LOAD, PT_NOTE = 0, 1, 4
 NT_PRSTATUS = 1
 
 
+class Part:
+    """So many bytes of a file from here on."""
+
+    def __init__(self, file, left):
+        self.file, self.left = file, left
+
+    def read(self, n):
+        data = self.file.read(min(n, self.left))
+        self.left -= len(data)
+        return data
+
+
 class Image:
     def __init__(self, path):
         self.path = path

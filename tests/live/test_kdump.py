@@ -10,7 +10,7 @@ import unittest
 import test_compare
 import worlds
 from harness import FOLDER, SONDE, Case, View, run
-from images import PT_LOAD, Image
+from images import PT_LOAD, Image, Part
 
 PAGE = 4096
 LOW, HIGH = 0x100000, 0x8000000  # of the guest's RAM, what is compared byte for byte
@@ -41,18 +41,6 @@ def plain_elf(path, out):
             assert kind == PT_LOAD or filesz < 1 << 20
         new.seek(0)
         new.write(head + table)
-
-
-class Part:
-    """So many bytes of a file from here on."""
-
-    def __init__(self, file, left):
-        self.file, self.left = file, left
-
-    def read(self, n):
-        data = self.file.read(min(n, self.left))
-        self.left -= len(data)
-        return data
 
 
 def digest(target):

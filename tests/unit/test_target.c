@@ -72,7 +72,6 @@ static const struct {
 } formats[] = {
 	{ 0, "DISKDUMP", 8, "is a diskdump, which no connector here reads" },
 	{ 0, "makedumpfile", 12, "is a flattened dump (makedumpfile -R" },
-	{ 0, "EMiL\1", 5, "is a LiME image" },
 	{ 0, "AVML", 4, "is an AVML image" },
 	{ 0, "QEVM", 4, "is a QEMU migration stream" },
 	{ 0, "LibvirtQemudSave", 16, "is a libvirt save image" },

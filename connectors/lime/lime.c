@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lime: images of LiME in its own format, and those that AVML writes unpacked. ranges.c reads the heads; the bytes are
+ * moved by the engines, from where the extents told here lie.
+ */
+#include "ranges.h"
+
+#include <sonde/plugin.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct lime {
+	int fd;
+	int writable;
+	struct lime_ranges ranges;
+	char detail[96];
+};
+
+static size_t read_file(void *user, uint64_t off, void *buf, size_t len)
+{
+	const struct lime *lime = user;
+	size_t done = 0;
+
+	while (done < len && off <= INT64_MAX - done) {
+		ssize_t n = pread(lime->fd, (char *)buf + done, len - done, (off_t)(off + done));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	return done;
+}
+
+static void describe(struct lime *lime)
+{
+	const struct lime_ranges *ranges = &lime->ranges;
+
+	snprintf(lime->detail, sizeof(lime->detail), "LiME image, %zu range%s%s", ranges->n,
+		 ranges->n == 1 ? "" : "s",
+		 ranges->cut        ? ", cut off"
+		 : ranges->trailing ? ", something else behind the last"
+				    : "");
+}
+
+/* Opening a pipe would wait for its writer, so what a path is comes before open. */
+static int open_file(struct lime *lime, const struct sonde_host *host, const char *path,
+		     struct sonde_error *err)
+{
+	struct stat st;
+	const char *why;
+
+	if (stat(path, &st) < 0)
+		return host->error_os(err, errno, "lime: '%.300s'", path);
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return host->error_set(
+			err, SONDE_E_BAD_FORMAT,
+			"lime: '%.300s': is neither a regular file nor a block device", path);
+	lime->fd = open(path, (lime->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
+	off_t size = lime->fd < 0 ? -1 : lseek(lime->fd, 0, SEEK_END);
+	if (size < 0)
+		return host->error_os(err, errno, "lime: '%.300s'", path);
+	int r = lime_ranges_read(&lime->ranges, read_file, lime, (uint64_t)size, &why);
+	if (r < 0)
+		return host->error_set(err, r, "lime: '%.300s': %s", path, why);
+	describe(lime);
+	return 0;
+}
+
+static void lime_close(void *conn)
+{
+	struct lime *lime = conn;
+
+	lime_ranges_finish(&lime->ranges);
+	if (lime->fd >= 0)
+		close(lime->fd);
+	free(lime);
+}
+
+static int lime_open(const struct sonde_host *host, const struct sonde_args *args, void **ret_conn,
+		     struct sonde_error *err)
+{
+	const char *path = host->arg(args, "path");
+	struct lime *lime = calloc(1, sizeof(*lime));
+
+	if (!lime)
+		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
+	lime->fd = -1;
+	lime->writable = host->arg_write(args);
+	int r = path ? open_file(lime, host, path, err)
+		     : host->error_set(err, SONDE_E_BAD_ARG,
+				       "lime: no file given: write lime:FILE");
+	if (r < 0) {
+		lime_close(lime);
+		return r;
+	}
+	*ret_conn = lime;
+	return 0;
+}
+
+static void lime_info(void *conn, struct sonde_target_info *ret)
+{
+	const struct lime *lime = conn;
+
+	ret->detail = lime->detail;
+	ret->flags = SONDE_TARGET_PHYSICAL | (lime->writable ? SONDE_TARGET_WRITABLE : 0);
+}
+
+static int tell(const struct lime *lime, const struct lime_range *range, int missing,
+		sonde_extent_fn *fn, void *user)
+{
+	struct sonde_extent extent = {
+		.addr = range->addr,
+		.len = range->have,
+		.kind = SONDE_EXTENT_FILE,
+		.flags = SONDE_REGION_READ | SONDE_REGION_RAM |
+			 (lime->writable ? SONDE_REGION_WRITE : 0),
+		.off = range->off,
+		.fd = lime->fd,
+	};
+
+	if (missing)
+		extent = (struct sonde_extent){ .addr = range->addr + range->have,
+						.len = range->len - range->have,
+						.kind = SONDE_EXTENT_ABSENT,
+						.err = SONDE_E_TRUNCATED };
+	return extent.len ? fn(user, &extent) : 0;
+}
+
+/* What is there before what is not: where ranges overlap, bytes beat their lack. */
+static int lime_extents(void *conn, sonde_extent_fn *fn, void *user, struct sonde_error *err)
+{
+	const struct lime *lime = conn;
+	int r = 0;
+
+	(void)err;
+	for (int missing = 0; missing < 2; missing++) {
+		for (size_t i = 0; r == 0 && i < lime->ranges.n; i++)
+			r = tell(lime, &lime->ranges.at[i], missing, fn, user);
+	}
+	return r;
+}
+
+static int lime_is(const uint8_t *head, size_t head_len, uint64_t file_size)
+{
+	(void)file_size;
+	return lime_probe(head, head_len) ? 90 : 0;
+}
+
+static const struct sonde_connector_ops lime_ops = {
+	.size = sizeof(lime_ops),
+	.open = lime_open,
+	.close = lime_close,
+	.info = lime_info,
+	.extents = lime_extents,
+	.probe = lime_is,
+};
+
+SONDE_PLUGIN(.name = "lime", .summary = "image of LiME, or of AVML unpacked", .main_arg = "path",
+	     .args_help = "path=FILE  the image to read (required)\n", .connector = &lime_ops);
