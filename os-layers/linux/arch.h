@@ -28,6 +28,11 @@ struct linux_arch {
 	uint32_t (*places_of_cpu)(const struct sonde_cpu *cpu,
 				  struct linux_place ret[LINUX_PLACES_MAX]);
 	/*
+	 * false: a processor in this state runs neither a kernel nor a process of one, but firmware or a loader. NULL: it
+	 * never tells.
+	 */
+	bool (*may_run_kernel)(struct sonde_space *phys, const struct sonde_cpu *cpu);
+	/*
 	 * By vmcoreinfo, likeliest first. Returns how many; SONDE_E_UNSUPPORTED: it is of no kernel of this
 	 * architecture that is understood; SONDE_E_CORRUPT.
 	 */

@@ -10,6 +10,7 @@
 /* CONFIG_PHYSICAL_START, where _text lies from KERNEL_MAP without KASLR. */
 #define TEXT_OFFSET UINT64_C(0x1000000)
 
+#define CR0_PG (UINT64_C(1) << 31)   /* Intel SDM 3A 2.5 */
 #define CR4_LA57 (UINT64_C(1) << 12) /* Intel SDM 3A 2.5 */
 #define CR3_PA UINT64_C(0x000ffffffffff000)
 #define PTI_USER UINT64_C(0x1000) /* linux v6.6 arch/x86/mm/pti.c: PTI_PGTABLE_SWITCH_BIT */
@@ -25,6 +26,25 @@ static uint32_t places_of_cpu(const struct sonde_cpu *cpu, struct linux_place re
 	ret[0] = (struct linux_place){ paging, root, 0 };
 	ret[1] = (struct linux_place){ paging, root & ~PTI_USER, 0 };
 	return root & PTI_USER ? 2 : 1;
+}
+
+/* Paging is off after a reset; the tables of firmware and of the kernel's decompressor have no upper half. */
+static bool may_run_kernel(struct sonde_space *phys, const struct sonde_cpu *cpu)
+{
+	uint8_t upper[2048]; /* entries of the top table, of 8 bytes; bit 0: present */
+	uint64_t root = cpu->cr[3] & CR3_PA;
+
+	if (!(cpu->valid & SONDE_CPU_CONTROL))
+		return true;
+	if (!(cpu->cr[0] & CR0_PG))
+		return false;
+	if (sonde_space_get(phys, root + sizeof(upper), upper, sizeof(upper)) < 0)
+		return true;
+	for (size_t i = 0; i < sizeof(upper); i += 8) {
+		if (upper[i] & 1)
+			return true;
+	}
+	return false;
 }
 
 /* linux v6.6 arch/x86/kernel/machine_kexec_64.c: arch_crash_save_vmcoreinfo. */
@@ -85,6 +105,7 @@ static void settle(struct linux_os *lx)
 const struct linux_arch linux_x86_64 = {
 	.arch = SONDE_ARCH_X86_64,
 	.places_of_cpu = places_of_cpu,
+	.may_run_kernel = may_run_kernel,
 	.places_of_info = places_of_info,
 	.image_range = image_range,
 	.settle = settle,

@@ -35,9 +35,10 @@ struct detect {
 	uint32_t arch; /* enum sonde_arch: what the target says it is, or NONE */
 	bool live;
 	uint32_t candidates;
-	char story[320]; /* why the candidates so far were refused */
-	int worst;       /* SONDE_E_NO_TYPES outweighs "not found" */
-	bool bad_types;  /* a candidate fell because its own types are damaged */
+	uint32_t n_cpus, n_idle; /* processors asked, and of these how many run no kernel */
+	char story[320];         /* why the candidates so far were refused */
+	int worst;               /* SONDE_E_NO_TYPES outweighs "not found" */
+	bool bad_types;          /* a candidate fell because its own types are damaged */
 };
 
 /* Why a candidate fell, for the error of a search that finds nothing. */
@@ -349,6 +350,8 @@ static int from_cpus(struct detect *d, struct linux_os **ret)
 		const struct linux_arch *arch = linux_arch_of(cpu.arch);
 		struct linux_place places[LINUX_PLACES_MAX];
 		uint32_t n = arch && arch->places_of_cpu ? arch->places_of_cpu(&cpu, places) : 0;
+		d->n_cpus++;
+		d->n_idle += arch && arch->may_run_kernel && !arch->may_run_kernel(d->phys, &cpu);
 		if (!n)
 			continue;
 		r = try_cpu(d, i, arch, places, n, ret);
@@ -572,6 +575,14 @@ static int nothing_found(const struct detect *d, struct sonde_error *err)
 		d->bad_types ? "; a vmlinux given with --symbols FILE replaces damaged types" : "");
 }
 
+/* RAM still holds what ran before a reset, for as long as nobody writes over it: half of it would be believed. */
+static int nothing_runs(struct sonde_error *err)
+{
+	return sonde_error_set(err, SONDE_E_NOT_FOUND,
+			       "linux: no kernel runs: its processors are in firmware or a loader, "
+			       "as after a reset: try again when it has booted");
+}
+
 /* A file that cannot be used is said once, not once a candidate. */
 static int check_symbols_file(const char *path, struct sonde_error *err)
 {
@@ -603,6 +614,8 @@ static int linux_attach(struct sonde_target *target, const struct sonde_os_optio
 	d.phys = sonde_target_memory(target);
 	d.live = info.flags & SONDE_TARGET_LIVE;
 	r = from_cpus(&d, &lx);
+	if (r < 0 && d.live && d.n_cpus && d.n_idle == d.n_cpus)
+		return nothing_runs(err);
 	if (r < 0 && r != SONDE_E_NO_TYPES)
 		r = from_note(&d, &lx);
 	if (r < 0 && r != SONDE_E_NO_TYPES)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../synth/array_space.h"
 #include "linux/arch.h"
 
 #define HEAD "OSRELEASE=6.1.0\n"
@@ -226,6 +227,47 @@ static void each_architecture_is_found_by_its_number(void **state)
 	assert_null(linux_arch_of(SONDE_ARCH_NONE));
 }
 
+/* A table at TOP, its second half from byte 2048 on. */
+#define TOP 0x3000u
+#define PG (UINT64_C(1) << 31)
+
+static const struct {
+	const char *name;
+	uint32_t valid;
+	uint64_t cr0, cr3, upper;
+	bool may_run;
+} states[] = {
+	{ "a kernel's tables", SONDE_CPU_CONTROL, PG, TOP, 0x1063, true },
+	{ "a process number in CR3", SONDE_CPU_CONTROL, PG, TOP | 5, 0x1063, true },
+	{ "no paging: firmware", SONDE_CPU_CONTROL, 0x10, TOP, 0x1063, false },
+	{ "no upper half: a loader", SONDE_CPU_CONTROL, PG, TOP, 0, false },
+	{ "an upper half that is not present", SONDE_CPU_CONTROL, PG, TOP, 0x1062, false },
+	{ "tables that are not there", SONDE_CPU_CONTROL, PG, 0x100000, 0, true },
+	{ "registers that are not told", SONDE_CPU_GENERAL, 0x10, TOP, 0, true },
+};
+
+static void a_processor_in_firmware_runs_no_kernel(void **state)
+{
+	static uint8_t bytes[SONDE_PAGE_SIZE];
+	struct array_space array = { .base = TOP, .len = sizeof(bytes), .bytes = bytes };
+	struct sonde_loop *loop;
+	struct sonde_space *phys;
+
+	(void)state;
+	assert_int_equal(sonde_loop_create(NULL, &loop, NULL), 0);
+	assert_int_equal(array_space_open(&array, loop, &phys), 0);
+	bytes[0] = 1; /* the lower half, which firmware has too */
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		struct sonde_cpu cpu = { .valid = states[i].valid,
+					 .cr = { states[i].cr0, 0, 0, states[i].cr3 } };
+		memcpy(bytes + 4088, &states[i].upper, 8);
+		if (linux_x86_64.may_run_kernel(phys, &cpu) != states[i].may_run)
+			fail_msg("%s", states[i].name);
+	}
+	sonde_space_close(phys);
+	sonde_loop_destroy(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +276,7 @@ int main(void)
 		cmocka_unit_test(the_image_may_be_at_the_end_of_memory),
 		cmocka_unit_test(aarch64_marks_closed_pages_as_its_release_does),
 		cmocka_unit_test(each_architecture_is_found_by_its_number),
+		cmocka_unit_test(a_processor_in_firmware_runs_no_kernel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
