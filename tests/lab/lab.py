@@ -1520,7 +1520,8 @@ def dump(name, file, format="elf", dir=None):
                 if format != "elf":
                     arguments["format"] = format
                 qmp.command("dump-guest-memory", timeout=300.0, **arguments)
-    size = check_dump(name, path, format, state["mem"] << 20)
+            sizes = qmp.command("query-memory-size-summary")
+    size = check_dump(name, path, format, sizes["base-memory"] + sizes.get("plugged-memory", 0))
     os.chmod(path, 0o600)
     return {"file": path, "size": size, "format": format,
             "seconds": round(time.monotonic() - begin, 2)}

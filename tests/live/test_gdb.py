@@ -77,7 +77,7 @@ def x86_64():
 
 @functools.lru_cache(maxsize=None)
 def arm64():
-    return Stub("stub-arm64", lists=(("ps",), ("modules",)), arch="arm64")
+    return Stub("stub-arm64", lists=(("ps",), ("modules",)), arch="arm64", share=False)
 
 
 class SwitchedOnTest(test_compare.Comparison, Case):

@@ -309,8 +309,15 @@ class LibraryTest(Case):
         # Stopped by somebody else, it stays theirs.
         self.domain.virsh("suspend")
         with self.opened() as target:
-            self.library.check(self.library.so.sonde_target_pause(target, self.library.err))
+            self.assertEqual(self.library.so.sonde_target_pause(target, self.library.err), 1)
         self.assertEqual(self.domain.virsh("domstate").strip(), "paused")
+        self.domain.virsh("resume")
+        with self.opened() as last:
+            with self.opened() as first:
+                for target in (first, last):
+                    self.assertEqual(self.library.so.sonde_target_pause(target, self.library.err), 0)
+            self.assertEqual(self.domain.virsh("domstate").strip(), "paused")
+        self.assertEqual(self.domain.virsh("domstate").strip(), "running")
 
     def test_nothing_has_happened_to_one_that_runs(self):
         with self.opened() as target, self.opened(",api=on") as other:

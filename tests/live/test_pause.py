@@ -44,6 +44,24 @@ def reading(target, *args):
         tool.communicate(timeout=SECONDS)
 
 
+def has_ended(pid):
+    """Also one that nobody has waited for."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def end_with_guardian(tool):
+    """Kill it, and wait until what looks after its target has done so."""
+    guardians = children_of(tool.pid)
+    tool.kill()
+    tool.wait(SECONDS)
+    for pid in guardians:
+        wait_until("the guardian has ended", lambda pid=pid: has_ended(pid))
+
+
 def behind(clock):
     """How far a guest's clock is behind ours, and its answer's way here: the shortest of some."""
     def once():
@@ -121,6 +139,15 @@ class PausedGuestTest(Case):
         finally:
             self.guest.resume()
 
+    def test_it_stands_still_until_the_last_of_two_tools_ends(self):
+        with self.reading() as one, self.reading() as two:
+            for tool in (one, two):
+                tool.stdout.read(1)
+            end_with_guardian(one)
+            self.assertFalse(self.is_running())
+            end_with_guardian(two)
+        self.wait_for_go()
+
     def test_a_dump_stands_still_anyway(self):
         dump = self.guest.dump("paused.elf")
         self.expect(run("ps", dump, "--pause", "--json"), 0)
@@ -157,6 +184,17 @@ class PausedProcessTest(Case):
         with reading(target, regions[0]["start"], "64M") as tool:
             wait_until("the process stands still", lambda: self.state() == "T")
             tool.kill()
+            wait_until("the process goes on", lambda: self.state() != "T")
+
+    def test_a_process_stands_still_until_the_last_of_two_tools_ends(self):
+        target = f"process:{self.child.pid}"
+        start = self.expect(run("maps", target, "--json"), 0).rows[0]["start"]
+        with reading(target, start, "64M") as one, reading(target, start, "64M") as two:
+            for tool in (one, two):
+                tool.stdout.read(1)
+            end_with_guardian(one)
+            self.assertEqual(self.state(), "T")
+            end_with_guardian(two)
             wait_until("the process goes on", lambda: self.state() != "T")
 
     def test_one_that_is_gone_is_an_error_that_says_so(self):
