@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What could be opened: each connector that can tell is asked, and its answers become names that open them. */
 #include "base/arena.h"
-#include "plug/args.h"
 #include "plug/host.h"
 #include "plug/load.h"
 
@@ -14,21 +13,6 @@ struct asking {
 	sonde_listed_target_fn *fn;
 	void *user;
 };
-
-static const char *no_argument(const struct sonde_args *args, const char *key)
-{
-	(void)args;
-	(void)key;
-	return NULL;
-}
-
-/* A listing is of the whole machine: whatever a connector would be told when opened, here it is told nothing. */
-static void asking_init(struct asking *asking, sonde_listed_target_fn *fn, void *user)
-{
-	*asking = (struct asking){ .fn = fn, .user = user };
-	host_init(&asking->host);
-	asking->host.arg = no_argument;
-}
 
 /* The name that opens it: what would end or change it is taken as it is, and one with a '=' is no argument. */
 static char *target_name(struct arena *arena, const struct sonde_plugin *desc, const char *first)
@@ -111,11 +95,11 @@ static int ask_one(struct asking *asking, const char *connector, struct sonde_er
 int sonde_targets(const char *connector, sonde_listed_target_fn *fn, void *user,
 		  struct sonde_error *err)
 {
-	struct asking asking;
+	struct asking asking = { .fn = fn, .user = user };
 
 	if (!fn)
 		return sonde_error_set(err, SONDE_E_BAD_ARG, "targets: fn must be given");
-	asking_init(&asking, fn, user);
+	host_init(&asking.host);
 	if (connector)
 		return ask_one(&asking, connector, err);
 	int r = plugin_each(SONDE_PLUGIN_CONNECTOR, ask_each, &asking);

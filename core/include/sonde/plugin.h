@@ -244,8 +244,8 @@ struct sonde_connector_ops {
 	/* Optional, with events: as cancel. The target is left running. */
 	void (*cancel_event)(void *conn, struct sonde_io *io, int32_t why);
 	/*
-	 * Optional: tell what open could open now, opening none of it. host is valid for the call; its arg gives NULL. Returns 0;
-	 * what fn returned, at once; an error with err filled: what was told so far is all that is known. May block, for a few
+	 * Optional: tell what open could open now, opening none of it. host is valid for the call. Returns 0; what fn
+	 * returned, at once; an error with err filled: what was told so far is all that is known. May block, for a few
 	 * seconds at most. Default: cannot tell.
 	 */
 	int (*list)(const struct sonde_host *host, sonde_listed_fn *fn, void *user,
