@@ -99,7 +99,24 @@ static const struct place aarch64[] = {
 };
 #undef X
 
+/* a0 is x10. */
 static const struct place riscv64[] = {
+	GENERAL("zero", 0),
+	GENERAL("ra", 1),
+	GENERAL("sp", 2),
+	GENERAL("gp", 3),
+	GENERAL("tp", 4),
+	GENERAL("t0", 5),
+	GENERAL("t1", 6),
+	GENERAL("t2", 7),
+	GENERAL("fp", 8),
+	GENERAL("s1", 9),
+	GENERAL("a0", 10),
+	GENERAL("a1", 11),
+	GENERAL("a2", 12),
+	GENERAL("a3", 13),
+	GENERAL("a4", 14),
+	GENERAL("a5", 15),
 	AT("sp", sp, SONDE_CPU_GENERAL),
 	AT("pc", pc, SONDE_CPU_GENERAL),
 	{ 0 },

@@ -13,13 +13,15 @@ struct switch_on {
 	const struct sonde_host *host;
 	int timeout_ms;
 	int is_on;
-	int was_running;    /* the guest, before the stub stopped it       */
+	int was_running;    /* the guest, before the stub stopped it; kept in the socket's name */
 	char qmp[PATH_MAX]; /* the monitor that answered                   */
 	char folder[64];    /* "" none                                     */
 	char to[80];        /* "unix:PATH", for dial                       */
 };
 
 /*
+ * A stub that was switched on like this and whose user has gone without a word is taken over.
+ *
  * Returns   0; SONDE_E_NOT_FOUND, _AMBIGUOUS (no such guest, several); SONDE_E_BUSY (it has a stub already); as qmp_open;
  *           SONDE_E_UNSUPPORTED (no monitor, no QMP in this build, or QEMU's refusal).
  * Owns      *ret, zero but for host and timeout_ms: switch_off, also after an error.

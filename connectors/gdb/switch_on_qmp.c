@@ -12,8 +12,44 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define FOLDER "/tmp/sonde-gdb-XXXXXX"
+#define RAN "/stub"   /* the socket's name: the guest ran when its stub was switched on */
+#define STOOD "/held" /* ... it stood still                                             */
+
+/* Mine, or root may have everybody's: a folder that others may change could lead anywhere. */
+static int is_ours(const char *folder)
+{
+	struct stat st;
+
+	return lstat(folder, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 077) == 0 &&
+	       (geteuid() == 0 || st.st_uid == geteuid());
+}
+
+/* "disconnected:unix:/tmp/sonde-gdb-XXXXXX/stub,server=on" (qemu 7.2 chardev/char-socket.c, update_disconnected_filename). */
+static int take_over(struct switch_on *on, const char *file)
+{
+	static const char prefix[] = "disconnected:unix:";
+	const size_t len = strlen(FOLDER), random = strlen("XXXXXX");
+	const char *at = file + strlen(prefix);
+
+	if (strncmp(file, prefix, strlen(prefix)) != 0 || strncmp(at, FOLDER, len - random) != 0 ||
+	    strcspn(at + len - random, "/,") != random)
+		return 0;
+	memcpy(on->folder, at, len);
+	on->folder[len] = '\0';
+	at += len;
+	on->was_running = strncmp(at, RAN, strlen(RAN)) == 0;
+	if ((!on->was_running && strncmp(at, STOOD, strlen(STOOD)) != 0) || !is_ours(on->folder)) {
+		on->folder[0] = '\0';
+		return 0;
+	}
+	snprintf(on->to, sizeof(on->to), "unix:%s%s", on->folder, on->was_running ? RAN : STOOD);
+	on->is_on = 1;
+	return 1;
+}
+
 /* QEMU's own label of its stub's character device (qemu 7.2 gdbstub.c, gdbserver_start). */
-static int has_stub(struct qmp *qmp, struct sonde_error *err)
+static int has_stub(struct switch_on *on, struct qmp *qmp, struct sonde_error *err)
 {
 	json_t *list = NULL, *entry;
 	size_t i;
@@ -23,7 +59,8 @@ static int has_stub(struct qmp *qmp, struct sonde_error *err)
 	{
 		const char *label = json_string_value(json_object_get(entry, "label"));
 		const char *file = json_string_value(json_object_get(entry, "filename"));
-		if (r == 0 && label && strcmp(label, "gdb") == 0)
+		if (r == 0 && label && strcmp(label, "gdb") == 0 &&
+		    !take_over(on, file ? file : ""))
 			r = qmp->host->error_set(
 				err, SONDE_E_BUSY,
 				"gdb: it has a stub already (%.100s): open that with gdb:HOST:PORT",
@@ -49,7 +86,7 @@ static int make_folder(struct switch_on *on, pid_t pid, struct sonde_error *err)
 	char proc[32];
 	struct stat st;
 
-	strcpy(on->folder, "/tmp/sonde-gdb-XXXXXX");
+	strcpy(on->folder, FOLDER);
 	if (!mkdtemp(on->folder)) {
 		int os_code = errno;
 		on->folder[0] = '\0';
@@ -58,7 +95,7 @@ static int make_folder(struct switch_on *on, pid_t pid, struct sonde_error *err)
 	snprintf(proc, sizeof(proc), "/proc/%d", (int)pid);
 	if (geteuid() == 0 && stat(proc, &st) == 0 && chown(on->folder, st.st_uid, st.st_gid) < 0)
 		return on->host->error_os(err, errno, "gdb: '%s'", on->folder);
-	snprintf(on->to, sizeof(on->to), "unix:%s/stub", on->folder);
+	snprintf(on->to, sizeof(on->to), "unix:%s%s", on->folder, on->was_running ? RAN : STOOD);
 	return 0;
 }
 
@@ -83,7 +120,7 @@ static int start_at(struct switch_on *on, pid_t pid, const char *socket, struct 
 	struct qmp qmp;
 	int r = qmp_open(&qmp, on->host, socket, on->timeout_ms, err);
 
-	if (r == 0 && (r = has_stub(&qmp, err)) == 0 &&
+	if (r == 0 && (r = has_stub(on, &qmp, err)) == 0 && !on->is_on &&
 	    (r = ask_running(&qmp, &on->was_running, err)) == 0 &&
 	    (r = make_folder(on, pid, err)) == 0)
 		r = start_stub(on, &qmp, err);
