@@ -1480,6 +1480,15 @@ def run(name, words, uid=0, timeout=120.0, dir=None):
     return Run(pid, int(code), out, err)
 
 
+def opens(name, n, dir=None):
+    """Have a process of its own open @n files that are not there, /opened/000000 and on; returns its pid."""
+    guest = Guest(name, dir)
+    with guest.locked():
+        guest.need_running()
+        with Channel(guest) as channel:
+            return int(channel.command("opens %d" % n, 300.0)[0])
+
+
 @contextlib.contextmanager
 def in_background(name, command, timeout, dir=None):
     """Have the guest do @command while the body runs; its answer is awaited at the end."""

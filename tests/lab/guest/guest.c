@@ -26,6 +26,7 @@
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -294,6 +295,29 @@ static void command_spin(const char *ms)
 	emitf("ok %x\n", sum);
 }
 
+/* A process of its own, which opens nothing else: files that are not there, each of a name of its own. */
+static void command_opens(const char *arg)
+{
+	unsigned long n = strtoul(arg, NULL, 10);
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		set_name("opener");
+		for (unsigned long i = 0; i < n; i++) {
+			char path[32];
+			snprintf(path, sizeof(path), "/opened/%06lu", i);
+			if (open(path, O_RDONLY | O_CLOEXEC) >= 0 || errno != ENOENT)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	int status = -1;
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+		emitf("error opens: status %x: %s\n", (unsigned)status, strerror(errno));
+	else
+		emitf("ok %d\n", (int)pid);
+}
+
 static void restart(int how)
 {
 	emitf("ok\n");
@@ -333,6 +357,8 @@ static void run_command(char *line)
 		command_run(arg);
 	else if (!strcmp(verb, "spin"))
 		command_spin(arg);
+	else if (!strcmp(verb, "opens"))
+		command_opens(arg);
 	else if (!strcmp(verb, "reboot"))
 		restart(RB_AUTOBOOT);
 	else if (!strcmp(verb, "quit"))
