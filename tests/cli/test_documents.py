@@ -134,7 +134,7 @@ class Bash(Case):
 
     def test_commands(self):
         self.assertEqual(self.complete("sonde "), sorted(COMMANDS))
-        self.assertEqual(self.complete("sonde t"), ["targets", "threads", "translate", "type"])
+        self.assertEqual(self.complete("sonde t"), ["targets", "threads", "trace", "translate", "type"])
         self.assertEqual(self.complete("sonde --json m"), ["maps", "modules"])
 
     def test_every_option_of_every_command(self):

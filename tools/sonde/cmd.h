@@ -40,6 +40,9 @@ struct ctx {
 	struct sonde_loop *loop;
 	struct sonde_target *target;
 	struct sonde_os *os;
+	struct sonde_target *events; /* trace: target, or the stub beside it */
+	char *events_name;           /* ... NULL none yet                    */
+	struct guardian rescuer;     /* ... sees to it, should we vanish     */
 	struct sonde_space *process; /* of one process in the target; closed with the session */
 };
 
@@ -56,7 +59,7 @@ struct cmd {
 
 extern const struct cmd cmd_info, cmd_ps, cmd_threads, cmd_modules, cmd_maps, cmd_dmesg, cmd_read,
 	cmd_write, cmd_undo, cmd_scan, cmd_translate, cmd_pages, cmd_sym, cmd_type, cmd_disas,
-	cmd_targets, cmd_plugins;
+	cmd_trace, cmd_targets, cmd_plugins;
 
 /* "sonde: NAME: text" on standard error, behind what standard output has so far. */
 void complain(struct ctx *ctx, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sonde/loop.h>
 #include <sonde/target.h>
@@ -12,7 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum order { STOP = 's', GO_ON = 'g' };
+enum order { STOP = 's', GO_ON = 'g', WATCH = 'w', DISMISS = 'd' };
+
+/* A stub serves one debugger at a time, and notices only after a while that the last one has gone. */
+enum { RESCUES = 50, RESCUE_MS = 200 };
 
 struct answer {
 	int32_t code;
@@ -81,6 +85,31 @@ static int go_on(struct held *held, bool is_ours, struct sonde_error *err)
 	return is_ours ? sonde_target_resume(held->target, err) : 0;
 }
 
+/* To attach to a stub is to stop its target and to remove all breakpoints; to leave it lets it go on. */
+static int rescue(const char *name)
+{
+	int r = SONDE_E_BUSY;
+
+	for (int i = 0; i < RESCUES && (r == SONDE_E_BUSY || r == SONDE_E_TIMED_OUT); i++) {
+		struct held held = { 0 };
+		uint64_t at_ns;
+		if (i > 0)
+			poll(NULL, 0, RESCUE_MS);
+		r = stop(&held, name, &at_ns, NULL);
+		sonde_target_close(held.target);
+		sonde_loop_destroy(held.loop);
+	}
+	return r < 0;
+}
+
+static int watch(int fd, const char *name)
+{
+	char order;
+
+	reply(fd, 0, sonde_now_ns(), NULL);
+	return next_order(fd, &order) ? 0 : rescue(name);
+}
+
 static int guard(int fd, const char *name)
 {
 	struct held held = { 0 };
@@ -90,6 +119,8 @@ static int guard(int fd, const char *name)
 
 	if (!next_order(fd, &order))
 		return 0;
+	if (order == WATCH)
+		return watch(fd, name);
 	int r = stop(&held, name, &at_ns, &err);
 	bool is_ours = r == 0;
 	reply(fd, r, at_ns, &err);
@@ -153,6 +184,31 @@ int guardian_pause(struct guardian *guardian, struct sonde_error *err)
 	return r < 0 ? r : 0;
 }
 
+static void end(struct guardian *guardian)
+{
+	close(guardian->fd);
+	while (waitpid(guardian->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	*guardian = (struct guardian){ 0 };
+}
+
+int guardian_watch(struct guardian *guardian, struct sonde_error *err)
+{
+	uint64_t at_ns;
+
+	return ask(guardian, WATCH, &at_ns, err);
+}
+
+void guardian_dismiss(struct guardian *guardian)
+{
+	char order = DISMISS;
+
+	if (!guardian->pid)
+		return;
+	send(guardian->fd, &order, 1, MSG_NOSIGNAL);
+	end(guardian);
+}
+
 int guardian_release(struct guardian *guardian, uint64_t *ret_ns, struct sonde_error *err)
 {
 	uint64_t until_ns;
@@ -165,9 +221,6 @@ int guardian_release(struct guardian *guardian, uint64_t *ret_ns, struct sonde_e
 		r = ask(guardian, GO_ON, &until_ns, err);
 		*ret_ns = r == 0 ? until_ns - guardian->since_ns : 0;
 	}
-	close(guardian->fd);
-	while (waitpid(guardian->pid, NULL, 0) < 0 && errno == EINTR)
-		;
-	*guardian = (struct guardian){ 0 };
+	end(guardian);
 	return r;
 }

@@ -2,6 +2,9 @@
 /*
  * --pause: a process of its own stops the target and lets it go on, so that it goes on whatever becomes of the
  * tool: ended, interrupted, crashed or killed. The guardian hears of that by the end of their socket.
+ *
+ * trace: the tool itself has the target's stub, and the guardian only watches: should the tool vanish, it opens and closes
+ * the target, after which no breakpoint is left and it runs.
  */
 #ifndef SONDE_TOOL_GUARDIAN_H
 #define SONDE_TOOL_GUARDIAN_H
@@ -29,5 +32,10 @@ int guardian_pause(struct guardian *guardian, struct sonde_error *err);
  * error means that it may stand still yet. Without a guardian nothing happens.
  */
 int guardian_release(struct guardian *guardian, uint64_t *ret_ns, struct sonde_error *err);
+
+/* From here on the target is opened and closed if the tool should vanish. Returns 0, or as guardian_pause. */
+int guardian_watch(struct guardian *guardian, struct sonde_error *err);
+/* It is not any more: all is as it should be. Ends the guardian; without one nothing happens. */
+void guardian_dismiss(struct guardian *guardian);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The one table of options and its reading through getopt_long. An option means the same
- * in every command that takes it; only --hex is a switch for `read` and bytes for `write`.
+ * in every command that takes it; but --hex is a switch for `read` and bytes for `write`, and of `trace`, where
+ * calls are what is counted and has arguments, --count and --args say so.
  */
 #include "opts.h"
 
@@ -95,6 +96,11 @@ static const struct entry entries[OPT_N] = {
 			"text is looked for as UTF-16, little-endian" },
 	[OPT_REGISTERS] = { "registers", 0, FLAG, FIELD(registers), NULL,
 			    "stop each thread for a moment, and show its registers" },
+	[OPT_CALL_ARGS] = { "args", 0, FLAG, FIELD(args), NULL, "show the arguments of each call" },
+	[OPT_CALL_COUNT] = { "count", 'n', NUMBER, FIELD(count), "COUNT", "end after COUNT calls",
+			     UINT64_MAX },
+	[OPT_TIME] = { "time", 0, NUMBER, FIELD(seconds), "SECONDS", "end after SECONDS",
+		       1000000000 },
 	[OPT_VERSION] = { "version", 'V', FLAG, FIELD(version), NULL, "print the version" },
 };
 

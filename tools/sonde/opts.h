@@ -50,6 +50,9 @@ enum opt {
 	OPT_MAX,
 	OPT_UTF16,
 	OPT_REGISTERS,
+	OPT_CALL_ARGS,
+	OPT_CALL_COUNT,
+	OPT_TIME,
 	OPT_VERSION, /* of the tool itself, in front of a command */
 	OPT_N,
 };
@@ -66,7 +69,7 @@ struct opts {
 	uint64_t pid;        /* 1..INT32_MAX; 0 not given           */
 	bool all, args, kernel, phys, raw, hex, write, reverse, table;
 	const char *output, *hex_bytes, *file, *string, *match;
-	uint64_t count, align, threads, max; /* 0 not given */
+	uint64_t count, align, threads, max, seconds; /* 0 not given */
 	const char *range;
 	bool utf16, registers, no_verify, force, list;
 	const char *journal; /* file, NULL none */

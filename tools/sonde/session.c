@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { SYMBOL_REACH = 4 << 20 }; /* bytes: more than any object of a kernel takes */
@@ -140,12 +141,87 @@ int session_start(struct ctx *ctx)
 	return code != 0 ? code : session_attach(ctx);
 }
 
+/* ---- events ------------------------------------------------------------------------------------- */
+
+/* From here on somebody sees to the guest if we vanish. */
+static int be_watched(struct ctx *ctx)
+{
+	struct sonde_error err = { 0 };
+
+	if (guardian_watch(&ctx->rescuer, &err) < 0)
+		return fail(ctx, EXIT_FAILED, "the process that is to watch over the guest: %s",
+			    err.text);
+	return 0;
+}
+
+/* "gdb:qemu:NAME" of "qemu:NAME,key=value|layer"; NULL: it is no name of that kind. */
+static char *stub_of(const char *target)
+{
+	static const char prefix[] = "gdb:";
+	size_t len = strcspn(target, ",|");
+	char *name;
+
+	if (strncmp(target, "qemu:", 5) != 0 || len == 5 || memchr(target, '=', len))
+		return NULL;
+	name = grow(NULL, sizeof(prefix) + len, 1);
+	memcpy(name, prefix, sizeof(prefix) - 1);
+	memcpy(name + sizeof(prefix) - 1, target, len);
+	name[sizeof(prefix) - 1 + len] = '\0';
+	return name;
+}
+
+int session_start_traced(struct ctx *ctx)
+{
+	const char *target = ctx->args[0];
+	bool is_stub = strncmp(target, "gdb:", 4) == 0;
+	int code = 0;
+
+	ctx->events_name = stub_of(target);
+	if (!is_stub && !ctx->events_name)
+		return session_start(
+			ctx); /* which has no events, as setting a breakpoint will tell */
+	int started = guardian_start(&ctx->rescuer, is_stub ? target : ctx->events_name);
+	if (started != 0)
+		return fail(ctx, EXIT_FAILED, "a process: %s", strerror(started));
+	if (is_stub)
+		code = be_watched(ctx);
+	return code != 0 ? code : session_start(ctx);
+}
+
+int session_events(struct ctx *ctx)
+{
+	struct sonde_error err = { 0 };
+
+	ctx->events = ctx->target;
+	if (!ctx->events_name)
+		return 0;
+	ctx->events = NULL;
+	int code = be_watched(ctx);
+	if (code != 0)
+		return code;
+	if (sonde_target_open(ctx->loop, ctx->events_name, NULL, &ctx->events, &err) < 0)
+		return fail(ctx, EXIT_NO_TARGET, "%s", err.text);
+	return 0;
+}
+
+static void close_events(struct ctx *ctx)
+{
+	if (ctx->events != ctx->target)
+		sonde_target_close(ctx->events);
+	ctx->events = NULL;
+	free(ctx->events_name);
+	ctx->events_name = NULL;
+}
+
+/* The guest goes on before anything else is done, and the rescuer learns last that all is well. */
 void session_close(struct ctx *ctx)
 {
+	close_events(ctx);
 	sonde_space_close(ctx->process);
 	sonde_os_detach(ctx->os);
 	sonde_target_close(ctx->target);
 	sonde_loop_destroy(ctx->loop);
+	guardian_dismiss(&ctx->rescuer);
 	ctx->process = NULL;
 	ctx->os = NULL;
 	ctx->target = NULL;

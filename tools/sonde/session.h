@@ -21,6 +21,13 @@ int session_release(struct ctx *ctx);
 int session_attach(struct ctx *ctx);
 /* session_open, then session_attach. */
 int session_start(struct ctx *ctx);
+/*
+ * session_start for a guest whose events are wanted, and what lets it go on should the tool vanish. The name says the rest: of
+ * gdb:... the stub is the target itself, of qemu:NAME memory is read as ever and the stub is opened beside it.
+ */
+int session_start_traced(struct ctx *ctx);
+/* Open that stub: ctx->events. From here on the guest may stand still. */
+int session_events(struct ctx *ctx);
 /* Detach, close and destroy what there is. */
 void session_close(struct ctx *ctx);
 /* --stats: what the work has cost, on stderr. */

@@ -138,6 +138,13 @@ int record_init(struct table *t, struct ctx *ctx, const struct column *columns, 
 	return init(t, ctx, columns, n, TABLE_RECORD);
 }
 
+void table_flow(struct table *t, const uint8_t *widths)
+{
+	t->flows = 1;
+	for (uint32_t i = 0; i < t->n_columns; i++)
+		t->width[i] = widths[i];
+}
+
 int table_is_text(const struct table *t)
 {
 	return t->format == TABLE_TEXT || t->format == TABLE_RECORD;
@@ -484,7 +491,8 @@ static void print_line(struct table *t, const struct word *words, enum table_sty
 static void find_widths(struct table *t)
 {
 	for (uint32_t c = 0; c < t->n_columns; c++) {
-		size_t most = t->header ? strlen(t->columns[c].title) : 0;
+		size_t title = t->header ? strlen(t->columns[c].title) : 0;
+		size_t most = title > t->width[c] ? title : t->width[c];
 
 		for (size_t r = 0; r < t->n_rows; r++) {
 			const struct cell *cell = &t->cells[r * t->n_columns + c];
@@ -543,7 +551,8 @@ void table_row(struct table *t)
 	t->style = STYLE_NONE;
 	if (t->format == TABLE_TEXT) {
 		t->n_rows++;
-		if (t->n_printed > 0 || t->n_rows == ROWS_WAIT || t->bytes.len > BYTES_WAIT) {
+		if (t->flows || t->n_printed > 0 || t->n_rows == ROWS_WAIT ||
+		    t->bytes.len > BYTES_WAIT) {
 			print_waiting(t);
 		} else if (t->n_rows == t->room) {
 			t->room *= 2;

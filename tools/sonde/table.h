@@ -47,7 +47,7 @@ struct table {
 	uint8_t shown[TABLE_COLUMNS_MAX];  /* [n_shown] indices, in the order they are printed */
 	uint8_t wanted[TABLE_COLUMNS_MAX]; /* [n_columns] is it shown                          */
 	enum table_format format;
-	uint8_t header, color, style;
+	uint8_t header, color, style, flows;
 	uint32_t next;       /* the column the next value is for              */
 	size_t screen;       /* columns of the terminal to cut at, 0 no limit */
 	struct cell *cells;  /* [n_rows + 1][n_columns]                       */
@@ -61,6 +61,9 @@ struct table {
 int table_init(struct table *t, struct ctx *ctx, const struct column *columns, size_t n);
 /* As table_init; text is then one line a value, "Title: value", for results of one row. */
 int record_init(struct table *t, struct ctx *ctx, const struct column *columns, size_t n);
+
+/* Text is printed a row at a time, as it comes: each column at least as wide as its title and widths[i]. */
+void table_flow(struct table *t, const uint8_t *widths);
 
 /* Not 0: text for people, where a value may be put in their way instead of the machines'. */
 int table_is_text(const struct table *t);

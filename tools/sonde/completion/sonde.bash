@@ -4,7 +4,7 @@
 # Commands, their options, and targets: files, and what the installed connectors name. A test
 # holds the lists here against the tool's own --help.
 
-_sonde_commands='info ps threads modules maps dmesg read write undo scan translate pages sym type disas targets plugins'
+_sonde_commands='info ps threads modules maps dmesg read write undo scan translate pages sym type disas trace targets plugins'
 _sonde_common='--json --csv --no-header --color --engine --symbols --overlay --pause --stats --verbose --help'
 
 _sonde_options() {
@@ -20,6 +20,7 @@ _sonde_options() {
 	pages) echo '--fields --pid' ;;
 	sym) echo '--fields --all --match' ;;
 	disas) echo '--fields --pid --kernel --phys --count' ;;
+	trace) echo '--fields --args --count --time' ;;
 	info | modules | dmesg | type | targets | plugins) echo '--fields' ;;
 	*) echo '--version' ;;
 	esac
@@ -45,6 +46,7 @@ _sonde_fields() {
 	sym) echo 'addr type size offset module name' ;;
 	type) echo 'type size member offset bit_offset bit_size source declaration' ;;
 	disas) echo 'addr symbol bytes mnemonic operands target target_symbol' ;;
+	trace) echo 'time_ns time cpu pid tid name function args call addr task error' ;;
 	targets) echo 'target connector name pid state detail' ;;
 	plugins) echo 'name kind status summary abi refused args_help path' ;;
 	esac
@@ -125,7 +127,7 @@ _sonde_value() {
 		compopt -o nospace 2>/dev/null
 		;;
 	--hex) [[ $command == write ]] || return 1 ;;
-	--pid | -p | --string | --match | -m | --count | -n | --align | --range | --threads | --max) ;;
+	--pid | -p | --string | --match | -m | --count | -n | --align | --range | --threads | --max | --time) ;;
 	*) return 1 ;;
 	esac
 	return 0 # whatever compopt has said
