@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: MIT
+"""
+trace: what a guest opens is told once for each time, by whom and with which name; and whatever becomes of the tool, the
+guest goes on, with no breakpoint and no stub left.
+"""
+import contextlib
+import functools
+import glob
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import unittest
+
+from harness import FOLDER, SONDE, Case, boot, lab, run, text_of
+from monitor import Monitor
+from test_gdb import free_port
+from test_pause import wait_until
+
+SECONDS = 120  # far above what anything here takes: what it bounds is a hang
+OPEN = "do_sys_openat2"
+FOLDERS = "/tmp/sonde-gdb-*"  # of stubs that were switched on
+
+
+class Guest:
+    """A guest that is traced, and what must be true of it afterwards."""
+
+    def __init__(self, name, **options):
+        self.guest = boot(name, **options)
+        self.target = self.guest.target()
+        self.code = self.read_code()
+
+    def read_code(self):
+        """The function and what is around it."""
+        return run("read", self.target, OPEN, 4096, "--raw").out
+
+    def opens(self, n):
+        return lab.opens(self.guest.name, n, FOLDER)
+
+    def clock(self):
+        with lab.clock(self.guest.name, FOLDER) as clock:
+            return clock()
+
+    def monitor(self, line):
+        with Monitor("trace", lab.Guest(self.guest.name, FOLDER).path("control.sock")) as monitor:
+            return monitor.say(line)
+
+    def is_running(self):
+        with lab.control(lab.Guest(self.guest.name, FOLDER)) as control:
+            return control.command("query-status")["running"]
+
+    def has_stub(self):
+        return "\ngdb:" in "\n" + self.monitor("info chardev")
+
+
+@functools.lru_cache(maxsize=None)
+def x86_64():
+    return Guest("traced", smp=2)
+
+
+@contextlib.contextmanager
+def tracing(target, *args):
+    """The tool when its breakpoints are set, in a session of its own."""
+    words = [SONDE, "trace", target, OPEN, "-v", *args]
+    tool = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            start_new_session=True)
+    try:
+        said = b""
+        while b"breakpoints are set" not in said:
+            line = tool.stderr.readline()
+            if not line:
+                raise AssertionError(f"it has ended: {text_of(said)}")
+            said += line
+        yield tool
+    finally:
+        if tool.poll() is None:
+            tool.kill()
+        tool.communicate(timeout=SECONDS)
+
+
+class TraceTest(Case):
+    world_of = staticmethod(x86_64)
+    n_opens = 60
+
+    @classmethod
+    def setUpClass(cls):
+        cls.world = cls.world_of()
+
+    def is_as_it_was(self):
+        """Runs, has no breakpoint: what it opens it opens at once, and its code is its code."""
+        wait_until("the guest runs again", self.world.is_running)
+        wait_until("its stub is off", lambda: not self.world.has_stub())
+        before = self.world.clock()
+        self.world.opens(5)
+        self.assertGreater(self.world.clock(), before)
+        self.assertTrue(self.world.is_running())
+        self.assertEqual(self.world.read_code(), self.world.code)
+
+    def calls_of(self, target, n):
+        with tracing(target, "--args", "--json", "--stats") as tool:
+            taken = {}
+            reader = threading.Thread(target=lambda: taken.update(out=tool.stdout.read()))
+            reader.start()
+            pid = self.world.opens(n)
+            os.kill(tool.pid, signal.SIGINT)
+            reader.join(SECONDS)
+            err = text_of(tool.stderr.read())
+            self.assertEqual(tool.wait(SECONDS), 0, err)
+        return pid, json.loads(taken["out"]), err
+
+    def check_calls(self, pid, rows, n):
+        mine = [row for row in rows if row["name"] == "opener"]
+        self.assertEqual({(row["pid"], row["tid"]) for row in mine}, {(pid, pid)})
+        self.assertEqual([row["args"][:2] for row in mine],
+                         [["dfd=-100", f'filename="/opened/{i:06}"'] for i in range(n)])
+        for row in mine:
+            self.assertRegex(row["args"][2], "^how=0x[0-9a-f]{16}$")
+            self.assertEqual((row["function"], row["error"]), (OPEN, None))
+            self.assertLess(row["cpu"], self.cpus)
+        times = [row["time_ns"] for row in rows]
+        self.assertEqual(times, sorted(times))
+
+    cpus = 2
+
+    def test_each_open_is_told_once_with_its_arguments(self):
+        pid, rows, err = self.calls_of(self.world.target, self.n_opens)
+        self.check_calls(pid, rows, self.n_opens)
+        self.assertRegex(err, rf"stats: {len(rows)} events, 0 lost, in \d+\.\d{{3}} s: \d+ a second")
+        self.is_as_it_was()
+
+    def test_a_tool_that_is_ended_leaves_the_guest_as_it_was(self):
+        for number, code in ((signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGKILL, -9), (signal.SIGABRT, -6)):
+            with self.subTest(number.name), tracing(self.world.target) as tool:
+                opener = threading.Thread(target=self.world.opens, args=(self.n_opens,))
+                opener.start()
+                tool.stdout.readline()
+                os.killpg(tool.pid, number)
+                tool.stdout.read()
+                self.assertEqual(tool.wait(SECONDS), code)
+                opener.join(SECONDS)
+                self.assertFalse(opener.is_alive())
+                self.is_as_it_was()
+        wait_until("no folder is left", lambda: not glob.glob(FOLDERS))
+
+
+class X86Test(TraceTest):
+    def test_a_reader_that_leaves_early_leaves_the_guest_as_it_was(self):
+        with tracing(self.world.target) as tool:
+            tool.stdout.close()
+            tool.stdout = None
+            self.assertIn(tool.wait(SECONDS), (0, -signal.SIGPIPE)) # SIGPIPE: there was something to say
+            self.is_as_it_was()
+
+    def test_a_stub_of_somebody_elses_stays_on(self):
+        port = free_port()
+        self.world.monitor(f"gdbserver tcp:127.0.0.1:{port}")
+        try:
+            self.expect(run("trace", self.world.target, OPEN, "--time", 1), 4, "it has a stub already")
+            pid, rows, _ = self.calls_of(f"gdb:127.0.0.1:{port}", 20)
+            self.check_calls(pid, rows, 20)
+            self.assertTrue(self.world.has_stub())
+            with tracing(f"gdb:127.0.0.1:{port}") as tool:
+                tool.kill()
+                tool.wait(SECONDS)
+            wait_until("the guest runs again", self.world.is_running)
+            self.world.opens(5)
+        finally:
+            self.world.monitor("gdbserver none")
+        self.is_as_it_was()
+
+    def test_it_ends_by_itself(self):
+        with tracing(self.world.target, "-n", "7", "--csv", "--no-header") as tool:
+            opener = threading.Thread(target=self.world.opens, args=(20,))
+            opener.start()
+            self.assertEqual(len(tool.stdout.read().splitlines()), 7)
+            self.assertEqual(tool.wait(SECONDS), 0)
+            opener.join(SECONDS)
+        done = self.expect(run("trace", self.world.target, "do_coredump", "--time", 1, "--json"), 0)
+        self.assertEqual(done.rows, [])
+        self.is_as_it_was()
+
+    def test_several_functions_and_registers_without_a_prototype(self):
+        with tracing(self.world.target + ",via=process", "--args", "-n", "2", "--no-header",
+                     "--fields", "name,call") as tool:
+            self.world.opens(2)
+            out = text_of(tool.stdout.read())
+        self.assertRegex(out, rf'(?m)^opener +{OPEN}\(dfd=-100, filename="/opened/000000", how=0x')
+        result = run("trace", self.world.target, f"{OPEN}+0,kernel_clone,{OPEN}", "--args", "--time", 1, "--json")
+        self.assertEqual(result.code, 0, str(result))
+
+    def test_a_guest_that_somebody_stops_stays_so(self):
+        with tracing(self.world.target) as tool:
+            self.world.guest.pause()
+            try:
+                self.assertEqual(tool.wait(SECONDS), 3)
+                self.assertIn("somebody else has stopped the guest", text_of(tool.stderr.read()))
+                self.assertFalse(self.world.is_running())
+            finally:
+                self.world.guest.resume()
+        self.is_as_it_was()
+
+    def test_what_cannot_be_traced_is_told(self):
+        self.expect(run("trace", self.world.target, "no_such_function"), 1, "no such symbol")
+        self.expect(run("trace", self.world.target, f"{OPEN},"), 2, "names between commas")
+        self.expect(run("trace", self.world.target, OPEN, "--pause"), 2, "makes no calls")
+        self.expect(run("trace", self.world.guest.dump("traced.elf"), OPEN), 1, "gdb:qemu:NAME")
+        self.is_as_it_was()
+
+    def test_the_example(self):
+        folder = os.environ.get("SONDE_EXAMPLES")
+        if not folder:
+            self.skipTest("SONDE_EXAMPLES is not set")
+        example = subprocess.Popen([os.path.join(folder, "21-events"), f"gdb:{self.world.target}"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        wait_until("the stub is on", self.world.has_stub)
+        while example.poll() is None:
+            self.world.opens(2)
+        out, err = example.communicate(timeout=SECONDS)
+        self.assertEqual((example.returncode, err), (0, ""))
+        self.assertEqual(len(re.findall(r"(?m)^processor [01], process \d+: \S+$", out)), 5)
+        self.is_as_it_was()
+
+
+class X86EndTest(Case):
+    def test_a_guest_that_ends_is_told(self):
+        world = Guest("ending")
+        with tracing(world.target) as tool:
+            os.kill(world.guest.pid, signal.SIGKILL)
+            self.assertEqual(tool.wait(SECONDS), 1)
+            self.assertIn("the guest has ended", text_of(tool.stderr.read()))
+        world.guest.stop()
+
+
+del TraceTest
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv)
