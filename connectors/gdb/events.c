@@ -70,15 +70,43 @@ static uint32_t kind_of(const struct events *events)
 		       : SONDE_EVENT_STOP;
 }
 
+static void step(struct events *events)
+{
+	char packet[32];
+
+	snprintf(packet, sizeof(packet), "vCont;s:%llx", (unsigned long long)events->thread);
+	link_go(events->stub->link, packet);
+}
+
+/* Past the breakpoint, or it cannot be told: all go on. Else once more. */
+static void land(struct events *events)
+{
+	int is_there = !events->err && events->event.registers.pc == events->breakpoint;
+
+	if (is_there && events->n_passes < EVENTS_PASSES_MAX) {
+		events->n_passes++;
+		events->state = EVENTS_PASSES;
+		step(events);
+		return;
+	}
+	events->state = EVENTS_RUNS;
+	link_go(events->stub->link, "c");
+}
+
 /* All that was asked of the stop has been answered. */
 static void complete(struct events *events)
 {
 	struct sonde_event *event = &events->event;
 
+	if (events->state == EVENTS_LANDS) {
+		land(events);
+		return;
+	}
 	event->kind = kind_of(events);
 	event->signal = events->stop.signal;
 	event->addr = events->stop.watch ? events->stop.addr : event->registers.pc;
 	events->at_breakpoint = event->kind == SONDE_EVENT_BREAK;
+	events->breakpoint = event->registers.pc;
 	events->by_other = event->kind == SONDE_EVENT_STOP;
 	events->state = EVENTS_HAS;
 	if (events->waiter)
@@ -188,12 +216,15 @@ static void look(struct events *events, const struct stop_reply *stop)
 		ask(events, "p", task->number, 1);
 }
 
-static void step(struct events *events)
+/* Where has the step past the breakpoint led? */
+static void look_where(struct events *events)
 {
-	char packet[32];
-
-	snprintf(packet, sizeof(packet), "vCont;s:%llx", (unsigned long long)events->thread);
-	link_go(events->stub->link, packet);
+	events->state = EVENTS_LANDS;
+	events->err = 0;
+	events->event = (struct sonde_event){ 0 };
+	link_stay(events->stub->link);
+	ask(events, "Hg", events->thread, 1);
+	ask(events, "g", 0, 0);
 }
 
 /*
@@ -206,15 +237,15 @@ static void stopped(void *user, int asked, const uint8_t *data, size_t len)
 	struct stop_reply stop;
 
 	if (events->state == EVENTS_STANDS || events->state == EVENTS_ASKS ||
-	    events->state == EVENTS_HAS || !stop_parse(data, len, &stop))
+	    events->state == EVENTS_LANDS || events->state == EVENTS_HAS ||
+	    !stop_parse(data, len, &stop))
 		return;
 	if (asked && stop.signal == STOP_SIGNAL_INTERRUPT) {
 		if (events->state != EVENTS_RUNS && link_is_kept(events->stub->link))
 			step(events);
 	} else if (events->state == EVENTS_PASSES && stop.signal == STOP_SIGNAL_TRAP &&
 		   !stop.watch) {
-		events->state = EVENTS_RUNS;
-		link_go(events->stub->link, "c");
+		look_where(events);
 	} else {
 		look(events, &stop);
 	}
@@ -234,11 +265,12 @@ static void broken(void *user, int err)
 static int go_on(struct events *events, uint64_t what)
 {
 	const struct stub *stub = events->stub;
-	int passes = events->at_breakpoint && is_breakpoint(events, events->event.registers.pc);
+	int passes = events->at_breakpoint && is_breakpoint(events, events->breakpoint);
 
 	if (what != SONDE_EVENT_NEXT && what - 1 >= stub->n_threads)
 		return SONDE_E_NOT_FOUND;
 	events->at_breakpoint = events->by_other = 0;
+	events->n_passes = 0;
 	if (what != SONDE_EVENT_NEXT)
 		events->thread = stub->threads[what - 1];
 	events->state = what != SONDE_EVENT_NEXT ? EVENTS_STEPS

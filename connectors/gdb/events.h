@@ -3,12 +3,15 @@
  * Breakpoints, and what is told of them: waits for events as requests of the connector.
  *
  *	        wait                            it stops              answers
- *	STANDS ──────▶ PASSES ─ stop ▶ RUNS ──────────────▶ ASKS ──────────────▶ HAS ─ taken ▶ STANDS
- *	    │ step     (alone, past a breakpoint)            ▲
- *	    └────────▶ STEPS ────────────────────────────────┘
+ *	STANDS ──────▶ PASSES ─ stop ▶ LANDS ─▶ RUNS ─────▶ ASKS ──────────────▶ HAS ─ taken ▶ STANDS
+ *	    │ step        ▲  it is where it was │              ▲
+ *	    │             └─────────────────────┘              │
+ *	    └────────▶ STEPS ──────────────────────────────────┘
  *
  * A stub that is continued at a breakpoint stops there again at once (qemu 7.2 accel/tcg/cpu-exec.c,
  * check_for_breakpoints); a single step passes it, and as the other processors stand still meanwhile, they pass none.
+ * One step in a hundred is told to be over and has moved nothing (seen of qemu 7.2): where it landed is asked for,
+ * in one more trip, or the same call would be told twice.
  */
 #ifndef GDB_EVENTS_H
 #define GDB_EVENTS_H
@@ -19,11 +22,13 @@
 enum {
 	EVENTS_BREAKPOINTS = 256, /* set at once                */
 	EVENTS_QUESTIONS = 3,     /* asked of a stop: Hg, g, p  */
+	EVENTS_PASSES_MAX = 64,   /* steps that move nothing */
 };
 
 enum events_state {
 	EVENTS_STANDS,
 	EVENTS_PASSES,
+	EVENTS_LANDS,
 	EVENTS_RUNS,
 	EVENTS_STEPS,
 	EVENTS_ASKS,
@@ -48,8 +53,10 @@ struct events {
 	enum events_state state;
 	uint64_t thread;   /* PASSES, STEPS: the one that steps; HAS, STANDS: of the last event  */
 	int at_breakpoint; /* STANDS, HAS: that thread has to pass one                           */
-	int is_step;       /* ASKS: it was a step that was asked for                             */
-	int by_other;      /* it stands still because somebody else has stopped it               */
+	uint64_t breakpoint; /* ... the one at this address                    */
+	uint32_t n_passes;   /* PASSES, LANDS: steps that moved nothing        */
+	int is_step;  /* ASKS: it was a step that was asked for                             */
+	int by_other; /* it stands still because somebody else has stopped it               */
 	struct stop_reply
 		stop; /* ASKS                                                               */
 	struct sonde_event

@@ -60,6 +60,7 @@ struct gdb_stub {
 	unsigned flood;             /* so many stops more are told of each             */
 	const char *no_breakpoints; /* answer to Z; NULL: they are set                  */
 	int no_steps;               /* vCont is not known                               */
+	unsigned lame_steps;        /* so many move nothing, before the first that does */
 	unsigned packet_size;       /* 0: not told                                   */
 	enum stub_fault fault;
 	unsigned from, times; /* times 0: for ever                             */

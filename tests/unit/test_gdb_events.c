@@ -205,6 +205,21 @@ static void memory_is_read_between_events(void **state)
 	assert_int_equal(w->stub.n_interrupted, 0);
 }
 
+/* QEMU tells of a step now and then that has moved nothing: its call is not told again. */
+static void a_step_that_moves_nothing_is_done_again(void **state)
+{
+	(void)state;
+	w->stub.lame_steps = 3;
+	open_world("");
+	assert_int_equal(set(OPEN), 0);
+	expect_call(0, OPEN);
+	expect_call(1, OPEN);
+	expect_call(1, OPEN);
+	expect_silence();
+	close_world();
+	assert_int_equal(w->stub.n_stepped, 3 + 3);
+}
+
 static void one_instruction_of_one_processor(void **state)
 {
 	(void)state;
@@ -459,6 +474,7 @@ int main(void)
 		WITH_STUB(what_is_removed_is_passed_without_a_step),
 		WITH_STUB(memory_is_read_while_nothing_happens),
 		WITH_STUB(memory_is_read_between_events),
+		WITH_STUB(a_step_that_moves_nothing_is_done_again),
 		WITH_STUB(one_instruction_of_one_processor),
 		WITH_STUB(a_task_waits_and_is_cancelled),
 		WITH_STUB(events_of_other_sizes_are_cut_or_padded),
