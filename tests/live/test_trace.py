@@ -234,6 +234,12 @@ class X86EndTest(Case):
         world.guest.stop()
 
 
+class Arm64Test(TraceTest):
+    world_of = staticmethod(functools.lru_cache(maxsize=None)(lambda: Guest("traced-arm64", arch="arm64")))
+    n_opens = 30
+    cpus = 1
+
+
 del TraceTest
 
 if __name__ == "__main__":
