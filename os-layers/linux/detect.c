@@ -26,6 +26,7 @@
 #include "sym/types.h"
 #include "sym/vmlinux.h"
 
+#define PROCESSORS_MAX 64u              /* that are looked at */
 #define LIVE_TLB_NS UINT64_C(100000000) /* how old a translation of a live guest may be */
 
 struct detect {
@@ -35,10 +36,9 @@ struct detect {
 	uint32_t arch; /* enum sonde_arch: what the target says it is, or NONE */
 	bool live;
 	uint32_t candidates;
-	uint32_t n_cpus, n_idle; /* processors asked, and of these how many run no kernel */
-	char story[320];         /* why the candidates so far were refused */
-	int worst;               /* SONDE_E_NO_TYPES outweighs "not found" */
-	bool bad_types;          /* a candidate fell because its own types are damaged */
+	char story[320]; /* why the candidates so far were refused */
+	int worst;       /* SONDE_E_NO_TYPES outweighs "not found" */
+	bool bad_types;  /* a candidate fell because its own types are damaged */
 };
 
 /* Why a candidate fell, for the error of a search that finds nothing. */
@@ -335,6 +335,7 @@ static int try_cpu(struct detect *d, uint32_t index, const struct linux_arch *ar
 		refuse(d, what, r, &err);
 		return r;
 	}
+	(*ret)->by_cpu = true;
 	(*ret)->kernel.found_by = arena_printf(
 		&(*ret)->arena, "%s's page tables (at 0x%" PRIx64 ") lead to its image and symbols",
 		what, places[0].root);
@@ -346,12 +347,11 @@ static int from_cpus(struct detect *d, struct linux_os **ret)
 	struct sonde_cpu cpu;
 	int r = SONDE_E_NOT_FOUND;
 
-	for (uint32_t i = 0; i < 64 && sonde_target_cpu(d->target, i, &cpu) == SONDE_OK; i++) {
+	for (uint32_t i = 0; i < PROCESSORS_MAX && sonde_target_cpu(d->target, i, &cpu) == SONDE_OK;
+	     i++) {
 		const struct linux_arch *arch = linux_arch_of(cpu.arch);
 		struct linux_place places[LINUX_PLACES_MAX];
 		uint32_t n = arch && arch->places_of_cpu ? arch->places_of_cpu(&cpu, places) : 0;
-		d->n_cpus++;
-		d->n_idle += arch && arch->may_run_kernel && !arch->may_run_kernel(d->phys, &cpu);
 		if (!n)
 			continue;
 		r = try_cpu(d, i, arch, places, n, ret);
@@ -575,12 +575,72 @@ static int nothing_found(const struct detect *d, struct sonde_error *err)
 		d->bad_types ? "; a vmlinux given with --symbols FILE replaces damaged types" : "");
 }
 
+/* false where every processor of a live target is in firmware or a loader: what its RAM holds ran before. */
+static bool any_may_run(struct sonde_target *target)
+{
+	struct sonde_cpu cpu;
+	uint32_t i = 0;
+
+	for (; i < PROCESSORS_MAX && sonde_target_cpu(target, i, &cpu) == SONDE_OK; i++) {
+		const struct linux_arch *arch = linux_arch_of(cpu.arch);
+		if (!arch || !arch->may_run_kernel ||
+		    arch->may_run_kernel(sonde_target_memory(target), &cpu))
+			return true;
+	}
+	return i == 0;
+}
+
+/* The processor's tables lead from va to pa, as the kernel's do. */
+static bool leads_to(const struct linux_os *lx, const struct sonde_cpu *cpu, uint64_t va,
+		     uint64_t pa)
+{
+	struct linux_place places[LINUX_PLACES_MAX];
+	uint32_t n = lx->arch->places_of_cpu(cpu, places);
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct paging_map map = { places[i].paging, places[i].root, places[i].root };
+		struct sonde_translation at;
+		if (paging_translate(lx->phys, map, va, &at) == SONDE_OK && at.pa == pa)
+			return true;
+	}
+	return n == 0;
+}
+
+static bool any_leads_here(const struct linux_os *lx)
+{
+	struct sonde_translation own;
+	struct sonde_cpu cpu;
+	uint64_t va;
+	uint32_t i = 0;
+
+	if (!linux_symbol(lx, "_stext", &va))
+		return true;
+	if (paging_translate(lx->phys, linux_kernel_map(lx), va, &own) < 0)
+		return false;
+	for (; i < PROCESSORS_MAX && sonde_target_cpu(lx->target, i, &cpu) == SONDE_OK; i++) {
+		if (leads_to(lx, &cpu, va, own.pa))
+			return true;
+	}
+	return i == 0;
+}
+
+int linux_check_runs(struct linux_os *lx, struct sonde_error *err)
+{
+	if (!lx->is_live || (lx->by_cpu ? any_leads_here(lx) : any_may_run(lx->target)))
+		return SONDE_OK;
+	return sonde_error_set(
+		err, SONDE_E_GONE,
+		"linux: the kernel that was found does not run any more: the guest has "
+		"been reset, or a processor is in a guest of its own: try again");
+}
+
 /* RAM still holds what ran before a reset, for as long as nobody writes over it: half of it would be believed. */
 static int nothing_runs(struct sonde_error *err)
 {
-	return sonde_error_set(err, SONDE_E_NOT_FOUND,
-			       "linux: no kernel runs: its processors are in firmware or a loader, "
-			       "as after a reset: try again when it has booted");
+	return sonde_error_set(
+		err, SONDE_E_GONE,
+		"linux: no kernel runs: the processors are in firmware or a loader, as "
+		"after a reset: try again when it has booted");
 }
 
 /* A file that cannot be used is said once, not once a candidate. */
@@ -614,7 +674,7 @@ static int linux_attach(struct sonde_target *target, const struct sonde_os_optio
 	d.phys = sonde_target_memory(target);
 	d.live = info.flags & SONDE_TARGET_LIVE;
 	r = from_cpus(&d, &lx);
-	if (r < 0 && d.live && d.n_cpus && d.n_idle == d.n_cpus)
+	if (r < 0 && d.live && !any_may_run(target))
 		return nothing_runs(err);
 	if (r < 0 && r != SONDE_E_NO_TYPES)
 		r = from_note(&d, &lx);

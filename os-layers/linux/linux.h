@@ -48,6 +48,7 @@ struct linux_os {
 	struct layout layout;
 	struct sonde_kernel kernel; /* strings in arena */
 	struct arena arena;
+	bool by_cpu;   /* a processor's state led to it      */
 	bool is_live;  /* the guest may run while it is read */
 	bool doubtful; /* init_task is no member of its own list: damage, or a remnant */
 	uint8_t *btf;
@@ -87,6 +88,12 @@ int linux_symbol(const struct linux_os *lx, const char *name, uint64_t *ret);
 
 /* True for what may be the address of a kernel object: high half, canonical, aligned to 8. */
 bool linux_pointer_plausible(const struct linux_os *lx, uint64_t pointer);
+
+/*
+ * detect.c: of a live target, whether a processor still runs this kernel. After a reset RAM holds it for as long as nobody
+ * writes over it, and half of it would be believed. Returns 0, also where nobody tells; SONDE_E_GONE.
+ */
+int linux_check_runs(struct linux_os *lx, struct sonde_error *err);
 
 /* task.c: the task_struct of a pid. Returns 0; SONDE_E_NOT_FOUND. */
 int linux_find_task(struct linux_os *lx, int32_t pid, uint64_t *ret_task, struct sonde_error *err);

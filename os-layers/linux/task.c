@@ -743,6 +743,16 @@ static void keep(struct sonde_processes *list, enum os_tasks what, int32_t pid)
 		qsort(list->items, n, sizeof(*list->items), by_pid);
 }
 
+/* Where it is not, there is reason to ask whether this kernel still runs. */
+static bool is_whole(const struct sonde_processes *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		if (list->items[i].missing)
+			return false;
+	}
+	return !list->damage;
+}
+
 static int collect_addrs(struct linux_os *lx, enum os_tasks what, int32_t pid,
 			 struct task_addrs *addrs, struct sonde_processes *list,
 			 struct sonde_error *err)
@@ -778,6 +788,8 @@ int linux_tasks(struct sonde_os *os, enum os_tasks what, int32_t pid, uint32_t f
 	if (r < 0)
 		return r;
 	keep(list, what, pid);
+	if (!is_whole(list) && (r = linux_check_runs(f.lx, err)) < 0)
+		return r;
 	if (pid && !list->n)
 		return sonde_error_set(err, SONDE_E_NOT_FOUND, "linux: no process has pid %d", pid);
 	return SONDE_OK;
