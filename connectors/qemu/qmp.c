@@ -123,12 +123,32 @@ static int read_object(struct qmp *qmp, uint64_t deadline_ns, json_t **ret, stru
 	return 0;
 }
 
-static int write_all(struct qmp *qmp, const char *text, size_t len, struct sonde_error *err)
+/* As send; a descriptor goes with the first byte, unless it is -1. */
+static ssize_t send_with(int to, const char *text, size_t len, int fd)
+{
+	union {
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr head;
+	} control = { .head = { .cmsg_level = SOL_SOCKET,
+				.cmsg_type = SCM_RIGHTS,
+				.cmsg_len = CMSG_LEN(sizeof(int)) } };
+	struct iovec piece = { .iov_base = (void *)(uintptr_t)text, .iov_len = len };
+	struct msghdr message = { .msg_iov = &piece, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control.room);
+	}
+	return sendmsg(to, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static int write_all(struct qmp *qmp, const char *text, size_t len, int fd, struct sonde_error *err)
 {
 	uint64_t deadline_ns = deadline_of(qmp);
 
 	while (len > 0) {
-		ssize_t n = send(qmp->fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send_with(qmp->fd, text, len, fd);
 		if (n < 0 && errno == EAGAIN) {
 			int r = wait_ready(qmp, POLLOUT, deadline_ns, err);
 			if (r < 0)
@@ -141,11 +161,12 @@ static int write_all(struct qmp *qmp, const char *text, size_t len, struct sonde
 			return closed(qmp, err);
 		text += n;
 		len -= (size_t)n;
+		fd = -1;
 	}
 	return 0;
 }
 
-static int send_command(struct qmp *qmp, const char *command, json_t *arguments,
+static int send_command(struct qmp *qmp, const char *command, json_t *arguments, int fd,
 			struct sonde_error *err)
 {
 	json_t *object =
@@ -157,7 +178,7 @@ static int send_command(struct qmp *qmp, const char *command, json_t *arguments,
 	if (text) { /* one send a line: the terminator gives way to the newline */
 		size_t len = strlen(text);
 		text[len] = '\n';
-		r = write_all(qmp, text, len + 1, err);
+		r = write_all(qmp, text, len + 1, fd, err);
 	} else {
 		qmp->host->error_set(err, r, NULL);
 	}
@@ -176,10 +197,10 @@ static int refused(struct qmp *qmp, const char *command, const json_t *error,
 				    text ? text : "no reason given");
 }
 
-int qmp_run(struct qmp *qmp, const char *command, json_t *arguments, json_t **ret,
-	    struct sonde_error *err)
+static int run(struct qmp *qmp, const char *command, json_t *arguments, int fd, json_t **ret,
+	       struct sonde_error *err)
 {
-	int r = send_command(qmp, command, arguments, err);
+	int r = send_command(qmp, command, arguments, fd, err);
 	uint64_t deadline_ns = deadline_of(qmp);
 
 	for (int skipped = 0; r == 0 && skipped < QMP_EVENTS_MAX; skipped++) {
@@ -201,6 +222,17 @@ int qmp_run(struct qmp *qmp, const char *command, json_t *arguments, json_t **re
 		return r;
 	}
 	return r < 0 ? r : too_slow(qmp, err);
+}
+
+int qmp_run(struct qmp *qmp, const char *command, json_t *arguments, json_t **ret,
+	    struct sonde_error *err)
+{
+	return run(qmp, command, arguments, -1, ret, err);
+}
+
+int qmp_give_fd(struct qmp *qmp, const char *name, int fd, struct sonde_error *err)
+{
+	return run(qmp, "getfd", json_pack("{s:s}", "fdname", name), fd, NULL, err);
 }
 
 int qmp_monitor(struct qmp *qmp, const char *line, uint32_t cpu, char **ret,

@@ -59,4 +59,10 @@ int qmp_state(struct qmp *qmp, char *ret, size_t cap, struct sonde_error *err);
 int qmp_monitor(struct qmp *qmp, const char *line, uint32_t cpu, char **ret,
 		struct sonde_error *err);
 
+/*
+ * Give QEMU a copy of a descriptor, which its commands know as "fd:NAME" until one of them has used it.
+ * Returns as qmp_run.
+ */
+int qmp_give_fd(struct qmp *qmp, const char *name, int fd, struct sonde_error *err);
+
 #endif

@@ -240,6 +240,57 @@ static void a_deeply_nested_answer_is_refused(void **state)
 	expect(&server, SONDE_E_BAD_FORMAT, "does not speak QMP");
 }
 
+/* What came with the next message: a descriptor, -1 none. */
+static int take_fd(int from)
+{
+	union {
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr head;
+	} control;
+	char text[256];
+	struct iovec piece = { .iov_base = text, .iov_len = sizeof(text) };
+	struct msghdr message = { .msg_iov = &piece,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
+	int fd = -1;
+
+	assert_true(recvmsg(from, &message, 0) > 0);
+	if (CMSG_FIRSTHDR(&message))
+		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
+	return fd;
+}
+
+static void a_descriptor_goes_with_its_command_and_no_other(void **state)
+{
+	(void)state;
+	static const char answers[] = GREETING OK_REPLY OK_REPLY OK_REPLY;
+	int pair[2], given[2];
+	struct qmp qmp;
+	struct sonde_error err;
+	char byte = 0;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	assert_int_equal(pipe(given), 0);
+	assert_int_equal(send(pair[1], answers, strlen(answers), 0), strlen(answers));
+	assert_int_equal(qmp_start(&qmp, &host, pair[0], "test", SHORT_MS, &err), 0);
+	assert_int_equal(qmp_give_fd(&qmp, "stream", given[1], &err), 0);
+	assert_int_equal(qmp_run(&qmp, "query-name", NULL, NULL, &err), 0);
+
+	assert_int_equal(take_fd(pair[1]), -1); /* qmp_capabilities */
+	int taken = take_fd(pair[1]);
+	assert_true(taken >= 0);
+	assert_int_equal(write(taken, "x", 1), 1);
+	assert_int_equal(read(given[0], &byte, 1), 1);
+	assert_int_equal(byte, 'x');
+	assert_int_equal(take_fd(pair[1]), -1);
+	close(taken);
+	close(given[0]);
+	close(given[1]);
+	close(pair[1]);
+	qmp_close(&qmp);
+}
+
 /* ---- the socket itself ---- */
 
 static void expect_open(const char *path, int want, const char *text)
@@ -296,6 +347,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_qmp_is_refused),
 		cmocka_unit_test(a_line_without_end_is_bounded),
 		cmocka_unit_test(a_deeply_nested_answer_is_refused),
+		cmocka_unit_test(a_descriptor_goes_with_its_command_and_no_other),
 		cmocka_unit_test(sockets_that_cannot_be_had_say_why),
 	};
 	return cmocka_run_group_tests(tests, set_up, NULL);
