@@ -33,6 +33,7 @@ _Static_assert(offsetof(struct sonde_connector_ops, gone) == 120, "published off
 _Static_assert(offsetof(struct sonde_connector_ops, cancel_event) == 144, "published offset");
 _Static_assert(offsetof(struct sonde_connector_ops, list) == 152, "published offset");
 _Static_assert(offsetof(struct sonde_listed, pid) == 40, "published offset");
+_Static_assert(offsetof(struct sonde_connector_ops, snapshot) == 160, "published offset");
 _Static_assert(offsetof(struct sonde_layer_ops, map) == 112, "published offset");
 _Static_assert(offsetof(struct sonde_layer_ops, borrow_run) == 120, "published offset");
 _Static_assert(offsetof(struct sonde_layer_ops, clone) == 136, "published offset");

@@ -30,7 +30,8 @@ struct sonde_target {
 	struct arena arena; /* the name and all arguments */
 	struct sonde_loop *loop;
 	struct sonde_host host; /* what this target's plugins were given */
-	int write;
+	int write, snapshot;    /* snapshot: asked for, then: taken */
+	struct sonde_snapshot taken;
 	const char *name;
 	struct target_name parts;
 	struct plugin *connector;
@@ -141,6 +142,32 @@ static int choose_ways(struct sonde_target *target, struct sonde_error *err)
 			       target->connector->desc.name);
 }
 
+/* What does not change is one already. */
+static int take_snapshot(struct sonde_target *target, struct sonde_error *err)
+{
+	const char *connector = target->connector->desc.name;
+	struct sonde_target_info info = { 0 };
+
+	if (!target->snapshot)
+		return 0;
+	target->ops.info(target->conn, &info);
+	target->snapshot = (info.flags & SONDE_TARGET_LIVE) != 0;
+	if (!target->snapshot)
+		return 0;
+	if (target->args.write)
+		return sonde_error_set(
+			err, SONDE_E_BAD_ARG,
+			"%s: a snapshot cannot be written: open the target itself, or put "
+			"a layer in front that keeps what is written (overlay)",
+			connector);
+	if (!target->ops.snapshot)
+		return sonde_error_set(
+			err, SONDE_E_UNSUPPORTED,
+			"%s: has no way to a snapshot of what it reads: pause it instead",
+			connector);
+	return target->ops.snapshot(target->conn, &target->taken, err);
+}
+
 static int open_connector(struct sonde_target *target, struct sonde_error *err)
 {
 	void *conn = NULL;
@@ -150,7 +177,7 @@ static int open_connector(struct sonde_target *target, struct sonde_error *err)
 	if ((r = target->ops.open(&target->host, &target->args, &conn, err)) < 0)
 		return r;
 	target->conn = conn;
-	if ((r = choose_ways(target, err)) < 0 ||
+	if ((r = take_snapshot(target, err)) < 0 || (r = choose_ways(target, err)) < 0 ||
 	    (r = space_from_connector(target->loop, &target->ops, conn, &target->memory, err)) < 0)
 		return r;
 
@@ -279,6 +306,7 @@ int sonde_target_open(struct sonde_loop *loop, const char *name,
 		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
 	target->loop = loop;
 	target->write = given.write != 0;
+	target->snapshot = given.snapshot != 0;
 	host_init(&target->host);
 	int r = open_all(target, name, err);
 	if (r < 0) {
@@ -385,6 +413,13 @@ int sonde_target_resume(struct sonde_target *target, struct sonde_error *err)
 	if (r == 0)
 		sonde_space_invalidate(sonde_target_memory(target));
 	return r;
+}
+
+int sonde_target_snapshot(const struct sonde_target *target, struct sonde_snapshot *ret)
+{
+	if (target->snapshot)
+		*ret = target->taken;
+	return target->snapshot;
 }
 
 int sonde_target_gone(struct sonde_target *target, struct sonde_error *err)

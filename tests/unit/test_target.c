@@ -265,6 +265,35 @@ static void an_image_is_written_only_when_asked_for(void **state)
 static const char *const modes[] = { "extents", "transfer", "submit", "submit,take=1",
 				     "submit,seed=99,take=2" };
 
+static void a_snapshot_is_taken_only_of_what_changes(void **state)
+{
+	(void)state;
+	struct sonde_target_options options = { .size = sizeof(options), .snapshot = 1 };
+	struct sonde_snapshot told;
+	struct sonde_target *target;
+	struct sonde_error err;
+	char name[64];
+
+	snprintf(name, sizeof(name), "flat:%s", make_file("still", "0123456789", 10));
+	assert_int_equal(sonde_target_open(loop, name, &options, &target, &err), 0);
+	assert_int_equal(sonde_target_snapshot(target, &told), 0);
+	expect_byte(target, 3, '3');
+	sonde_target_close(target);
+
+	snprintf(name, sizeof(name), "process:%d", (int)getpid());
+	assert_int_equal(sonde_target_open(loop, name, &options, &target, &err),
+			 SONDE_E_UNSUPPORTED);
+	assert_non_null(strstr(err.text, "process: has no way to a snapshot"));
+	options.write = 1;
+	assert_int_equal(sonde_target_open(loop, name, &options, &target, &err), SONDE_E_BAD_ARG);
+	assert_non_null(strstr(err.text, "cannot be written"));
+	options.snapshot = 0;
+	options.size = 2 * sizeof(uint32_t); /* of a program that knows no snapshots */
+	assert_int_equal(sonde_target_open(loop, name, &options, &target, &err), 0);
+	assert_int_equal(sonde_target_snapshot(target, &told), 0);
+	sonde_target_close(target);
+}
+
 static void the_three_ways_of_a_connector_give_the_same(void **state)
 {
 	(void)state;
@@ -400,6 +429,7 @@ int main(void)
 		cmocka_unit_test(bad_calls_are_refused),
 		cmocka_unit_test(a_raw_image_lies_where_its_arguments_say),
 		cmocka_unit_test(an_image_is_written_only_when_asked_for),
+		cmocka_unit_test(a_snapshot_is_taken_only_of_what_changes),
 		cmocka_unit_test(the_three_ways_of_a_connector_give_the_same),
 		cmocka_unit_test(regions_of_the_double_leave_its_holes_out),
 		cmocka_unit_test(a_delay_costs_per_batch_and_not_per_read),

@@ -250,6 +250,12 @@ struct sonde_connector_ops {
 	 */
 	int (*list)(const struct sonde_host *host, sonde_listed_fn *fn, void *user,
 		    struct sonde_error *err);
+	/*
+	 * Optional: from here on the connection shows the target as it is at one moment, within this call. Once, behind open,
+	 * before any other slot but info; it is not live then, and not open for writing. Fill *ret, whose string lives until close.
+	 * Whatever becomes of the calling process meanwhile, the target goes on. Default: UNSUPPORTED for what is live.
+	 */
+	int (*snapshot)(void *conn, struct sonde_snapshot *ret, struct sonde_error *err);
 };
 
 /* flags of struct sonde_layer_ops */

@@ -37,8 +37,10 @@ enum sonde_target_flag {
 };
 
 struct sonde_target_options {
-	uint32_t size;  /* sizeof(struct sonde_target_options)              */
-	uint32_t write; /* not 0: open for writing where the connector can  */
+	uint32_t size;     /* sizeof(struct sonde_target_options)              */
+	uint32_t write;    /* not 0: open for writing where the connector can  */
+	uint32_t snapshot; /* not 0: as it is at one moment: sonde_target_snapshot */
+	uint32_t pad;      /* 0                                                    */
 };
 
 /*
@@ -135,6 +137,25 @@ int sonde_target_layer_stats(const struct sonde_target *target, sonde_layer_stat
  */
 int sonde_target_pause(struct sonde_target *target, struct sonde_error *err);
 int sonde_target_resume(struct sonde_target *target, struct sonde_error *err);
+
+/* How a snapshot came to be. */
+struct sonde_snapshot {
+	const char *how; /* one line for a person; borrowed until the target is closed           */
+	uint64_t
+		stopped_ns; /* for how long the target stood still for it, at most; 0: not at all    */
+	uint64_t
+		expected_ns; /* ... and was expected to, before it was stopped; 0: not known before   */
+};
+
+/*
+ * A target opened with the option snapshot shows one moment, that of its opening: what changes afterwards is not seen, it is
+ * not SONDE_TARGET_LIVE, and it cannot be written, except in a layer that keeps what is written. Opening it took as long as the
+ * bytes needed to come here; the target went on meanwhile, but for stopped_ns. Where a connector cannot, it is not
+ * opened: SONDE_E_UNSUPPORTED; SONDE_E_LIMIT (too little memory here), _BUSY. A file is what it is: there the option does nothing.
+ *
+ * Returns   1 and *ret; 0: it is none.
+ */
+int sonde_target_snapshot(const struct sonde_target *target, struct sonde_snapshot *ret);
 
 /*
  * What happened to a live target: it ended, or another one took its place, which pieces tell by SONDE_E_GONE only; or
