@@ -331,6 +331,8 @@ static void sections(struct reader *r)
 		case END:
 			next_section(r);
 			return;
+		case FULL: /* a device: a background snapshot ends its RAM without an END */
+			return;
 		case COMMAND:
 			number(r, 2);
 			skip(r, number(r, 2));

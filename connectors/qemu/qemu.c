@@ -6,6 +6,7 @@
  *   list.c            which guests there are
  *   common/guests.c   which process it is, and where its monitor listens
  *   common/machine.c  its memory: the map of it, and the bytes
+ *   snapshot.c        one moment of it
  *
  * A QMP socket serves one client at a time: it is held only while something is asked.
  */
@@ -13,6 +14,7 @@
 #include "../common/standstill.h"
 #include "list.h"
 #include "qmp.h"
+#include "snapshot.h"
 
 #include <sonde/plugin.h>
 
@@ -30,8 +32,15 @@ struct qemu {
 	char qmp_path[PATH_MAX]; /* the monitor that answered; "" none */
 	struct standstill still;
 	int paused; /* by us, or by others of us */
+	enum snapshot_way snapshot_way;
+	struct snapshot snapshot; /* fd -1: the guest itself is shown */
 	char detail[480];
 };
+
+static int is_snapshot(const struct qemu *qemu)
+{
+	return qemu->snapshot.fd >= 0;
+}
 
 static int has_ended(struct qemu *qemu, struct sonde_error *err)
 {
@@ -43,15 +52,19 @@ static int has_ended(struct qemu *qemu, struct sonde_error *err)
 				     guest->name, (int)guest->pid);
 }
 
-static int open_monitor(struct qemu *qemu, struct qmp *ret, int timeout_ms, struct sonde_error *err)
+static int no_monitor(struct qemu *qemu, struct sonde_error *err)
 {
 	const struct guest *guest = &qemu->machine.guest;
 
+	return qemu->host->error_set(err, SONDE_E_UNSUPPORTED,
+				     "qemu: '%s' (pid %d): has no QMP socket that can be used",
+				     guest->name, (int)guest->pid);
+}
+
+static int open_monitor(struct qemu *qemu, struct qmp *ret, int timeout_ms, struct sonde_error *err)
+{
 	if (!qemu->qmp_path[0])
-		return qemu->host->error_set(
-			err, SONDE_E_UNSUPPORTED,
-			"qemu: '%s' (pid %d): has no QMP socket that can be used", guest->name,
-			(int)guest->pid);
+		return no_monitor(qemu, err);
 	int r = qmp_open(ret, qemu->host, qemu->qmp_path, timeout_ms, err);
 	if (r < 0) {
 		qmp_close(ret);
@@ -236,6 +249,8 @@ static int open_guest(struct qemu *qemu, const struct sonde_args *args, struct s
 	int r;
 
 	if ((r = machine_parse_via(&qemu->machine, qemu->host->arg(args, "via"), err)) < 0 ||
+	    (r = snapshot_parse(qemu->host, qemu->host->arg(args, "snapshot"), &qemu->snapshot_way,
+				err)) < 0 ||
 	    (r = find_guest(qemu, args, err)) < 0 || (r = machine_hold(&qemu->machine, err)) < 0)
 		return r;
 	int guessed = make_map(qemu, &why, err);
@@ -257,6 +272,7 @@ static void qemu_close(void *conn)
 
 	if (qemu->paused)
 		qemu_resume(qemu, NULL);
+	snapshot_finish(&qemu->snapshot);
 	machine_finish(&qemu->machine);
 	free(qemu);
 }
@@ -269,6 +285,7 @@ static int qemu_open(const struct sonde_host *host, const struct sonde_args *arg
 		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
 
 	qemu->host = host;
+	snapshot_init(&qemu->snapshot);
 	machine_init(&qemu->machine, host, "qemu", host->arg_write(args));
 	standstill_init(&qemu->still);
 	int r = open_guest(qemu, args, err);
@@ -286,20 +303,26 @@ static void qemu_info(void *conn, struct sonde_target_info *ret)
 
 	ret->detail = qemu->detail;
 	ret->arch = qemu->machine.arch;
-	ret->flags = SONDE_TARGET_LIVE | SONDE_TARGET_PHYSICAL |
+	ret->flags = SONDE_TARGET_PHYSICAL | (is_snapshot(qemu) ? 0 : SONDE_TARGET_LIVE) |
 		     (qemu->machine.write ? SONDE_TARGET_WRITABLE : 0);
 	ret->n_cpus = qemu->machine.n_cpus;
 }
 
 static uint32_t qemu_ways(void *conn)
 {
-	return machine_ways(&((struct qemu *)conn)->machine);
+	const struct qemu *qemu = conn;
+
+	return is_snapshot(qemu) ? SONDE_WAY_EXTENTS : machine_ways(&qemu->machine);
 }
 
 static int qemu_extents(void *conn, sonde_extent_fn *fn, void *user, struct sonde_error *err)
 {
+	struct qemu *qemu = conn;
+
 	(void)err;
-	return machine_extents(&((struct qemu *)conn)->machine, fn, user);
+	if (is_snapshot(qemu))
+		return snapshot_extents(&qemu->snapshot, &qemu->machine, fn, user);
+	return machine_extents(&qemu->machine, fn, user);
 }
 
 static void qemu_transfer(void *conn, struct sonde_io *const *ios, size_t n)
@@ -309,8 +332,11 @@ static void qemu_transfer(void *conn, struct sonde_io *const *ios, size_t n)
 
 static int qemu_regions(void *conn, sonde_region_fn *fn, void *user)
 {
-	const struct machine *machine = &((struct qemu *)conn)->machine;
+	const struct qemu *qemu = conn;
+	const struct machine *machine = &qemu->machine;
 
+	if (is_snapshot(qemu))
+		return snapshot_regions(&qemu->snapshot, machine, fn, user);
 	return machine_regions(&machine->map, machine->via, fn, user);
 }
 
@@ -319,6 +345,8 @@ static int qemu_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
 	struct qemu *qemu = conn;
 	struct qmp qmp;
 
+	if (is_snapshot(qemu))
+		return snapshot_cpu(&qemu->snapshot, &qemu->machine, index, ret);
 	if (index >= qemu->machine.n_cpus)
 		return qemu->machine.n_cpus ? SONDE_E_NOT_FOUND : SONDE_E_UNSUPPORTED;
 	int r = open_monitor(qemu, &qmp, QMP_TIMEOUT_MS, NULL);
@@ -348,6 +376,9 @@ static int qemu_gone(void *conn, struct sonde_error *err)
 {
 	struct qemu *qemu = conn;
 	struct qmp qmp;
+
+	if (is_snapshot(qemu))
+		return 0;
 	int r = has_ended(qemu, err);
 
 	/* A monitor that others hold does not tell, which is no news. */
@@ -423,6 +454,19 @@ static int qemu_resume(void *conn, struct sonde_error *err)
 	return r;
 }
 
+static int qemu_snapshot(void *conn, struct sonde_snapshot *ret, struct sonde_error *err)
+{
+	struct qemu *qemu = conn;
+
+	if (!qemu->qmp_path[0])
+		return no_monitor(qemu, err);
+	int r = snapshot_take(&qemu->snapshot, &qemu->machine, qemu->qmp_path, qemu->snapshot_way,
+			      err);
+	if (r == 0)
+		*ret = qemu->snapshot.told;
+	return r;
+}
+
 static const struct sonde_connector_ops qemu_ops = {
 	.size = sizeof(qemu_ops),
 	.open = qemu_open,
@@ -438,6 +482,7 @@ static const struct sonde_connector_ops qemu_ops = {
 	.ways = qemu_ways,
 	.gone = qemu_gone,
 	.list = qemu_list,
+	.snapshot = qemu_snapshot,
 };
 
 SONDE_PLUGIN(.name = "qemu", .summary = "a running QEMU guest of this machine", .main_arg = "name",
@@ -445,5 +490,7 @@ SONDE_PLUGIN(.name = "qemu", .summary = "a running QEMU guest of this machine", 
 			  "pid=N  the QEMU process\n"
 			  "qmp=PATH  its QMP socket, where the command line does not show it\n"
 			  "via=HOW  map (the shared file of its RAM), process (process_vm_readv), "
+			  "auto\n"
+			  "snapshot=HOW  one moment, where that is asked for: stream, clone, copy, "
 			  "auto\n",
 	     .connector = &qemu_ops);

@@ -210,6 +210,28 @@ static void pages_arrive_with_their_block_and_place(void **state)
 	}
 }
 
+static void a_background_snapshot_ends_where_devices_begin(void **state)
+{
+	struct stream *s = stream_of(state);
+
+	put_opening(s);
+	put_next(s, 2);
+	put_page(s, 0, "m", 1);
+	put_end(s);
+	put(s, 1, 4);
+	assert_int_equal(parse(s), 0);
+	assert_int_equal(s->n_pages, 1);
+}
+
+static void a_device_in_front_of_the_ram_is_refused(void **state)
+{
+	struct stream *s = stream_of(state);
+
+	put_head(s);
+	put(s, 1, 4);
+	expect_refused(s, SONDE_E_BAD_FORMAT, "lists no RAM");
+}
+
 static void a_stream_that_ends_anywhere_says_so(void **state)
 {
 	struct stream *s = stream_of(state);
@@ -349,6 +371,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(pages_arrive_with_their_block_and_place),
+		TEST(a_background_snapshot_ends_where_devices_begin),
+		TEST(a_device_in_front_of_the_ram_is_refused),
 		TEST(a_stream_that_ends_anywhere_says_so),
 		TEST(what_is_no_stream_is_refused),
 		TEST(a_page_outside_its_block_is_refused),
