@@ -1447,7 +1447,8 @@ def kmsg(name, text, dir=None):
 
 
 def page(name, action, dir=None):
-    """Change a page of the guest's init: map, map-table, swap, flip MS, close, seal, open, unmap or renew; or look: read it.
+    """Change a page of the guest's init: map, map-table, map-row, swap, flip MS, count MS, close, seal, open, unmap, renew; or
+    look: read it.
 
     Returns (its address, the word it is full of, the word of the page it can be swapped with).
     """

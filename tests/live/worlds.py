@@ -63,6 +63,14 @@ def busy():
 
 
 @functools.lru_cache(maxsize=None)
+def private():
+    """As plain, and its RAM is QEMU's own."""
+    guest = boot("private", share=False)
+    atexit.register(guest.stop)
+    return guest
+
+
+@functools.lru_cache(maxsize=None)
 def crowded():
     """What the guest tells of each of so many is short: no arguments, no mappings."""
     return LabWorld("crowded", lists=(("ps",),), mem=1024, procs=5000)

@@ -44,6 +44,8 @@ static const struct entry entries[OPT_N] = {
 			  "see the target with what FILE holds written over it" },
 	[OPT_PAUSE] = { "pause", 0, FLAG, FIELD(pause), NULL,
 			"stop a live target while it is read; it goes on afterwards" },
+	[OPT_SNAPSHOT] = { "snapshot", 0, FLAG, FIELD(snapshot), NULL,
+			   "read a live target as it is at one moment, while it goes on" },
 	[OPT_STATS] = { "stats", 0, FLAG, FIELD(stats), NULL,
 			"then print time, engine, round trips and memory on stderr" },
 	[OPT_VERBOSE] = { "verbose", 'v', FLAG, FIELD(verbose), NULL,
@@ -162,6 +164,10 @@ static int check(const struct opts *opts, char why[256])
 	}
 	if (opts->json && opts->csv) {
 		snprintf(why, 256, "--json and --csv exclude each other");
+		return -1;
+	}
+	if (opts->snapshot && opts->pause) {
+		snprintf(why, 256, "--snapshot and --pause exclude each other");
 		return -1;
 	}
 	return 0;

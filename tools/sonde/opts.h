@@ -19,6 +19,7 @@ enum opt {
 	OPT_SYMBOLS,
 	OPT_OVERLAY,
 	OPT_PAUSE,
+	OPT_SNAPSHOT,
 	OPT_STATS,
 	OPT_VERBOSE,
 	OPT_HELP,
@@ -60,7 +61,7 @@ enum opt {
 #define OPTS_COMMON (OPT_BIT(FIELDS) - 1)
 
 struct opts {
-	bool json, csv, no_header, pause, stats, verbose, help, version;
+	bool json, csv, no_header, pause, snapshot, stats, verbose, help, version;
 	const char *color;   /* "auto" "always" "never"; NULL auto  */
 	const char *engine;  /* NULL auto                           */
 	const char *symbols; /* file, NULL none                     */

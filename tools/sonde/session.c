@@ -51,6 +51,7 @@ static int open_target(struct ctx *ctx, struct sonde_error *err)
 		.size = sizeof(options),
 		.write = ctx->opts.write || ctx->rehearses ||
 			 (ctx->opts.overlay && ctx->cmd == &cmd_write),
+		.snapshot = ctx->opts.snapshot,
 	};
 	struct buf name = { 0 };
 
@@ -243,6 +244,20 @@ void session_gone(struct ctx *ctx)
 		complain(ctx, "meanwhile: %s", err.text);
 }
 
+static void snapshot_stats(struct ctx *ctx)
+{
+	struct sonde_snapshot s;
+	char expected[64] = "";
+
+	if (!sonde_target_snapshot(ctx->target, &s))
+		return;
+	if (s.expected_ns)
+		snprintf(expected, sizeof(expected), ", expected were %" PRIu64 " ms",
+			 (s.expected_ns + 999999) / 1000000);
+	complain(ctx, "stats: snapshot: %s; it stood still for %" PRIu64 ".%03" PRIu64 " ms%s",
+		 s.how, s.stopped_ns / 1000000, s.stopped_ns / 1000 % 1000, expected);
+}
+
 static void space_stats(struct ctx *ctx, const char *name, const struct sonde_space *space)
 {
 	struct sonde_space_stats s;
@@ -354,6 +369,7 @@ void session_stats(struct ctx *ctx)
 		task_stats(ctx);
 	}
 	if (ctx->target) {
+		snapshot_stats(ctx);
 		space_stats(ctx, "target memory", sonde_target_memory(ctx->target));
 		how_stats(ctx, sonde_target_memory(ctx->target));
 		layer_stats(ctx);

@@ -13,6 +13,7 @@
 #include "channel.h"
 
 #define SHEET_WORDS UINT64_C(0x5348454554000000)
+#define ROW_PAGES 1024u
 
 /*
  * Two pages of ours that the host looks at while they change; each is full of a word of its own, and len bytes of
@@ -77,6 +78,25 @@ static bool flip_sheets(const char *ms)
 	return ok;
 }
 
+/* The first word of each page of a row: at any moment all of them hold one number, or the first ones that and the rest the one before. */
+static bool count_in_row(const char *ms)
+{
+	volatile uint64_t *row = sheet.at;
+	uint64_t end = now_ms() + strtoul(ms, NULL, 10);
+
+	for (uint64_t n = 1; now_ms() < end; n++)
+		for (size_t i = 0; i < sheet.len / PAGE; i++)
+			row[i * (PAGE / sizeof(*row))] = n;
+	return true;
+}
+
+static bool map_row(void)
+{
+	sheet.len = ROW_PAGES * PAGE;
+	sheet.at = new_sheet(sheet_place(), &sheet.word);
+	return sheet.at && count_in_row("1");
+}
+
 static bool map_sheets(size_t len)
 {
 	sheet.len = len;
@@ -90,12 +110,16 @@ static bool change_sheet(const char *action)
 		return map_sheets(PAGE);
 	if (!strcmp(action, "map-table"))
 		return map_sheets(HUGE_PAGE);
+	if (!strcmp(action, "map-row"))
+		return map_row();
 	if (!sheet.at)
 		return false;
 	if (!strcmp(action, "swap"))
 		return swap_sheets();
 	if (!strncmp(action, "flip ", 5))
 		return flip_sheets(action + 5);
+	if (!strncmp(action, "count ", 6))
+		return count_in_row(action + 6);
 	if (!strcmp(action, "close"))
 		return mprotect(sheet.at, sheet.len, PROT_NONE) == 0;
 	if (!strcmp(action, "seal"))

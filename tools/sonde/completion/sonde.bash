@@ -5,7 +5,7 @@
 # holds the lists here against the tool's own --help.
 
 _sonde_commands='info ps threads modules maps dmesg read write undo scan translate pages sym type disas trace targets plugins'
-_sonde_common='--json --csv --no-header --color --engine --symbols --overlay --pause --stats --verbose --help'
+_sonde_common='--json --csv --no-header --color --engine --symbols --overlay --pause --snapshot --stats --verbose --help'
 
 _sonde_options() {
 	case $1 in
