@@ -67,7 +67,7 @@ static void add_qmp(struct guest *guest, const char *path)
 {
 	char link[48], cwd[PATH_MAX] = "";
 
-	if (guest->n_qmp == GUEST_QMP_MAX)
+	if (!guest->pid || guest->n_qmp == GUEST_QMP_MAX)
 		return;
 	if (path[0] != '/') {
 		snprintf(link, sizeof(link), "/proc/%d/cwd", (int)guest->pid);

@@ -21,7 +21,8 @@ struct guest {
 	char memory_backend[64]; /* memory-backend= of the machine; "" none    */
 };
 
-/* Take the arguments of pid (n_bytes of them, each ended by NUL) apart. Returns 1, 0 not a QEMU. */
+/* Take the arguments of pid (n_bytes of them, each ended by NUL) apart. Returns 1, 0 not a QEMU. pid 0: it is none of
+ * this machine, and its sockets are not looked for. */
 int guest_parse(struct guest *ret, pid_t pid, const char *cmdline, size_t n_bytes);
 
 /* Read one process. Returns 1, 0 when it is not a QEMU or not there. */

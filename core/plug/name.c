@@ -124,20 +124,26 @@ static int parse_head(struct cursor *c, struct name_part *part)
 	return parse_args(c, part);
 }
 
-static int parse_layer(struct cursor *c, struct name_part *part)
+/* "word", a layer, or "word:first", a step into another target. */
+static int parse_behind(struct cursor *c, struct name_part *part)
 {
-	const char *word = take_token(c);
+	size_t at = (size_t)(c->at - c->name) - 1;
+	char *word = take_token(c);
 
 	if (!word)
 		return sonde_error_set(c->err, SONDE_E_NO_MEMORY, NULL);
-	if (!name_word_valid(word, strlen(word)))
+	char *colon = strchr(word, ':');
+	size_t len = colon ? (size_t)(colon - word) : strlen(word);
+	if (!name_word_valid(word, len))
 		return sonde_error_set(
 			c->err, SONDE_E_BAD_ARG,
 			"target: '%.200s': '%.60s' behind '|' is no layer name; write \\| "
 			"for a bar that belongs to the name",
 			c->name, word);
-	part->word = word;
-	part->first = "";
+	word[len] = '\0';
+	*part = (struct name_part){
+		.word = word, .first = colon ? colon + 1 : "", .at = at, .is_step = colon != NULL
+	};
 	return parse_args(c, part);
 }
 
@@ -157,7 +163,7 @@ int name_parse(struct arena *arena, const char *text, struct target_name *ret,
 			return sonde_error_set(err, SONDE_E_LIMIT, "target: more than %d layers",
 					       NAME_PARTS_MAX - 1);
 		c.at++;
-		r = parse_layer(&c, &parts[n++]);
+		r = parse_behind(&c, &parts[n++]);
 	}
 	if (r < 0)
 		return r;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Target names taken apart: CONNECTOR:FIRST[,key=value...]{|LAYER[,key=value...]}.
+ * Target names taken apart: CONNECTOR:FIRST[,key=value...]{|LAYER[,key=value...] or |STEP:FIRST}.
  * Pure text to text: nothing is opened or asked here. sonde/target.h has the grammar.
  */
 #ifndef SONDE_PLUG_NAME_H
@@ -20,10 +20,12 @@ struct name_arg {
 };
 
 struct name_part {
-	const char *word;      /* the CONNECTOR or LAYER; "" where a file was named  */
+	const char *word;      /* the CONNECTOR, LAYER or STEP; "" where a file was named */
 	const char *first;     /* behind "word:", up to the first comma; "" for none */
 	struct name_arg *args; /* [n_args], in the order written                     */
 	size_t n_args;
+	size_t at;   /* where the bar in front of it stands in the name       */
+	int is_step; /* "word:first" behind a bar: into what is in front of it */
 };
 
 struct target_name {

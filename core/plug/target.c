@@ -9,6 +9,7 @@
 #include <sonde/task.h>
 
 #include "plug/args.h"
+#include "plug/chain.h"
 #include "plug/host.h"
 #include "plug/load.h"
 #include "plug/sniff.h"
@@ -34,6 +35,8 @@ struct sonde_target {
 	struct sonde_snapshot taken;
 	const char *name;
 	struct target_name parts;
+	struct sonde_target *below; /* NULL, or what the last step of the name goes into */
+	struct chain_link link;     /* ... and what it opened there                      */
 	struct plugin *connector;
 	struct sonde_connector_ops ops; /* with only the ways this connection offers */
 	struct sonde_args args;
@@ -240,9 +243,10 @@ static int open_layer(struct sonde_target *target, const struct name_part *part,
  * Load every layer's plugin. *ret_keeper is how many parts of the name, the connector first, lie below
  * one that keeps what is written: they are not opened for writing, whatever the user asked for.
  */
-static int find_layers(struct sonde_target *target, size_t *ret_keeper, struct sonde_error *err)
+static int find_layers(struct sonde_target *target, size_t first, size_t *ret_keeper,
+		       struct sonde_error *err)
 {
-	size_t n = target->parts.n_parts - 1;
+	size_t n = target->parts.n_parts - first;
 
 	target->layers = arena_array(&target->arena, n, sizeof(*target->layers));
 	if (!target->layers)
@@ -250,7 +254,7 @@ static int find_layers(struct sonde_target *target, size_t *ret_keeper, struct s
 	*ret_keeper = 0;
 	for (size_t i = 0; i < n; i++) {
 		struct plugin **plugin = &target->layers[i].plugin;
-		int r = plugin_find(target->parts.parts[i + 1].word, SONDE_PLUGIN_LAYER, plugin,
+		int r = plugin_find(target->parts.parts[first + i].word, SONDE_PLUGIN_LAYER, plugin,
 				    err);
 		if (r < 0) {
 			sonde_error_prefix(err, "target: '%.200s'", target->name);
@@ -258,23 +262,68 @@ static int find_layers(struct sonde_target *target, size_t *ret_keeper, struct s
 		}
 		target->n_found++;
 		if ((*plugin)->layer.flags & SONDE_LAYER_KEEPS_WRITES)
-			*ret_keeper = i + 1;
+			*ret_keeper = first + i;
 	}
 	return 0;
 }
 
-static int open_parts(struct sonde_target *target, struct sonde_error *err)
+/* The part of the name that is the last step into another target; 0: there is none. */
+static size_t last_step(const struct target_name *name)
 {
-	size_t keeper = 0;
-	int r = choose_connector(target, err);
+	size_t step = 0;
 
+	for (size_t i = 1; i < name->n_parts; i++)
+		step = name->parts[i].is_step ? i : step;
+	return step;
+}
+
+/* What is in front of the step is a target of its own. */
+static int open_step(struct sonde_target *target, const struct name_part *step, int write,
+		     struct sonde_error *err)
+{
+	struct sonde_target_options options = { .size = sizeof(options),
+						.write = (uint32_t)write,
+						.snapshot = (uint32_t)target->snapshot };
+	const char *front = arena_strndup(&target->arena, target->name, step->at);
+
+	if (!front)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	if (step->n_args)
+		return sonde_error_set(err, SONDE_E_BAD_ARG,
+				       "target: '%.200s': %s: takes no %s=", target->name,
+				       step->word, step->args[0].key);
+	int r = sonde_target_open(target->loop, front, &options, &target->below, err);
 	if (r == 0)
-		r = find_layers(target, &keeper, err);
+		r = chain_open(target->below, step->word, step->first, &target->link, err);
 	if (r < 0)
 		return r;
-	target->args.write = target->write && keeper == 0;
-	r = open_connector(target, err);
-	for (size_t i = 1; r == 0 && i < target->parts.n_parts; i++)
+	target->memory = target->link.memory;
+	target->info = (struct sonde_target_info){ .name = target->name,
+						   .connector = step->word,
+						   .detail = target->link.detail,
+						   .flags = target->link.flags };
+	return 0;
+}
+
+static int open_bottom(struct sonde_target *target, size_t step, int write, struct sonde_error *err)
+{
+	if (step)
+		return open_step(target, &target->parts.parts[step], write, err);
+	target->args.write = write;
+	return open_connector(target, err);
+}
+
+static int open_parts(struct sonde_target *target, struct sonde_error *err)
+{
+	size_t keeper = 0, step = last_step(&target->parts);
+	int r = step ? 0 : choose_connector(target, err);
+
+	if (r == 0)
+		r = find_layers(target, step + 1, &keeper, err);
+	if (r < 0)
+		return r;
+	r = open_bottom(target, step, target->write && keeper == 0, err);
+	for (size_t i = step + 1; r == 0 && i < target->parts.n_parts; i++)
 		r = open_layer(target, &target->parts.parts[i], target->write && i >= keeper, err);
 	return r;
 }
@@ -327,9 +376,12 @@ void sonde_target_close(struct sonde_target *target)
 		sonde_space_close(layer->space);
 		sonde_space_close(layer->tables);
 	}
-	sonde_space_close(target->memory); /* and with it the connection, which it took */
+	chain_close(&target->link);
+	if (!target->below)
+		sonde_space_close(target->memory); /* and with it the connection, which it took */
 	if (target->conn && !target->memory)
 		target->ops.close(target->conn);
+	sonde_target_close(target->below);
 	while (target->n_found > 0)
 		plugin_unref(target->layers[--target->n_found].plugin);
 	plugin_unref(target->connector);
@@ -398,18 +450,26 @@ int sonde_target_layer_stats(const struct sonde_target *target, sonde_layer_stat
 
 int sonde_target_pause(struct sonde_target *target, struct sonde_error *err)
 {
+	if (target->below)
+		return sonde_target_pause(target->below, err);
 	if (!target->ops.pause)
 		return sonde_error_set(err, SONDE_E_UNSUPPORTED, "%s: cannot be paused",
 				       target->info.connector);
 	return target->ops.pause(target->conn, err);
 }
 
-int sonde_target_resume(struct sonde_target *target, struct sonde_error *err)
+static int resume(struct sonde_target *target, struct sonde_error *err)
 {
 	if (!target->ops.resume)
 		return sonde_error_set(err, SONDE_E_UNSUPPORTED, "%s: cannot be paused or resumed",
 				       target->info.connector);
-	int r = target->ops.resume(target->conn, err);
+	return target->ops.resume(target->conn, err);
+}
+
+int sonde_target_resume(struct sonde_target *target, struct sonde_error *err)
+{
+	int r = target->below ? sonde_target_resume(target->below, err) : resume(target, err);
+
 	if (r == 0)
 		sonde_space_invalidate(sonde_target_memory(target));
 	return r;
@@ -417,6 +477,8 @@ int sonde_target_resume(struct sonde_target *target, struct sonde_error *err)
 
 int sonde_target_snapshot(const struct sonde_target *target, struct sonde_snapshot *ret)
 {
+	if (target->below)
+		return sonde_target_snapshot(target->below, ret);
 	if (target->snapshot)
 		*ret = target->taken;
 	return target->snapshot;
@@ -424,6 +486,8 @@ int sonde_target_snapshot(const struct sonde_target *target, struct sonde_snapsh
 
 int sonde_target_gone(struct sonde_target *target, struct sonde_error *err)
 {
+	if (target->below)
+		return sonde_target_gone(target->below, err);
 	return target->ops.gone ? target->ops.gone(target->conn, err) : 0;
 }
 

@@ -19,7 +19,10 @@ static void show(const struct target_name *name, char *buf, size_t cap)
 	buf[0] = '\0';
 	for (size_t i = 0; i < name->n_parts; i++) {
 		const struct name_part *part = &name->parts[i];
-		used += (size_t)snprintf(buf + used, cap - used, "%s%s(%s)", i ? " | " : "",
+		used += (size_t)snprintf(buf + used, cap - used, "%s%s(%s)",
+					 part->is_step ? " > "
+					 : i           ? " | "
+						       : "",
 					 part->word, part->first);
 		for (size_t k = 0; k < part->n_args; k++)
 			used += (size_t)snprintf(buf + used, cap - used, "[%s=%s]",
@@ -37,6 +40,11 @@ static const struct {
 	{ "process:1234", "process(1234)" },
 	{ "qemu:guest|delay,ms=2", "qemu(guest) | delay()[ms=2]" },
 	{ "a.elf|cache|delay,ms=2,us=3|x-1", "(a.elf) | cache() | delay()[ms=2][us=3] | x-1()" },
+	{ "a.elf|process:12", "(a.elf) > process(12)" },
+	{ "qemu:a|qemu:b|process:c\\|d|delay,ms=1",
+	  "qemu(a) > qemu(b) > process(c|d) | delay()[ms=1]" },
+	{ "a.elf|qemu:", "(a.elf) > qemu()" },
+	{ "a.elf|x:y,k=1", "(a.elf) > x(y)[k=1]" },
 	{ "a.elf,cpu=3", "(a.elf)[cpu=3]" },
 	{ "ram:", "ram()" },
 	{ "ram:,size=4k", "ram()[size=4k]" },
@@ -84,7 +92,8 @@ static const struct {
 	{ "a.elf|", SONDE_E_BAD_ARG, "'' behind '|'" },
 	{ "a.elf||delay", SONDE_E_BAD_ARG, "'' behind '|'" },
 	{ "a.elf|Delay", SONDE_E_BAD_ARG, "'Delay' behind '|'" },
-	{ "a.elf|delay:3", SONDE_E_BAD_ARG, "'delay:3'" },
+	{ "a.elf|Delay:3", SONDE_E_BAD_ARG, "'Delay:3'" },
+	{ "a.elf|:3", SONDE_E_BAD_ARG, "':3' behind" },
 	{ "a.elf|delay,3", SONDE_E_BAD_ARG, "'3' is not key=value" },
 	{ "a,b.elf", SONDE_E_BAD_ARG, "write \\, for a comma" },
 	{ "a.elf,", SONDE_E_BAD_ARG, "'' is not key=value" },
@@ -134,6 +143,22 @@ static int parse_repeated(const char *head, const char *unit, size_t n)
 	return r;
 }
 
+static void a_step_says_where_in_the_name_it_stands(void **state)
+{
+	(void)state;
+	static const char text[] = "flat:a\\|b,base=1|l|qemu:x|process:1";
+	struct arena arena = { 0 };
+	struct target_name name;
+	struct sonde_error err;
+
+	assert_int_equal(name_parse(&arena, text, &name, &err), 0);
+	assert_int_equal(name.n_parts, 4);
+	assert_false(name.parts[1].is_step);
+	assert_string_equal(text + name.parts[2].at, "|qemu:x|process:1");
+	assert_string_equal(text + name.parts[3].at, "|process:1");
+	arena_finish(&arena);
+}
+
 static void every_bound_holds_exactly(void **state)
 {
 	(void)state;
@@ -166,6 +191,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_names_are_taken_apart),
 		cmocka_unit_test(bad_names_are_refused_with_the_reason),
+		cmocka_unit_test(a_step_says_where_in_the_name_it_stands),
 		cmocka_unit_test(every_bound_holds_exactly),
 		cmocka_unit_test(words_are_what_plugins_may_be_called),
 	};

@@ -265,6 +265,19 @@ static void an_image_is_written_only_when_asked_for(void **state)
 static const char *const modes[] = { "extents", "transfer", "submit", "submit,take=1",
 				     "submit,seed=99,take=2" };
 
+static void steps_that_lead_nowhere_say_why(void **state)
+{
+	(void)state;
+	const char *path = make_file("still", "0123456789", 10);
+
+	expect_refusal("flat:%s|process:1", path, SONDE_E_NOT_FOUND, "");
+	expect_refusal("flat:%s|delay:3", path, SONDE_E_BAD_ARG, "'delay:' behind a bar");
+	expect_refusal("flat:%s|process:", path, SONDE_E_BAD_ARG, "write |process:PID");
+	expect_refusal("flat:%s|process:1,x=2", path, SONDE_E_BAD_ARG, "takes no x=");
+	expect_refusal("flat:%s|process:1|process:2", path, SONDE_E_NOT_FOUND, "");
+	expect_refusal("flat:%s.not|process:1", path, SONDE_E_NOT_FOUND, "No such file");
+}
+
 static void a_snapshot_is_taken_only_of_what_changes(void **state)
 {
 	(void)state;
@@ -429,6 +442,7 @@ int main(void)
 		cmocka_unit_test(bad_calls_are_refused),
 		cmocka_unit_test(a_raw_image_lies_where_its_arguments_say),
 		cmocka_unit_test(an_image_is_written_only_when_asked_for),
+		cmocka_unit_test(steps_that_lead_nowhere_say_why),
 		cmocka_unit_test(a_snapshot_is_taken_only_of_what_changes),
 		cmocka_unit_test(the_three_ways_of_a_connector_give_the_same),
 		cmocka_unit_test(regions_of_the_double_leave_its_holes_out),

@@ -212,7 +212,7 @@ static int list(const struct options *o)
 
 	for (size_t i = 0; r == 0 && i < rows.n; i++)
 		puts(rows.at[i].name);
-	rows_finish(&rows);
+	rows_destroy(&rows);
 	return r;
 }
 
@@ -245,7 +245,7 @@ static int run_rows(const struct options *o)
 			r = run_all(&rows, &file, &o->effort);
 		file_close(&file);
 	}
-	rows_finish(&rows);
+	rows_destroy(&rows);
 	return r;
 }
 

@@ -267,7 +267,7 @@ int rows_create(const char *pattern, struct rows *ret)
 	return 0;
 }
 
-void rows_finish(struct rows *rows)
+void rows_destroy(struct rows *rows)
 {
 	free(rows->at);
 	rows->at = NULL;

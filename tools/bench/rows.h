@@ -23,6 +23,6 @@ struct rows {
 
 /* Every row whose name matches pattern (fnmatch(3)); NULL: all. Returns 0 or -ENOMEM. */
 int rows_create(const char *pattern, struct rows *ret);
-void rows_finish(struct rows *rows);
+void rows_destroy(struct rows *rows);
 
 #endif

@@ -9,8 +9,11 @@
  *	local:                           the memory of this machine's kernel
  *	qemu:NAME                        a guest
  *	qemu:NAME|delay,ms=2             with layers in front of its memory
+ *	qemu:NAME|process:PID            a process in it, by number or name
+ *	qemu:NAME|qemu:INNER             the guest of a QEMU that runs in it: -name or number
  *
- * CONNECTOR:FIRST[,key=value...] {| LAYER[,key=value...]}. A backslash in front of ',' '|' or
+ * CONNECTOR:FIRST[,key=value...] {| LAYER[,key=value...] or | STEP:FIRST}. A step goes into the system that is in front of it:
+ * of that an OS layer is attached to, which asks it anew each time it is opened; what is behind is a target of its own. A backslash in front of ',' '|' or
  * '\' takes the character as it is. The part behind CONNECTOR: up to the first comma is the
  * connector's main argument (its file, name or pid). A name without a known CONNECTOR: is a file; where there is none of
  * that name, a connector's alone is that connector without a main argument.
