@@ -1,36 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Journals of writes: the file as it is (the first byte is even), or records of which the input has the types and payloads
- * and the harness the sums, so that what is behind the sums is reached. What was read must be inside its bounds,
- * and a file that is added to must read as it did, and the new write behind it.
+ * Journals of writes (records.h says how the input is one). What was read must be inside its bounds, and a file that
+ * is added to must read as it did, and the new write behind it.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include "../../plugins/common/recfile.h"
 #include "../../tools/sonde/journal.h"
+#include "records.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Each: type, length in two bytes, payload. */
-static void write_records(int fd, const uint8_t *data, size_t size)
-{
-	static struct recfile_writer writer;
-
-	recfile_continue(&writer, fd, RECFILE_JOURNAL, 0);
-	while (size >= 3) {
-		size_t len = data[1] | (size_t)data[2] << 8;
-		len = len < size - 3 ? len : size - 3;
-		const struct recfile_bytes part = { data + 3, len };
-		recfile_put(&writer, data[0], &part, 1);
-		data += 3 + len;
-		size -= 3 + len;
-	}
-	recfile_flush(&writer);
-}
 
 static void check(const struct journal *journal)
 {
@@ -75,17 +56,13 @@ static void add_and_undo(const char *path, size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	int fd = memfd_create("journal", MFD_CLOEXEC);
+	int fd = records_file(RECFILE_JOURNAL, data, size);
 	struct journal journal;
 	char path[64];
 
 	if (fd < 0)
 		return 0;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (size && data[0] & 1)
-		write_records(fd, data + 1, size - 1);
-	else if (size && write(fd, data + 1, size - 1) < 0)
-		abort();
 	int r = journal_open(&journal, path, JOURNAL_READ, "", "", NULL);
 	size_t n = journal.n;
 	if (r == 0)

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files of overlays: the file as it is (the first byte is even), or records of which the input has the types and payloads and
- * the harness the sums. What was read is compared with a model that reads the same records; then a write is added, and
- * the file has to give both.
+ * Files of overlays (records.h says how the input is one). Where one can be read a write is added to it, and the file has
+ * to give both.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "../../plugins/layers/overlay/overlay.h"
+#include "records.h"
 #include "space/backed.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -24,23 +23,6 @@ static int64_t told_note(void *below, const char *name, void *buf, size_t cap)
 		return SONDE_E_NOT_FOUND;
 	memcpy(buf, "this", 4);
 	return 4;
-}
-
-/* Each: type, length in two bytes, payload. */
-static void write_records(int fd, const uint8_t *data, size_t size)
-{
-	static struct recfile_writer writer;
-
-	recfile_continue(&writer, fd, RECFILE_OVERLAY, 0);
-	while (size >= 3) {
-		size_t len = data[1] | (size_t)data[2] << 8;
-		len = len < size - 3 ? len : size - 3;
-		const struct recfile_bytes part = { data + 3, len };
-		recfile_put(&writer, data[0], &part, 1);
-		data += 3 + len;
-		size -= 3 + len;
-	}
-	recfile_flush(&writer);
 }
 
 static int open_file(struct overlay *overlay, struct sonde_host *host, const char *path, int write)
@@ -100,17 +82,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct sonde_host host = space_host;
 	static struct overlay overlay;
-	int fd = memfd_create("overlay", MFD_CLOEXEC);
+	int fd = records_file(RECFILE_OVERLAY, data, size);
 	char path[64];
 
 	if (fd < 0)
 		return 0;
 	host.note = told_note;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (size && data[0] & 1)
-		write_records(fd, data + 1, size - 1);
-	else if (size && write(fd, data + 1, size - 1) < 0)
-		abort();
 	int r = open_file(&overlay, &host, path, 0);
 	if (overlay.pages.n > PAGES_MAX)
 		abort();

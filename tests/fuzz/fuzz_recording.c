@@ -1,34 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Recordings: the file as it is (the first byte is even), or records of which the input has the types and
- * payloads and the harness the sums, so that what is behind the sums is reached. Then asked for pieces,
- * as they were and otherwise.
+ * Recordings (records.h says how the input is one), asked for pieces, as they were and otherwise.
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "../../connectors/replay/recording.h"
+#include "records.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Each: type, length in two bytes, payload. */
-static void write_records(int fd, const uint8_t *data, size_t size)
-{
-	static struct recfile_writer writer;
-
-	recfile_continue(&writer, fd, RECFILE_RECORDING, 0);
-	while (size >= 3) {
-		size_t len = data[1] | (size_t)data[2] << 8;
-		len = len < size - 3 ? len : size - 3;
-		const struct recfile_bytes part = { data + 3, len };
-		recfile_put(&writer, data[0], &part, 1);
-		data += 3 + len;
-		size -= 3 + len;
-	}
-	recfile_flush(&writer);
-}
 
 struct told {
 	uint32_t next, n;
@@ -75,14 +56,10 @@ static void ask_around(struct recording *recording)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct recording *recording = calloc(1, sizeof(*recording));
-	int fd = memfd_create("recording", MFD_CLOEXEC);
+	int fd = records_file(RECFILE_RECORDING, data, size);
 	uint64_t off;
 
 	if (!recording || fd < 0 || size < 1)
-		goto out;
-	if (data[0] & 1)
-		write_records(fd, data + 1, size - 1);
-	else if (write(fd, data + 1, size - 1) < 0)
 		goto out;
 	if (recfile_open_fd(fd, RECFILE_RECORDING, &recording->file) < 0)
 		goto out;
