@@ -43,7 +43,6 @@ class NestedTest(Case):
         self.expect(run("info", f"{outer}|qemu:"), 4, "there is none")
         self.expect(run("info", f"{outer}|process:1|process:1"), 4, "is no physical memory")
         self.expect(run("info", f"{outer}|process:1,pid=1"), 4, "takes no pid=")
-        self.expect(run("info", f"{outer}|process:sleep"), 4, "name one by its number")
 
     def test_a_step_is_of_the_moment_and_stands_still_with_what_it_is_in(self):
         target = f"{self.guest.target(',snapshot=copy')}|process:1"
