@@ -23,7 +23,7 @@ PAGE = 4096
 IMAGE = b"".join(i.to_bytes(8, "little") for i in range(16 << 17))  # 16 MiB, no two words alike
 SLOW = "|delay,ms=1"  # a read of it takes a tenth of a second at least
 READ_TAKES = 0.15
-REASONS = r"went away|has ended|nobody listens|connection was closed|no such guest|no answer|is migrating"
+REASONS = r"went away|has ended|nobody listens|connection was closed|no such guest|no answer|is migrating|No such file"
 
 
 class MomentsTest(Case):
