@@ -230,7 +230,11 @@ static int open_guest(struct chain_link *link, struct guest *guest, int32_t pid,
 	if (r < 0)
 		return r;
 	struct sonde_stretch *stretches = calloc(like.map.n + 1, sizeof(*stretches));
-	for (size_t i = 0; stretches && i < like.map.n; i++)
+	if (!stretches) {
+		memory_map_finish(&like.map);
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	}
+	for (size_t i = 0; i < like.map.n; i++)
 		stretches[i] = (struct sonde_stretch){ .addr = like.map.ranges[i].addr,
 						       .len = like.map.ranges[i].len,
 						       .space = link->process,
@@ -239,7 +243,7 @@ static int open_guest(struct chain_link *link, struct guest *guest, int32_t pid,
 	snprintf(link->detail, sizeof(link->detail),
 		 "guest '%s' of process %d of a guest, map guessed from its command line",
 		 guest->name, (int)pid);
-	r = make_view(loop, &like, stretches, stretches ? like.map.n : 0, &link->memory, err);
+	r = make_view(loop, &like, stretches, like.map.n, &link->memory, err);
 	free(stretches);
 	return r;
 }
