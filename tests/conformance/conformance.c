@@ -7,6 +7,7 @@
  * With a word on the command line only subjects whose name holds it are run.
  */
 #include <sonde/error.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +93,14 @@ static void run_engine(struct subject *subject, const char *engine)
 	sonde_loop_destroy(loop);
 }
 
+/* Of a word only those with it in their name, of -word those without. */
+static bool is_asked_for(const struct subject *subject, const char *word)
+{
+	bool without = word && *word == '-';
+
+	return !word || (strstr(subject->name, word + without) != NULL) != without;
+}
+
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -99,7 +108,7 @@ int main(int argc, char **argv)
 		return 77;
 	for (unsigned s = 0; s < n_subjects; s++) {
 		const char *missing = subject_missing(&subjects[s]);
-		if (argc > 1 && !strstr(subjects[s].name, argv[1]))
+		if (!is_asked_for(&subjects[s], argc > 1 ? argv[1] : NULL))
 			continue;
 		for (size_t e = 0; e < N_ENGINES; e++) {
 			char why[64];
