@@ -397,13 +397,14 @@ static void *link_main(void *arg)
 	while (!is_over(link)) {
 		struct pollfd fds[2] = { { .fd = link->wake, .events = POLLIN } };
 		int wait_ms = work(link, &fds[1]);
+		struct link_listener listener = link->listener; /* one may come meanwhile */
 		uint64_t n;
 		pthread_mutex_unlock(&link->lock);
 
 		if (link->source.settle)
 			link->source.settle(link->source.user);
-		if (link->listener.settle)
-			link->listener.settle(link->listener.user);
+		if (listener.settle)
+			listener.settle(listener.user);
 		poll(fds, 2, wait_ms);
 		if (fds[0].revents && read(link->wake, &n, sizeof(n)) < 0)
 			n = 0; /* another round does no harm */
