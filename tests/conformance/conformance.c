@@ -112,6 +112,8 @@ int main(int argc, char **argv)
 			continue;
 		for (size_t e = 0; e < N_ENGINES; e++) {
 			char why[64];
+			if (argc > 2 && strcmp(engines[e], argv[2]) != 0)
+				continue;
 			snprintf(why, sizeof(why), "%s is not built here", missing ? missing : "");
 			if (missing)
 				skip(&subjects[s], engines[e], why);
