@@ -7,27 +7,15 @@
 #include "../../connectors/kdump/kdump_file.h"
 #include "../../connectors/kdump/kdump_format.h"
 #include "../../connectors/kdump/unpack.h"
+#include "../synth/elf.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
-struct file {
-	const uint8_t *bytes;
-	size_t len;
-};
-
 static int64_t read_bytes(void *user, uint64_t off, void *buf, size_t len)
 {
-	const struct file *file = user;
-
-	if (off >= file->len)
-		return 0;
-	if (len > file->len - off)
-		len = file->len - (size_t)off;
-	memcpy(buf, file->bytes + off, len);
-	return (int64_t)len;
+	return (int64_t)synth_image_read(user, off, buf, len);
 }
 
 static void check_flat(const struct flattened *flat)
@@ -86,7 +74,7 @@ static void check_file(struct kdump_file *file, struct unpacker *unpacker)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	static struct unpacker *unpacker;
-	struct file file = { bytes, len };
+	struct synth_image file = { bytes, len };
 	struct source source = { .read = read_bytes, .user = &file, .size = len };
 	struct flattened flat = { 0 };
 	struct kdump_file kdump = { 0 };

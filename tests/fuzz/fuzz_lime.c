@@ -1,34 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* Images of LiME: any bytes as a file; what the parser hands out must keep the promises of ranges.h. */
 #include "../../connectors/lime/ranges.h"
+#include "../synth/elf.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
-struct file {
-	const uint8_t *bytes;
-	size_t len;
-};
-
-static size_t read_bytes(void *user, uint64_t off, void *buf, size_t len)
-{
-	const struct file *file = user;
-
-	if (off >= file->len)
-		return 0;
-	len = len < file->len - off ? len : file->len - (size_t)off;
-	memcpy(buf, file->bytes + off, len);
-	return len;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-	struct file file = { bytes, len };
+	struct synth_image file = { bytes, len };
 	struct lime_ranges ranges;
 	const char *why = NULL;
-	int r = lime_ranges_read(&ranges, read_bytes, &file, len, &why);
+	int r = lime_ranges_read(&ranges, synth_image_read, &file, len, &why);
 
 	if (r < 0 ? !why || !why[0] : !ranges.n)
 		abort();

@@ -5,6 +5,7 @@
  */
 #include "../../connectors/kdump/flattened.h"
 #include "../../connectors/kdump/kdump_file.h"
+#include "synth/elf.h"
 #include "synth/kdump.h"
 
 #include <sonde/loop.h>
@@ -33,13 +34,9 @@ struct bytes {
 static int64_t read_bytes(void *user, uint64_t off, void *buf, size_t len)
 {
 	const struct bytes *bytes = user;
+	struct synth_image file = { bytes->at, bytes->size };
 
-	if (off >= bytes->size)
-		return 0;
-	if (len > bytes->size - off)
-		len = bytes->size - (size_t)off;
-	memcpy(buf, bytes->at + off, len);
-	return (int64_t)len;
+	return (int64_t)synth_image_read(&file, off, buf, len);
 }
 
 static struct source source_of(struct bytes *bytes)

@@ -37,21 +37,12 @@ static void add(struct image *image, uint64_t first, uint64_t last, uint8_t fill
 		image->bytes[image->size++] = (uint8_t)(fill + i);
 }
 
-static size_t read_image(void *user, uint64_t off, void *buf, size_t len)
-{
-	const struct image *image = user;
-
-	if (off >= image->size)
-		return 0;
-	len = len < image->size - off ? len : image->size - (size_t)off;
-	memcpy(buf, image->bytes + off, len);
-	return len;
-}
-
 static int parse(struct lime_ranges *ranges, struct image *image, const char **why)
 {
+	struct synth_image file = { image->bytes, image->size };
+
 	*why = "";
-	return lime_ranges_read(ranges, read_image, image, image->size, why);
+	return lime_ranges_read(ranges, synth_image_read, &file, image->size, why);
 }
 
 static void make(struct image *image)
