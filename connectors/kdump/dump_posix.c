@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "dump.h"
+#include "../common/read_at.h"
 #include "kdump_format.h"
 #include "spool.h"
 
@@ -14,20 +15,7 @@
 
 static int64_t read_fd(void *user, uint64_t off, void *buf, size_t len)
 {
-	int fd = (int)(intptr_t)user;
-	size_t done = 0;
-
-	while (done < len && off <= INT64_MAX - done) {
-		ssize_t n = pread(fd, (char *)buf + done, len - done, (off_t)(off + done));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		done += (size_t)n;
-	}
-	return (int64_t)done;
+	return read_at((int)(intptr_t)user, off, buf, len);
 }
 
 static void close_part(struct dump_part *part, struct kdump_file *file)

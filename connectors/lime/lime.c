@@ -4,6 +4,7 @@
  * moved by the engines, from where the extents told here lie.
  */
 #include "ranges.h"
+#include "../common/read_at.h"
 
 #include <sonde/plugin.h>
 
@@ -17,24 +18,18 @@
 struct lime {
 	int fd;
 	int writable;
+	int read_errno; /* of a head that could not be read, else 0 */
 	struct lime_ranges ranges;
 	char detail[96];
 };
 
 static size_t read_file(void *user, uint64_t off, void *buf, size_t len)
 {
-	const struct lime *lime = user;
-	size_t done = 0;
+	struct lime *lime = user;
+	int64_t n = read_at(lime->fd, off, buf, len);
 
-	while (done < len && off <= INT64_MAX - done) {
-		ssize_t n = pread(lime->fd, (char *)buf + done, len - done, (off_t)(off + done));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		done += (size_t)n;
-	}
-	return done;
+	lime->read_errno = n < 0 ? (int)-n : lime->read_errno;
+	return n < 0 ? 0 : (size_t)n;
 }
 
 static void describe(struct lime *lime)
@@ -66,6 +61,8 @@ static int open_file(struct lime *lime, const struct sonde_host *host, const cha
 	if (size < 0)
 		return host->error_os(err, errno, "lime: '%.300s'", path);
 	int r = lime_ranges_read(&lime->ranges, read_file, lime, (uint64_t)size, &why);
+	if (r < 0 && lime->read_errno)
+		return host->error_os(err, lime->read_errno, "lime: '%.300s'", path);
 	if (r < 0)
 		return host->error_set(err, r, "lime: '%.300s': %s", path, why);
 	describe(lime);
