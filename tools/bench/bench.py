@@ -16,6 +16,7 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -69,7 +70,10 @@ def measure(words):
             progress(f"bench: {len(rows)} cases, {rows[-1]['case']}")
     progress("")
     if program.returncode != 0:
-        sys.exit(f"bench: {words[0]} failed")
+        code = program.returncode
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"failed, exit code {code}"
+        after = f" after case {rows[-1]['case']}" if rows else ""
+        sys.exit(f"bench: {words[0]} {how}{after}")
     return rows
 
 
