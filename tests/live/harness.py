@@ -21,6 +21,7 @@ import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lab"))
+sys.path.insert(0, os.path.join(HERE, "..", "formats"))
 import lab  # noqa: E402
 
 SONDE = os.environ.get("SONDE_EXE", "sonde")

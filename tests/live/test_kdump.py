@@ -7,6 +7,7 @@ import struct
 import subprocess
 import unittest
 
+import proofs
 import test_compare
 import worlds
 from harness import FOLDER, SONDE, Case, View, run
@@ -82,11 +83,13 @@ class MakedumpfileTest(Case):
         self.assertEqual(digest(path), self.bytes)
 
     def test_every_packing_holds_the_same_bytes(self):
-        for options in (("-c", "-d", "0"), ("-l", "-d", "0"), ("-d", "0"), ("-c", "-d", "1")):
+        for options, packing, writer in ((("-c", "-d", "0"), "zlib", "makedumpfile -c"), (("-l", "-d", "0"), "lzo", "makedumpfile -l"),
+                                         (("-d", "0"), "not packed", "makedumpfile"), (("-c", "-d", "1"), "zlib", "makedumpfile -c")):
             with self.subTest(options):
                 path, = self.make(*options)
                 self.expect_same(path)
                 os.unlink(path)
+                proofs.proved(f"kdump-compressed, {packing}", writer, "bytes", "ps")
 
     def test_a_flattened_one_is_read_from_its_file_and_from_a_pipe(self):
         path = os.path.join(FOLDER, "made")
@@ -97,10 +100,12 @@ class MakedumpfileTest(Case):
             data = subprocess.run([SONDE, "ps", "kdump:-", "--json"],
                                   stdin=pipe, stdout=subprocess.PIPE, check=True, timeout=300).stdout
         self.assertEqual(data, View(path).ask("ps").out)
+        proofs.proved("kdump-compressed, lzo, flattened", "makedumpfile -F", "bytes", "ps")
 
     def test_parts_are_one_dump(self):
         paths = self.make("--split", "-c", "-d", "1", parts=("part-1", "part-2", "part-3"))
         self.expect_same(paths[1])
+        proofs.proved("kdump-compressed, in parts", "makedumpfile --split", "bytes", "ps")
 
     def test_pages_that_were_left_out_are_said_and_the_kernels_own_are_there(self):
         path, = self.make("-c", "-d", "31")

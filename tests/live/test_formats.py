@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""One moment of a guest in every format: by QEMU, or by a writer of ours from its raw memory."""
+import atexit
+import os
+import struct
+import subprocess
+
+import compare
+import proofs
+from harness import FOLDER, SONDE, Case, View, boot
+
+MEGABYTE = 1 << 20
+PAGE, PIECE = 4096, MEGABYTE // 8
+RAM = 256 * MEGABYTE
+HOLE = (0xa0000, 0x100000)  # of a PC: no RAM there
+RANGES = ((0, HOLE[0]), (HOLE[1], RAM - HOLE[1]))  # [(address, length)] of its RAM
+
+
+class Moment:
+    """The memory of a guest that stood still, and what it said of itself before and behind."""
+
+    def __init__(self):
+        guest = boot("formats", mem=RAM // MEGABYTE)
+        atexit.register(guest.stop)
+        guest.pause()
+        self.raw = os.path.join(FOLDER, "moment.raw")
+        subprocess.run(["cp", "--sparse=always", guest.memory_file, self.raw], check=True)
+        self.dumps = {kind: guest.dump("moment." + kind, kind) for kind in ("elf", "elf-paging", "kdump-zlib")}
+        guest.resume()
+        self.truths = [guest.truth, guest.tell()]
+
+
+class FormatCase(Case):
+    """Both comparisons, and a place for the file."""
+
+    @classmethod
+    def setUpClass(cls):
+        if not hasattr(FormatCase, "moment"):
+            FormatCase.moment = Moment()
+
+    def path(self, leaf):
+        path = os.path.join(FOLDER, leaf)
+        self.addCleanup(lambda: os.path.exists(path) and os.unlink(path))
+        return path
+
+    def compare_bytes(self, target, address, length, lacks):
+        """The exit code of reading a range, whose pages must be those of the moment; @lacks of them may be zeros instead."""
+        words = [SONDE, "read", target, hex(address), hex(length), "--phys", "--raw"]
+        with open(self.moment.raw, "rb") as raw, \
+                subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE if lacks else None) as tool:
+            raw.seek(address)
+            for at in range(address, address + length, PIECE):
+                got, want = tool.stdout.read(PIECE), raw.read(min(PIECE, address + length - at))
+                if got == want:
+                    continue
+                self.assertEqual(len(got), len(want), f"{target}: {at:#x}")
+                for page in range(0, PIECE, PAGE):
+                    if got[page:page + PAGE] != want[page:page + PAGE]:
+                        self.assertFalse(any(got[page:page + PAGE]), f"{target}: {at + page:#x}")
+                        lacks -= 1
+                self.assertGreaterEqual(lacks, 0, f"{target}: {at:#x}")
+            if tool.stderr:
+                tool.stderr.read()
+        return tool.returncode
+
+    def prove(self, format, writer, target, lacks=0):
+        """The target holds the moment's memory, and sonde ps says what the guest said; and a word for the table."""
+        codes = {self.compare_bytes(target, *each, lacks) for each in RANGES}
+        self.assertLessEqual(codes, {0, 3} if lacks else {0}, target)
+        self.assertEqual(compare.process_list_faults(View(target).rows("ps"), self.moment.truths), [], target)
+        proofs.proved(format, writer, "bytes", "ps")
+
+
+class QemuTest(FormatCase):
+    def test_an_elf_core(self):
+        self.prove("ELF64 core", "QEMU dump-guest-memory", self.moment.dumps["elf"])
+
+    def test_an_elf_core_by_virtual_addresses(self):
+        """Of pages that no page table of the kernel maps it has none: those of ACPI, for instance."""
+        self.prove("ELF64 core, by virtual addresses", "QEMU dump-guest-memory -p", self.moment.dumps["elf-paging"], lacks=256)
+
+    def test_a_flattened_kdump(self):
+        self.prove("kdump-compressed, zlib, flattened", "QEMU dump-guest-memory -z", self.moment.dumps["kdump-zlib"])
+
+
+def copy_range(raw, out, address, length):
+    raw.seek(address)
+    while length:
+        data = raw.read(min(length, MEGABYTE))
+        out.write(data)
+        length -= len(data)
+
+
+class OwnWritersTest(FormatCase):
+    def test_lime(self):
+        path = self.path("moment.lime")
+        with open(self.moment.raw, "rb") as raw, open(path, "wb") as out:
+            for address, length in RANGES:
+                out.write(struct.pack("<4sIQQ8x", b"EMiL", 1, address, address + length - 1))
+                copy_range(raw, out, address, length)
+        self.prove("LiME", "own writer", path)
