@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../connectors/common/utf16.h"
+
 #define NAME_BYTES_MAX 2048u /* of UTF-16: a path of 1024 */
 #define ENTRY_BYTES_MAX 0x68u
 
@@ -117,41 +119,12 @@ static int follow(struct walk *w, uint64_t head, uint64_t first)
 
 /* ---- names ------------------------------------------------------------------------------------------ */
 
-static size_t put_utf8(char *to, uint32_t c)
-{
-	if (c < 0x80) {
-		to[0] = (char)c;
-		return 1;
-	}
-	size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-	static const uint8_t lead[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
-	for (size_t i = n - 1; i > 0; i--, c >>= 6)
-		to[i] = (char)(0x80 | (c & 0x3f));
-	to[0] = (char)(lead[n] | c);
-	return n;
-}
-
-/* Half a pair of surrogates is U+FFFD (Unicode 15, 3.9). */
-static uint32_t next_utf16(const uint8_t *from, size_t n_units, size_t *i)
-{
-	uint32_t c = sonde_le16(from + 2 * (*i)++);
-
-	if (c < 0xd800 || c > 0xdfff)
-		return c;
-	uint32_t low = *i < n_units ? sonde_le16(from + 2 * *i) : 0;
-	if (c > 0xdbff || low < 0xdc00 || low > 0xdfff)
-		return 0xfffd;
-	(*i)++;
-	return 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-}
-
 static const char *to_utf8(struct arena *arena, const uint8_t *from, size_t n_units)
 {
-	char *text = arena_alloc(arena, 3 * n_units + 1);
-	size_t len = 0;
+	char *text = arena_alloc(arena, UTF16_ROOM(n_units));
 
-	for (size_t i = 0; text && i < n_units;)
-		len += put_utf8(text + len, next_utf16(from, n_units, &i));
+	if (text)
+		utf16_to_utf8(from, n_units, text);
 	return text;
 }
 

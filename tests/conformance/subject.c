@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "arch/paging.h"
+#include "synth/crashdmp.h"
 #include "synth/gdb_stub.h"
 #include "synth/kdump.h"
 #include "synth/page_tables.h"
@@ -201,6 +202,25 @@ static int open_kdump(struct subject *subject, struct sonde_loop *loop, struct s
 	return open_file(subject, loop, err);
 }
 
+/* The same pages as a crash dump of Windows, told by a bitmap. */
+static int open_crashdmp(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
+{
+	char present[SUBJECT_SIZE / 4096 + 1] = "";
+	struct synth_crash spec = { .word = 8, .type = 5, .machine = 0x8664, .present = present };
+	FILE *file = make_file(subject);
+	size_t size;
+
+	if (!file)
+		return sonde_error_set(err, SONDE_E_IO, "%s: cannot be made", subject->path);
+	memset(present, '#', sizeof(present) - 1);
+	present[HOLE_ADDR / 4096] = '.';
+	uint8_t *dump = synth_crash(&spec, &size);
+	fwrite(dump, 1, size, file);
+	fclose(file);
+	free(dump);
+	return open_file(subject, loop, err);
+}
+
 /* ---- processes ------------------------------------------------------------------------------ */
 
 /* Shared, so that a child forked now and this process see the same bytes; a hole on either side. */
@@ -351,6 +371,8 @@ struct subject subjects[] = {
 	{ "kcore", "kcore.so", NULL, open_elfcore, "kcore", 1, 0 },
 	{ "kdump", "kdump.so", NULL, open_kdump, "kdump", 1, 0 },
 	{ "lime", "lime.so", NULL, open_lime, "lime", 0, 0 },
+	{ "crashdmp", "crashdmp.so", NULL, open_crashdmp, "crashdmp", 0, 0 },
+	{ "crashdmp, read only", "crashdmp.so", NULL, open_crashdmp, "crashdmp", 1, 0 },
 	{ "process, itself", "process.so", NULL, open_self, "process", 0, 0 },
 	{ "process, a child", "process.so", NULL, open_child, "process", 0, 0 },
 	{ "gdb", "gdb.so", NULL, open_stub, "", 0, 0 },

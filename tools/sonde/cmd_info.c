@@ -7,6 +7,7 @@
 #include "session.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -19,6 +20,7 @@ enum {
 	CPUS,
 	REGIONS,
 	MEMORY,
+	FACTS,
 	FAMILY,
 	RELEASE,
 	VERSION,
@@ -51,6 +53,7 @@ static const struct column columns[N_COLUMNS] = {
 	[CPUS] = { "cpus", "Processors with registers", 0 },
 	[REGIONS] = { "regions", "Regions", 0 },
 	[MEMORY] = { "memory", "Memory", 0 },
+	[FACTS] = { "facts", "Facts", 0 },
 	[FAMILY] = { "os", "System", 0 },
 	[RELEASE] = { "release", "Release", 0 },
 	[VERSION] = { "version", "Version", 0 },
@@ -114,6 +117,23 @@ static void put_target(struct table *t, struct sonde_target *target)
 	}
 }
 
+/* Its lines become the items of a list. */
+static void put_facts(struct table *t, struct sonde_target *target)
+{
+	int64_t len = sonde_target_note(target, SONDE_NOTE_FACTS, NULL, 0);
+	char *text = len > 0 ? grow(NULL, (size_t)len, 1) : NULL;
+
+	if (len > 0)
+		sonde_target_note(target, SONDE_NOTE_FACTS, text, (size_t)len);
+	for (int64_t i = 0; i < len; i++)
+		text[i] = text[i] == '\n' ? '\0' : text[i];
+	if (len > 0)
+		table_list(t, text, (size_t)len);
+	else
+		table_null(t);
+	free(text);
+}
+
 static void put_count(struct table *t, uint64_t count)
 {
 	if (count)
@@ -174,6 +194,7 @@ static int run(struct ctx *ctx)
 		return code;
 	int found = sonde_os_attach(ctx->target, &options, &ctx->os, &err) >= 0;
 	put_target(&t, ctx->target);
+	put_facts(&t, ctx->target);
 	if (found) {
 		sonde_os_kernel(ctx->os, &kernel);
 		put_kernel(&t, &kernel);
@@ -196,8 +217,8 @@ const struct cmd cmd_info = {
 		"it and how. Without an operating system the rest is still printed, with the "
 		"reason,\n"
 		"and the exit code is 0. 'sonde maps --phys' lists the regions.\n"
-		"Fields: target connector detail arch live writable cpus regions memory os "
-		"release\n"
+		"Fields: target connector detail arch live writable cpus regions memory facts "
+		"os release\n"
 		"version command_line hostname found_by candidates types_from symbols online_cpus\n"
 		"page_levels page_table kaslr_offset phys_base text_start text_end boot_time "
 		"uptime\n"

@@ -115,6 +115,26 @@ int64_t sonde_target_note(struct sonde_target *target, const char *name, void *b
  */
 #define SONDE_NOTE_IDENTITY "SONDE_IDENTITY"
 
+/*
+ * The note with what a source says of its target beyond the memory: a line "name=value" for each, names of [a-z0-9_], the most telling
+ * first; in values bytes below space, backslash and DEL are octal: \ooo. "bugcheck_code=0x1e". For people and scripts.
+ */
+#define SONDE_NOTE_FACTS "SONDE_FACTS"
+/*
+ * The note of a target that is the image of a process (SONDE_TARGET_PROCESS, not live), which an OS layer attaches to. A line for
+ * each thing, what is not known left out; text goes to the end of the line, and in it bytes are octal as above:
+ *
+ *	os NAME RELEASE                 linux, windows; what ran there
+ *	process pid=N ppid=N uid=N gid=N state=C
+ *	name TEXT                       as its system calls it
+ *	exe TEXT                        the program's file
+ *	args TEXT                       its arguments, each ended by \000
+ *	thread TID NAME=HEX ...         with its registers; 0: not known which
+ *	map LINE                        as in /proc/PID/maps, by rising address
+ *	module BASE SIZE TEXT           a PE module and its file; hex
+ */
+#define SONDE_NOTE_PROCESS "SONDE_PROCESS"
+
 /* A figure that one of the target's layers kept, as a number or in words. */
 struct sonde_layer_stat {
 	const char *layer; /* "cache"; borrowed for the callback, like the rest */

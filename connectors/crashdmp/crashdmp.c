@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * crashdmp: kernel crash dumps of Windows. crash_file.c and what lies beside it read the headers; the bytes are moved by
+ * the engines, from where the extents told here lie.
+ */
+#include "../common/note.h"
+#include "../common/read_at.h"
+#include "../common/win_context.h"
+#include "crash_file.h"
+#include "facts.h"
+
+#include <sonde/plugin.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NOTE_HEADER "DUMP_HEADER"
+
+struct crashdmp {
+	int fd;
+	int writable;
+	int read_errno; /* of a header that could not be read, else 0 */
+	struct crash_file crash;
+	struct note_lines facts, process; /* process: of a triage dump */
+	char detail[160];
+};
+
+static size_t read_file(void *user, uint64_t off, void *buf, size_t len)
+{
+	struct crashdmp *dump = user;
+	int64_t n = read_at(dump->fd, off, buf, len);
+
+	dump->read_errno = n < 0 ? (int)-n : dump->read_errno;
+	return n < 0 ? 0 : (size_t)n;
+}
+
+static int has_cpu(const struct crash_file *crash)
+{
+	struct sonde_cpu cpu = { 0 };
+
+	return win_context_cpu(crash->arch, crash->header + crash->layout->context,
+			       crash->layout->context_size, &cpu);
+}
+
+static void describe(struct crashdmp *dump)
+{
+	const struct crash_file *crash = &dump->crash;
+	char spoilt[64] = "";
+
+	if (crash->n_spoilt)
+		snprintf(spoilt, sizeof(spoilt), ", %llu stretches refused: they lie",
+			 (unsigned long long)crash->n_spoilt);
+	snprintf(dump->detail, sizeof(dump->detail),
+		 "Windows crash dump, %u bits, %s, %zu run%s%s%s", crash->layout->word * 8,
+		 crash_type_text(crash->type), crash->n_runs, crash->n_runs == 1 ? "" : "s",
+		 crash->cut ? ", cut off" : "", spoilt);
+}
+
+/* Opening a pipe would wait for its writer, so what a path is comes before open. */
+static int open_file(struct crashdmp *dump, const struct sonde_host *host, const char *path,
+		     struct sonde_error *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return host->error_os(err, errno, "crashdmp: '%.300s'", path);
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return host->error_set(
+			err, SONDE_E_BAD_FORMAT,
+			"crashdmp: '%.300s': is neither a regular file nor a block device", path);
+	dump->fd = open(path, (dump->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
+	off_t size = dump->fd < 0 ? -1 : lseek(dump->fd, 0, SEEK_END);
+	if (size < 0)
+		return host->error_os(err, errno, "crashdmp: '%.300s'", path);
+	int r = crash_file_read(&dump->crash, read_file, dump, (uint64_t)size);
+	if (r == 0 && dump->crash.type == CRASH_TRIAGE)
+		r = crash_process(&dump->crash, &dump->process);
+	if (r < 0 && dump->read_errno)
+		return host->error_os(err, dump->read_errno, "crashdmp: '%.300s'", path);
+	if (r == 0)
+		r = crash_facts(&dump->crash, &dump->facts);
+	return r < 0 ? host->error_set(err, r, "crashdmp: '%.300s': %s", path,
+				       r == SONDE_E_NO_MEMORY ? "out of memory" : dump->crash.why)
+		     : r;
+}
+
+static void crashdmp_close(void *conn)
+{
+	struct crashdmp *dump = conn;
+
+	note_lines_finish(&dump->facts);
+	note_lines_finish(&dump->process);
+	crash_file_finish(&dump->crash);
+	if (dump->fd >= 0)
+		close(dump->fd);
+	free(dump);
+}
+
+static int crashdmp_open(const struct sonde_host *host, const struct sonde_args *args,
+			 void **ret_conn, struct sonde_error *err)
+{
+	const char *path = host->arg(args, "path");
+	struct crashdmp *dump = calloc(1, sizeof(*dump));
+
+	if (!dump)
+		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
+	dump->fd = -1;
+	dump->writable = host->arg_write(args);
+	int r = path ? open_file(dump, host, path, err)
+		     : host->error_set(err, SONDE_E_BAD_ARG,
+				       "crashdmp: no file given: write crashdmp:FILE");
+	if (r < 0) {
+		crashdmp_close(dump);
+		return r;
+	}
+	describe(dump);
+	*ret_conn = dump;
+	return 0;
+}
+
+static void crashdmp_info(void *conn, struct sonde_target_info *ret)
+{
+	const struct crashdmp *dump = conn;
+
+	ret->detail = dump->detail;
+	ret->arch = dump->crash.arch;
+	ret->flags =
+		(dump->crash.type == CRASH_TRIAGE ? SONDE_TARGET_PROCESS : SONDE_TARGET_PHYSICAL) |
+		(dump->writable ? SONDE_TARGET_WRITABLE : 0);
+	ret->n_cpus = (uint32_t)has_cpu(&dump->crash);
+}
+
+static int tell(const struct crashdmp *dump, const struct crash_run *run, int missing,
+		sonde_extent_fn *fn, void *user)
+{
+	struct sonde_extent extent = {
+		.addr = run->addr,
+		.len = run->have,
+		.kind = SONDE_EXTENT_FILE,
+		.flags = SONDE_REGION_READ |
+			 (dump->crash.type == CRASH_TRIAGE ? 0 : SONDE_REGION_RAM) |
+			 (dump->writable ? SONDE_REGION_WRITE : 0),
+		.off = run->off,
+		.fd = dump->fd,
+	};
+
+	if (missing)
+		extent = (struct sonde_extent){ .addr = run->addr + run->have,
+						.len = run->len - run->have,
+						.kind = SONDE_EXTENT_ABSENT,
+						.err = SONDE_E_TRUNCATED };
+	return extent.len ? fn(user, &extent) : 0;
+}
+
+/* What is there before what is not: where runs overlap, bytes beat their lack. */
+static int crashdmp_extents(void *conn, sonde_extent_fn *fn, void *user, struct sonde_error *err)
+{
+	const struct crashdmp *dump = conn;
+	int r = 0;
+
+	(void)err;
+	for (int missing = 0; missing <= dump->crash.cut; missing++) {
+		for (size_t i = 0; r == 0 && i < dump->crash.n_runs; i++)
+			r = tell(dump, &dump->crash.runs[i], missing, fn, user);
+	}
+	return r;
+}
+
+/* Of the processor that crashed; the others' registers lie in the memory of the kernel. */
+static int crashdmp_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
+{
+	const struct crash_file *crash = &((struct crashdmp *)conn)->crash;
+
+	if (index == 0 && win_context_cpu(crash->arch, crash->header + crash->layout->context,
+					  crash->layout->context_size, ret))
+		return 0;
+	return has_cpu(crash) ? SONDE_E_NOT_FOUND : SONDE_E_UNSUPPORTED;
+}
+
+static int64_t crashdmp_note(void *conn, const char *name, void *buf, size_t cap)
+{
+	const struct crashdmp *dump = conn;
+
+	if (strcmp(name, SONDE_NOTE_FACTS) == 0)
+		return note_bytes(dump->facts.text, dump->facts.len, buf, cap);
+	if (strcmp(name, NOTE_HEADER) == 0)
+		return note_bytes(dump->crash.header, dump->crash.layout->size, buf, cap);
+	if (strcmp(name, SONDE_NOTE_PROCESS) == 0 && dump->process.text)
+		return note_bytes(dump->process.text, dump->process.len, buf, cap);
+	return SONDE_E_NOT_FOUND;
+}
+
+static int crashdmp_is(const uint8_t *head, size_t head_len, uint64_t file_size)
+{
+	(void)file_size;
+	return crash_probe(head, head_len) ? 90 : 0;
+}
+
+static const struct sonde_connector_ops crashdmp_ops = {
+	.size = sizeof(crashdmp_ops),
+	.open = crashdmp_open,
+	.close = crashdmp_close,
+	.info = crashdmp_info,
+	.extents = crashdmp_extents,
+	.cpu = crashdmp_cpu,
+	.note = crashdmp_note,
+	.probe = crashdmp_is,
+};
+
+SONDE_PLUGIN(.name = "crashdmp", .summary = "kernel crash dump of Windows", .main_arg = "path",
+	     .args_help = "path=FILE  the dump to read (required)\n", .connector = &crashdmp_ops);
