@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "pages.h"
-#include "crew.h"
+#include "../common/crew.h"
 #include "kdump_format.h"
 #include "page_cache.h"
 #include "unpack.h"
