@@ -61,6 +61,11 @@ struct sonde_space *sonde_os_kernel_memory(const struct sonde_os *os)
 	return os->kernel_memory;
 }
 
+int64_t sonde_os_note(const struct sonde_os *os, const char *name, void *buf, size_t cap)
+{
+	return os->layer->note ? os->layer->note(os, name, buf, cap) : SONDE_E_NOT_FOUND;
+}
+
 static int tasks(struct sonde_os *os, enum os_tasks what, int32_t pid, uint32_t fields,
 		 struct sonde_processes **ret, struct sonde_error *err)
 {

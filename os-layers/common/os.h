@@ -21,6 +21,8 @@ struct os_layer {
 		      struct sonde_os **ret, struct sonde_error *err);
 	void (*detach)(struct sonde_os *os);
 	void (*kernel)(const struct sonde_os *os, struct sonde_kernel *ret);
+	/* Optional: NOT_FOUND. As sonde_os_note. */
+	int64_t (*note)(const struct sonde_os *os, const char *name, void *buf, size_t cap);
 	/* Optional, once: see to it that os->symbols knows the modules too. */
 	void (*add_module_symbols)(struct sonde_os *os);
 	/* pid 0: all. Threads of one process: what OS_THREADS and pid say. */

@@ -693,6 +693,17 @@ static void linux_detach(struct sonde_os *os)
 	linux_free(linux_of(os));
 }
 
+static int64_t linux_note(const struct sonde_os *os, const char *name, void *buf, size_t cap)
+{
+	const struct linux_os *lx = (const struct linux_os *)os;
+
+	if (strcmp(name, "VMCOREINFO") != 0 || !lx->info.len)
+		return SONDE_E_NOT_FOUND;
+	if (cap)
+		memcpy(buf, lx->info.text, lx->info.len < cap ? lx->info.len : cap);
+	return lx->info.len;
+}
+
 static void linux_kernel(const struct sonde_os *os, struct sonde_kernel *ret)
 {
 	*ret = ((const struct linux_os *)(const void *)os)->kernel;
@@ -756,6 +767,7 @@ const struct os_layer os_linux = {
 	.attach = linux_attach,
 	.detach = linux_detach,
 	.kernel = linux_kernel,
+	.note = linux_note,
 	.add_module_symbols = linux_add_module_symbols,
 	.tasks = linux_tasks,
 	.process_memory = linux_process_memory,

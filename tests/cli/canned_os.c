@@ -68,6 +68,15 @@ void sonde_os_kernel(const struct sonde_os *os, struct sonde_kernel *ret)
 	};
 }
 
+int64_t sonde_os_note(const struct sonde_os *os, const char *name, void *buf, size_t cap)
+{
+	(void)os;
+	(void)name;
+	(void)buf;
+	(void)cap;
+	return SONDE_E_NOT_FOUND;
+}
+
 struct sonde_space *sonde_os_kernel_memory(const struct sonde_os *os)
 {
 	return sonde_target_memory(os->target);

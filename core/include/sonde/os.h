@@ -74,6 +74,15 @@ const struct sonde_types *sonde_os_types(const struct sonde_os *os);
 struct sonde_space *sonde_os_kernel_memory(const struct sonde_os *os);
 
 /*
+ * A blob in which the system describes itself to those who take its dump, as it was found in its memory or came with
+ * the target: "VMCOREINFO" of Linux, lines of text without what follows the last. Copies at most cap bytes.
+ *
+ * Returns   its length in bytes, which may be above cap; SONDE_E_NOT_FOUND.
+ * Context   any; reads nothing of the target.
+ */
+int64_t sonde_os_note(const struct sonde_os *os, const char *name, void *buf, size_t cap);
+
+/*
  * Anything that could not be read of an item sets its bit in missing, and err to the first
  * reason. The field then is 0 or NULL; where err is SONDE_E_CHANGED it is what was there at some moment: a live
  * target had put something else in the item's place before all of it was read.
