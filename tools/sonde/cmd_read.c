@@ -3,6 +3,7 @@
  * sonde read: bytes of a target, as a hex dump, as they are, or as rows. A byte that cannot
  * be read is never shown as a zero: it is '--', and the ranges are told at the end.
  */
+#include "holes.h"
 #include "reader.h"
 #include "session.h"
 #include "table.h"
@@ -23,12 +24,7 @@ static const struct column columns[N_COLUMNS] = {
 	[ERROR] = { "error", "ERROR", COLUMN_TEXT },
 };
 
-enum { LINE = 16, ROW_MAX = 4096, HOLES_KEPT = 16 };
-
-struct hole {
-	uint64_t addr, len;
-	int32_t err;
-};
+enum { LINE = 16, ROW_MAX = 4096 };
 
 struct read {
 	struct ctx *ctx;
@@ -38,52 +34,20 @@ struct read {
 	struct table table; /* JSON and CSV */
 	struct out *file;   /* raw, standard output's or that of -o */
 	int new_file;
-	struct hole holes[HOLES_KEPT];
-	uint64_t n_holes, bytes_missing;
+	struct holes holes;
 	uint8_t last[LINE]; /* the dump's line before this one ... */
 	int8_t last_err[LINE];
 	int repeats, n_lines; /* ... and whether it stands for several */
 	void (*sink)(struct read *r, const struct chunk *c, int is_last);
 };
 
-static void note_hole(struct read *r, uint64_t addr, uint32_t len, int32_t err)
-{
-	struct hole *last =
-		r->n_holes > 0 && r->n_holes <= HOLES_KEPT ? &r->holes[r->n_holes - 1] : NULL;
-
-	r->bytes_missing += len;
-	if (last && last->err == err && last->addr + last->len == addr) {
-		last->len += len;
-		return;
-	}
-	if (r->n_holes < HOLES_KEPT)
-		r->holes[r->n_holes] = (struct hole){ addr, len, err };
-	r->n_holes++;
-}
-
 static void note_holes(struct read *r, const struct chunk *c)
 {
 	for (uint32_t off = 0, n; off < c->len; off += n) {
 		n = chunk_run(c, off);
 		if (c->err[off] != 0)
-			note_hole(r, c->addr + off, n, c->err[off]);
+			holes_note(&r->holes, c->addr + off, n, c->err[off]);
 	}
-}
-
-static int tell_holes(struct read *r)
-{
-	for (uint64_t i = 0; i < r->n_holes && i < HOLES_KEPT; i++) {
-		const struct hole *h = &r->holes[i];
-
-		complain(r->ctx, "%s 0x%" PRIx64 "-0x%" PRIx64 ": %s", r->place.name, h->addr,
-			 h->addr + (h->len - 1), sonde_strerror(h->err));
-	}
-	if (r->n_holes > HOLES_KEPT)
-		complain(r->ctx, "and %" PRIu64 " more such ranges", r->n_holes - HOLES_KEPT);
-	if (r->bytes_missing == 0)
-		return 0;
-	return fail(r->ctx, r->bytes_missing == r->len ? EXIT_FAILED : EXIT_PARTIAL,
-		    "%" PRIu64 " of %" PRIu64 " bytes could not be read", r->bytes_missing, r->len);
 }
 
 static void hex2(char *to, uint8_t byte, int8_t err)
@@ -267,7 +231,7 @@ static int run(struct ctx *ctx)
 		table_finish(&r.table);
 	chunk_finish(&r.chunk);
 	if (code == 0)
-		code = tell_holes(&r);
+		code = holes_tell(&r.holes, ctx, r.place.name, r.len);
 	return close_file(&r, code);
 }
 

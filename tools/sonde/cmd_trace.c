@@ -4,13 +4,13 @@
  * file sets the breakpoints, waits, and sees to it that none is left and the guest goes on.
  */
 #include "call.h"
+#include "interrupt.h"
 #include "session.h"
 #include "table.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,27 +57,6 @@ struct trace {
 
 /* ---- when to end ------------------------------------------------------------------------------ */
 
-static volatile sig_atomic_t is_to_end;
-
-static void note_signal(int signal)
-{
-	(void)signal;
-	is_to_end = 1;
-}
-
-/* The second one ends the tool as ever, and its rescuer sees to the guest. */
-static void catch_signals(void)
-{
-	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-	const struct sigaction action = { .sa_handler = note_signal, .sa_flags = SA_RESETHAND };
-	struct sigaction was;
-
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-		if (sigaction(signals[i], NULL, &was) == 0 && was.sa_handler != SIG_IGN)
-			sigaction(signals[i], &action, NULL);
-	}
-}
-
 /* Whoever read our output has left: nobody is told of anything any more. */
 static bool has_no_reader(const struct out *out)
 {
@@ -97,7 +76,7 @@ static bool is_over(const struct trace *t)
 {
 	uint64_t count = t->ctx->opts.count;
 
-	return is_to_end || (count && t->n_calls >= count) || sonde_now_ns() >= end_of(t) ||
+	return interrupt_came() || (count && t->n_calls >= count) || sonde_now_ns() >= end_of(t) ||
 	       has_no_reader(&t->ctx->out);
 }
 
@@ -317,7 +296,7 @@ static int run(struct ctx *ctx)
 		free(t);
 		return usage(ctx, "--pause: a guest that stands still makes no calls");
 	}
-	catch_signals();
+	interrupt_catch();
 	if ((code = session_start_traced(ctx)) == EXIT_OK &&
 	    (code = table_init(&t->table, ctx, columns, N_COLUMNS)) == EXIT_OK) {
 		table_flow(&t->table, widths);
