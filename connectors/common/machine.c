@@ -44,9 +44,11 @@ int machine_parse_via(struct machine *machine, const char *text, struct sonde_er
 int machine_hold(struct machine *machine, struct sonde_error *err)
 {
 	const struct guest *guest = &machine->guest;
+
+	procmem_close(&machine->mem);
+	backings_finish(&machine->backings);
 	int r = procmem_open(&machine->mem, machine->host, machine->who, guest->pid, machine->write,
 			     err);
-
 	if (r < 0)
 		return r;
 	r = backings_read(&machine->backings, guest->pid);
@@ -221,6 +223,11 @@ int machine_choose_way(struct machine *machine, struct sonde_error *err)
 {
 	int shared = machine->via != VIA_PROCESS && all_ram_shared(machine);
 
+	/* Of a process that has ended nothing is mapped, and no file is open. */
+	if (!shared && !procmem_alive(&machine->mem))
+		return machine->host->error_set(err, SONDE_E_GONE, "%s: '%s' (pid %d): has ended",
+						machine->who, machine->guest.name,
+						(int)machine->guest.pid);
 	if (machine->via == VIA_MAP && !shared)
 		return machine->host->error_set(
 			err, SONDE_E_UNSUPPORTED,

@@ -47,7 +47,7 @@ void machine_finish(struct machine *machine);
 /* "map", "process", "auto"; NULL is auto. Returns 0; SONDE_E_BAD_ARG. */
 int machine_parse_via(struct machine *machine, const char *text, struct sonde_error *err);
 
-/* Take hold of the process machine->guest.pid and read its mappings. Returns as procmem_open. */
+/* Take hold of the process machine->guest.pid, of no other any more, and read its mappings. Returns as procmem_open. */
 int machine_hold(struct machine *machine, struct sonde_error *err);
 
 /*

@@ -29,22 +29,66 @@ struct run {
 	uint32_t first, n_pieces;
 };
 
-/* Without a pidfd the folder tells: it is empty once the process has been waited for. */
-int procmem_alive(struct procmem *pm)
-{
-	struct pollfd poller = { .fd = pm->pidfd, .events = POLLIN };
-
-	if (!pm->gone)
-		pm->gone = pm->pidfd >= 0 ? poll(&poller, 1, 0) > 0
-					  : faccessat(pm->proc_fd, "stat", F_OK, 0) < 0;
-	return !pm->gone;
-}
+/* Of a process that is on its way out: linux include/linux/sched.h, in the field flags. */
+#define PF_EXITING 0x4u
 
 int procmem_open_proc(const struct procmem *pm, const char *name)
 {
 	int fd = openat(pm->proc_fd, name, O_RDONLY | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
+}
+
+/* A short file, terminated; "" when it cannot be read. Takes fd. */
+static void read_text(int fd, char *text, size_t cap)
+{
+	ssize_t n = fd >= 0 ? read(fd, text, cap - 1) : 0;
+
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+}
+
+/* The 9th and the 22nd field of /proc/PID/stat (proc.rst), counted from behind the name in parentheses. */
+struct stat_fields {
+	unsigned flags;
+	uint64_t start;
+};
+
+/* Returns 0; -errno: it cannot be opened; -ESRCH also where it says nothing. */
+static int read_stat(const struct procmem *pm, struct stat_fields *ret)
+{
+	char text[512];
+	int fd = procmem_open_proc(pm, "stat");
+
+	if (fd < 0)
+		return fd;
+	read_text(fd, text, sizeof(text));
+	const char *name_end = strrchr(text, ')');
+	int n = name_end ? sscanf(name_end + 1,
+				  " %*c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d "
+				  "%*d %*d %*d %" SCNu64,
+				  &ret->flags, &ret->start)
+			 : 0;
+	return n == 2 ? 0 : -ESRCH;
+}
+
+/* Its memory and its files go before it is told to have ended, some milliseconds before where there is much of them. */
+static int is_ending(const struct procmem *pm)
+{
+	struct stat_fields fields;
+	int r = read_stat(pm, &fields);
+
+	return r == 0 ? fields.flags & PF_EXITING : r == -ESRCH || r == -ENOENT;
+}
+
+int procmem_alive(struct procmem *pm)
+{
+	struct pollfd poller = { .fd = pm->pidfd, .events = POLLIN };
+
+	if (!pm->gone)
+		pm->gone = (pm->pidfd >= 0 && poll(&poller, 1, 0) > 0) || is_ending(pm);
+	return !pm->gone;
 }
 
 static int open_mem(struct procmem *pm)
@@ -454,29 +498,13 @@ void procmem_close(struct procmem *pm)
 
 /* ---- which process ----------------------------------------------------------------------------- */
 
-/* A short file, terminated; "" when it cannot be read. Takes fd. */
-static void read_text(int fd, char *text, size_t cap)
-{
-	ssize_t n = fd >= 0 ? read(fd, text, cap - 1) : 0;
-
-	if (fd >= 0)
-		close(fd);
-	text[n > 0 ? n : 0] = '\0';
-}
-
-/* The 22nd field of /proc/PID/stat (proc.rst), counted from behind the name in parentheses. */
 int procmem_start(const struct procmem *pm, uint64_t *ret)
 {
-	char text[512];
+	struct stat_fields fields;
 
-	read_text(procmem_open_proc(pm, "stat"), text, sizeof(text));
-	const char *name_end = strrchr(text, ')');
-	if (!name_end ||
-	    sscanf(name_end + 1,
-		   " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-		   "%*d %" SCNu64,
-		   ret) != 1)
+	if (read_stat(pm, &fields) < 0)
 		return SONDE_E_GONE;
+	*ret = fields.start;
 	return 0;
 }
 

@@ -49,7 +49,7 @@ int procmem_open(struct procmem *ret, const struct sonde_host *host, const char 
 		 int write, struct sonde_error *err);
 void procmem_close(struct procmem *pm);
 
-/* 1 while the process lives. */
+/* 1 while the process lives and is not on its way out, when it has no memory any more. */
 int procmem_alive(struct procmem *pm);
 
 /*

@@ -30,6 +30,7 @@ struct qemu {
 	const struct sonde_host *host;
 	struct machine machine;
 	char qmp_path[PATH_MAX]; /* the monitor that answered; "" none */
+	int by_socket;           /* the guest is whoever listens there */
 	struct standstill still;
 	int paused; /* by us, or by others of us */
 	enum snapshot_way snapshot_way;
@@ -61,6 +62,25 @@ static int no_monitor(struct qemu *qemu, struct sonde_error *err)
 				     guest->name, (int)guest->pid);
 }
 
+/* A socket outlives its QEMU, and the next one of its name listens there. Who passed an open one on, as libvirt does, is no QEMU. */
+static int is_anothers(const struct qemu *qemu, const struct qmp *qmp, struct guest *ret)
+{
+	pid_t pid = qmp_peer(qmp);
+
+	return pid != qemu->machine.guest.pid && guest_read(ret, pid);
+}
+
+static int refuse_another(struct qemu *qemu, const struct guest *other, struct sonde_error *err)
+{
+	const struct guest *guest = &qemu->machine.guest;
+
+	return qemu->host->error_set(
+		err, SONDE_E_GONE,
+		"qemu: '%s' (pid %d): has ended, or lost its QMP socket: another "
+		"QEMU, '%s' (pid %d), listens there now",
+		guest->name, (int)guest->pid, other->name, (int)other->pid);
+}
+
 static int open_monitor(struct qemu *qemu, struct qmp *ret, int timeout_ms, struct sonde_error *err)
 {
 	if (!qemu->qmp_path[0])
@@ -71,7 +91,11 @@ static int open_monitor(struct qemu *qemu, struct qmp *ret, int timeout_ms, stru
 		int gone = has_ended(qemu, err);
 		return gone < 0 ? gone : r;
 	}
-	return 0;
+	struct guest other;
+	if (!is_anothers(qemu, ret, &other))
+		return 0;
+	qmp_close(ret);
+	return refuse_another(qemu, &other, err);
 }
 
 static int monitor_line(void *at, const char *line, uint32_t cpu, char **ret,
@@ -99,6 +123,7 @@ static int find_by_socket(struct qemu *qemu, const char *path, struct sonde_erro
 	if (strlen(path) >= sizeof(qemu->qmp_path))
 		return qemu->host->error_set(err, SONDE_E_BAD_ARG, "qemu: QMP path is too long");
 	strcpy(qemu->qmp_path, path);
+	qemu->by_socket = 1;
 	if (guest_find_qmp(path, &qemu->machine.guest))
 		return 0;
 
@@ -167,11 +192,26 @@ static int check_arrived(struct qemu *qemu, struct qmp *qmp, struct sonde_error 
 				     guest->name, (int)guest->pid);
 }
 
+/* Who answers tells of its own memory, and of no other's: it is the guest, where a socket was all that was given. */
+static int check_who_answers(struct qemu *qemu, struct qmp *qmp, struct sonde_error *err)
+{
+	struct guest other;
+
+	if (!is_anothers(qemu, qmp, &other))
+		return 0;
+	if (!qemu->by_socket)
+		return refuse_another(qemu, &other, err);
+	qemu->machine.guest = other;
+	return machine_hold(&qemu->machine, err);
+}
+
 static int map_by_monitor(struct qemu *qemu, struct qmp *qmp, struct sonde_error *err)
 {
 	struct monitor monitor = monitor_of(qmp);
-	int r = check_arrived(qemu, qmp, err);
+	int r = check_who_answers(qemu, qmp, err);
 
+	if (r == 0)
+		r = check_arrived(qemu, qmp, err);
 	if (r == 0)
 		r = machine_ask_map(&qemu->machine, &monitor, err);
 	return r < 0 ? r : machine_locate(&qemu->machine, &monitor, err);

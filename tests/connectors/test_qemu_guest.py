@@ -38,6 +38,16 @@ class Naming(Case):
         self.assertIn(f"pid {two.pid}", err)
         self.expect_pattern(f"qemu:{two.pid}")
 
+    def test_a_socket_that_another_has_taken_is_the_others(self):
+        other = bytes(reversed(PATTERN))
+        old = self.guest("taken", *PAUSED, *PRIVATE, pattern=other)
+        new = self.guest("taken", *PAUSED, *PRIVATE)
+        self.expect_pattern("qemu:" + new.socket)
+        self.assertIn(f"pid {new.pid},", lib.describe("qemu:" + new.socket)[1])
+        self.assertEqual(read(f"qemu:{old.pid}")[0], other)
+        self.assertIn(f"another QEMU, '{new.name}' (pid {new.pid}), listens there now",
+                      lib.describe(f"qemu:{old.pid}")[1])
+
     def test_an_unknown_name_lists_the_guests_there_are(self):
         guest = self.guest("known", *PAUSED, *PRIVATE)
         code, _, err = run("info", "qemu:no-such-guest")

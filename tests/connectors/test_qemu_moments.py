@@ -60,16 +60,19 @@ class MomentsTest(Case):
     def once(self, event, chance):
         share = chance.random() < 0.5
         via = chance.choice(("map", "process")) if share else "process"
-        guest = self.begin(f"mortal-{event}", share)
-        reader = self.reading(guest, via)
-        time.sleep(chance.random() * READ_TAKES)
-        after = getattr(self, "do_" + event)(guest, share)
-        ended = self.judge(reader, at_once=False)
-        if after:
-            self.expect_whole(after, via)
-            after.end()
-        guest.end()
-        return ended
+        guest = after = self.begin(f"mortal-{event}", share)
+        try:
+            reader = self.reading(guest, via)
+            time.sleep(chance.random() * READ_TAKES)
+            after = getattr(self, "do_" + event)(guest, share)
+            ended = self.judge(reader, at_once=False)
+            if after:
+                self.expect_whole(after, via)
+            return ended
+        finally:
+            guest.end()
+            if after:
+                after.end()
 
     def do_kill(self, guest, share):
         guest.process.send_signal(signal.SIGKILL)
