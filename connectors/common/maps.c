@@ -8,22 +8,29 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The kernel writes newline and backslash of a path as \012 and \134 (linux fs/seq_file.c). */
-static void unescape(char *path)
+static int octal(const char *at)
 {
-	char *to = path;
+	int value = 0;
 
-	for (const char *from = path; *from; to++) {
-		unsigned value;
-		if (from[0] == '\\' && sscanf(from + 1, "%3o", &value) == 1 && strlen(from) >= 4 &&
-		    value < 256) {
-			*to = (char)value;
-			from += 4;
-		} else {
-			*to = *from++;
-		}
+	for (int i = 0; i < 3; i++) {
+		if (at[i] < '0' || at[i] > '7')
+			return -1;
+		value = value * 8 + (at[i] - '0');
+	}
+	return value < 256 ? value : -1;
+}
+
+size_t maps_unescape(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from; to++) {
+		int value = from[0] == '\\' ? octal(from + 1) : -1;
+		*to = value < 0 ? *from : (char)value;
+		from += value < 0 ? 1 : 4;
 	}
 	*to = '\0';
+	return (size_t)(to - text);
 }
 
 int maps_parse(char *line, struct maps_line *ret)
@@ -42,7 +49,7 @@ int maps_parse(char *line, struct maps_line *ret)
 		     (perms[1] == 'w' ? SONDE_REGION_WRITE : 0) |
 		     (perms[2] == 'x' ? SONDE_REGION_EXEC : 0) |
 		     (perms[3] == 's' ? SONDE_REGION_SHARED : 0);
-	unescape(line + path_at);
+	maps_unescape(line + path_at);
 	ret->path = line + path_at;
 	return 1;
 }

@@ -20,5 +20,10 @@ struct maps_line {
  * Returns 1, 0 when it is not such a line. Source: linux v6.1 Documentation/filesystems/proc.rst.
  */
 int maps_parse(char *line, struct maps_line *ret);
+/*
+ * Newline and backslash of a path are written as \012 and \134 (linux fs/seq_file.c): make such a triple one byte again, in place.
+ * Returns the length; a \000 is a byte like others.
+ */
+size_t maps_unescape(char *text);
 
 #endif

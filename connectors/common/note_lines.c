@@ -3,6 +3,7 @@
 
 #include <sonde/error.h>
 #include <stdlib.h>
+#include <string.h>
 
 int note_lines_open(struct note_lines *ret)
 {
@@ -15,6 +16,11 @@ void note_lines_text(struct note_lines *lines, const char *word, const void *byt
 {
 	const unsigned char *at = bytes;
 
+	if (lines->written > NOTE_TEXTS_MAX) {
+		fputs("left-out\n", lines->out);
+		return;
+	}
+	lines->written += strlen(word) + (len < NOTE_TEXT_MAX ? len : NOTE_TEXT_MAX);
 	fputs(word, lines->out);
 	for (size_t i = 0; i < len && i < NOTE_TEXT_MAX; i++) {
 		if (at[i] < 0x20 || at[i] == '\\' || at[i] == 0x7f)

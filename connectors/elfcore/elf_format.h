@@ -40,7 +40,16 @@ enum {
 	ELF_FLAG_READ = 4,
 
 	ELF_NOTE_HEAD = 12,    /* n_namesz, n_descsz, n_type: 32 bits each  */
-	ELF_NOTE_PRSTATUS = 1, /* NT_PRSTATUS of the name "CORE"            */
+	ELF_NOTE_PRSTATUS = 1, /* NT_PRSTATUS of the name "CORE", and so on */
+	ELF_NOTE_PRPSINFO = 3,
+	ELF_NOTE_AUXV = 6,
+	ELF_NOTE_FILE = 0x46494c45,
+	ELF_NOTE_SIGINFO = 0x53494749,
+
+	ELF_AUX_PAGE_SIZE = 6, /* AT_PAGESZ, and so on: linux v6.1 include/uapi/linux/auxvec.h */
+	ELF_AUX_BASE = 7,
+	ELF_AUX_ENTRY = 9,
+	ELF_AUX_VDSO = 33, /* AT_SYSINFO_EHDR: arch/x86/include/uapi/asm/auxvec.h and others */
 };
 
 /* Where the fields of one class are. */
@@ -86,6 +95,14 @@ static const struct elf_layout elf_layout_64 = {
 	.sh_info = 44,
 };
 /* clang-format on */
+
+/* struct elf_prstatus: the signal, the thread, then its registers, by width. */
+enum {
+	PRSTATUS_CURSIG = 12, /* 16 bits */
+	PRSTATUS_PID = 32,
+	PRSTATUS_PID_32 = 24,
+	PRSTATUS_REGS_32 = 72,
+};
 
 /* struct elf_prstatus of x86-64: pr_reg, then user_regs_struct in 8-byte words. */
 enum {

@@ -7,6 +7,7 @@
 #include "../common/note.h"
 #include "elf_core.h"
 #include "elf_format.h"
+#include "elf_process.h"
 
 #include <sonde/plugin.h>
 
@@ -23,6 +24,7 @@ struct elfcore {
 	int writable;
 	int read_errno; /* of the first header read that failed, else 0 */
 	struct elf_core core;
+	struct note_lines facts, process; /* of a process */
 	char detail[160];
 };
 
@@ -112,6 +114,9 @@ static int read_core(struct elfcore *elf, const struct sonde_host *host, const c
 	if (r < 0)
 		return host->error_set(err, r, "elfcore: '%.300s': %s", path, why);
 	describe(elf);
+	if (elf->core.by_vaddr && ((r = elf_process_facts(&elf->core, &elf->facts)) < 0 ||
+				   (r = elf_process_note(&elf->core, &elf->process)) < 0))
+		return host->error_set(err, r, NULL);
 	return 0;
 }
 
@@ -119,6 +124,8 @@ static void elfcore_close(void *conn)
 {
 	struct elfcore *elf = conn;
 
+	note_lines_finish(&elf->facts);
+	note_lines_finish(&elf->process);
 	elf_core_finish(&elf->core);
 	if (elf->fd >= 0)
 		close(elf->fd);
@@ -270,13 +277,15 @@ static int64_t elfcore_note(void *conn, const char *name, void *buf, size_t cap)
 
 	if (strcmp(name, SONDE_NOTE_IDENTITY) == 0)
 		return identity(&elf->core, buf, cap);
+	if (strcmp(name, SONDE_NOTE_FACTS) == 0 && elf->facts.text)
+		return note_bytes(elf->facts.text, elf->facts.len, buf, cap);
+	if (strcmp(name, SONDE_NOTE_PROCESS) == 0 && elf->process.text)
+		return note_bytes(elf->process.text, elf->process.len, buf, cap);
 	const struct elf_note *note = elf_note_find(&elf->core, name, -1, 0);
 
 	if (!note)
 		return SONDE_E_NOT_FOUND;
-	if (cap)
-		memcpy(buf, note->desc, note->len < cap ? note->len : cap);
-	return note->len;
+	return note_bytes(note->desc, note->len, buf, cap);
 }
 
 static int elfcore_probe(const uint8_t *head, size_t head_len, uint64_t file_size)

@@ -7,7 +7,7 @@
 
 #include "common/lists.h"
 
-static const struct os_layer *const layers[] = { &os_linux, &os_native };
+static const struct os_layer *const layers[] = { &os_linux, &os_native, &os_process };
 
 int sonde_os_attach(struct sonde_target *target, const struct sonde_os_options *options,
 		    struct sonde_os **ret, struct sonde_error *err)
@@ -19,17 +19,26 @@ int sonde_os_attach(struct sonde_target *target, const struct sonde_os_options *
 	if (options)
 		memcpy(&own, options, options->size < sizeof(own) ? options->size : sizeof(own));
 	sonde_target_info(target, &info);
-	if (!(info.flags & (SONDE_TARGET_PHYSICAL | SONDE_TARGET_HOST)))
+	for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]) && r == SONDE_E_NOT_FOUND; i++) {
+		if (layers[i]->wants & info.flags)
+			r = layers[i]->attach(target, &own, ret, err);
+	}
+	if (r == SONDE_E_NOT_FOUND && !(info.flags & (SONDE_TARGET_PHYSICAL | SONDE_TARGET_HOST)))
 		return sonde_error_set(
 			err, SONDE_E_UNSUPPORTED,
 			"os: '%s' is no physical memory: an operating system is found "
 			"in a guest or its dump, or is this machine's own",
 			info.name);
-	for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]) && r == SONDE_E_NOT_FOUND; i++) {
-		if (layers[i]->wants & info.flags)
-			r = layers[i]->attach(target, &own, ret, err);
-	}
 	return r;
+}
+
+int os_whole_memory(struct sonde_target *target, struct sonde_space **ret, struct sonde_error *err)
+{
+	const struct sonde_stretch all = { .len = UINT64_MAX,
+					   .space = sonde_target_memory(target) };
+	int r = sonde_space_remap(sonde_target_loop(target), &all, 1, ret);
+
+	return r < 0 ? sonde_error_set(err, r, NULL) : r;
 }
 
 void sonde_os_detach(struct sonde_os *os)

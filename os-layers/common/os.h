@@ -58,6 +58,11 @@ struct sonde_os {
 	bool whole_symbols; /* those of the modules were asked for */
 };
 
-extern const struct os_layer os_linux, os_native;
+extern const struct os_layer os_linux, os_native, os_process;
+
+/*
+ * The memory of a target that is a process, as a space of its own: closed by who asked, before the target is. Returns 0, SONDE_E_NO_MEMORY.
+ */
+int os_whole_memory(struct sonde_target *target, struct sonde_space **ret, struct sonde_error *err);
 
 #endif

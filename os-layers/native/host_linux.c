@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/pe_modules.h"
 #include "native/native.h"
-#include "native/wine.h"
 #include "sym/symbols.h"
 
 #define FACT_MAX (64u << 10)
@@ -141,7 +141,7 @@ static int read_exports(struct native_os *native, struct sonde_symbols *symbols)
 
 	if (r < 0)
 		return r;
-	r = wine_symbols(native, modules, symbols);
+	r = pe_modules_symbols(sonde_target_memory(native->target), modules, symbols);
 	sonde_modules_destroy(modules);
 	return r;
 }

@@ -70,17 +70,6 @@ int native_mappings(struct sonde_os *os, int32_t pid, struct sonde_mappings *lis
 
 /* ---- bytes -------------------------------------------------------------------------------------------- */
 
-/* What is handed out is closed by the user, what lies below it at detach. */
-static int all_of(struct native_os *native, struct sonde_target *target, struct sonde_space **ret,
-		  struct sonde_error *err)
-{
-	const struct sonde_stretch all = { .len = UINT64_MAX,
-					   .space = sonde_target_memory(target) };
-	int r = sonde_space_remap(native->loop, &all, 1, ret);
-
-	return r < 0 ? sonde_error_set(err, r, NULL) : r;
-}
-
 static int open_other(struct native_os *native, int32_t pid, struct sonde_target **ret,
 		      struct sonde_error *err)
 {
@@ -117,5 +106,5 @@ int native_process_memory(struct sonde_os *os, int32_t pid, struct sonde_space *
 			"native: numbers of another /proc are not those of processes here: "
 			"its mappings can be listed, not read");
 	int r = native->pid ? 0 : open_other(native, pid, &target, err);
-	return r < 0 ? r : all_of(native, target, ret, err);
+	return r < 0 ? r : os_whole_memory(target, ret, err);
 }

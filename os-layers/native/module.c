@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#include "common/images.h"
+#include "native/wine.h"
+
 #define MODULES_BYTES (16u << 20)
 
 static int add_line(struct sonde_modules *list, char *line)
@@ -43,9 +46,25 @@ static int kernel_modules(struct native_os *native, struct sonde_modules *list,
 	return r < 0 ? sonde_error_set(err, r, "native: /proc/modules: %s", sonde_strerror(r)) : r;
 }
 
+/* Of a process: the ELF images that it has mapped, and those of Windows that a loader of its own has. */
+static int images(struct native_os *native, struct sonde_modules *list, struct sonde_error *err)
+{
+	struct sonde_mappings *mappings;
+	int r = sonde_os_mappings(&native->os, native->pid, &mappings, err);
+
+	if (r < 0)
+		return r;
+	r = images_add(sonde_target_memory(native->target), mappings, list);
+	if (r == 0)
+		r = wine_modules(native, mappings, list);
+	sonde_mappings_destroy(mappings);
+	modules_sort(list);
+	return r < 0 ? sonde_error_set(err, r, NULL) : r;
+}
+
 int native_modules(struct sonde_os *os, struct sonde_modules *list, struct sonde_error *err)
 {
 	struct native_os *native = native_of(os);
 
-	return native->pid ? native_images(native, list, err) : kernel_modules(native, list, err);
+	return native->pid ? images(native, list, err) : kernel_modules(native, list, err);
 }

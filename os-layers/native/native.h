@@ -5,10 +5,9 @@
  *
  *   proc.h         files of /proc, and their words
  *   host_linux.c   the kernel and its boot        task_linux.c   processes and threads
- *   registers.h    registers of threads
  *   mm_linux.c     mappings, memory               pages_linux.c  what is known of pages
  *   module.c       modules of the kernel
- *   images.c       programs and libraries in a process; wine.h those of Windows
+ *   wine.h         programs and libraries of Windows in a process; those of Linux: common/images.h
  */
 #ifndef SONDE_NATIVE_NATIVE_H
 #define SONDE_NATIVE_NATIVE_H
@@ -70,8 +69,5 @@ int native_pages(struct sonde_os *os, int32_t pid, uint32_t care, struct sonde_p
 int native_registers(struct sonde_os *os, int32_t tid, struct sonde_register *ret, size_t cap,
 		     struct sonde_error *err);
 int native_modules(struct sonde_os *os, struct sonde_modules *list, struct sonde_error *err);
-
-/* images.c: the ELF images that are mapped in a process, by rising address. */
-int native_images(struct native_os *native, struct sonde_modules *list, struct sonde_error *err);
 
 #endif

@@ -6,7 +6,7 @@
  *
  * Source: ptrace(2); linux v6.12 kernel/ptrace.c (exit_ptrace).
  */
-#include "native/registers.h"
+#include "../connectors/common/regset.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -29,7 +29,7 @@
 struct sample {
 	int32_t tid;
 	int folder; /* of the thread in /proc, which is empty once it has ended */
-	uint8_t set[REGISTERS_BYTES_MAX];
+	uint8_t set[REGSET_BYTES_MAX];
 	size_t len;
 	int os_code; /* 0: set is filled */
 };
@@ -190,7 +190,7 @@ int native_registers(struct sonde_os *os, int32_t tid, struct sonde_register *re
 	int os_code = run_take(&sample);
 	int r = os_code          ? sonde_error_os(err, os_code, "native: thread %d", tid)
 		: sample.os_code ? refuse(native, &sample, err)
-				 : registers_name(sample.set, sample.len, ret, cap);
+				 : regset_name(sample.set, sample.len, ret, cap);
 	close(sample.folder);
 	if (r == SONDE_E_UNSUPPORTED)
 		sonde_error_set(

@@ -10,9 +10,8 @@
 #include <string.h>
 
 #include "arch/paging.h"
+#include "common/pe_modules.h"
 #include "native/loader.h"
-#include "native/pe.h"
-#include "sym/symbols.h"
 
 /* Of every process with Wine, at a place that programs rely on: struct _KUSER_SHARED_DATA. */
 #define SHARED_DATA UINT64_C(0x7ffe0000)
@@ -39,13 +38,6 @@ static bool is_known(const struct sonde_modules *list, uint64_t base)
 	return false;
 }
 
-static const char *last_part(const char *path)
-{
-	const char *slash = strrchr(path, '\\');
-
-	return slash ? slash + 1 : path;
-}
-
 static int add_module(struct sonde_modules *list, const struct loader_module *from)
 {
 	/* The program itself is in the lists of both widths. */
@@ -57,7 +49,7 @@ static int add_module(struct sonde_modules *list, const struct loader_module *fr
 	*m = (struct sonde_module){ .base = from->base, .size = from->size, .err = from->err };
 	const char *path = from->path ? from->path : "";
 	m->path = arena_strndup(&list->arena, path, strlen(path));
-	m->name = m->path ? last_part(m->path) : NULL;
+	m->name = m->path ? pe_module_name(m->path) : NULL;
 	return m->name ? 0 : SONDE_E_NO_MEMORY;
 }
 
@@ -159,68 +151,6 @@ static int find_lists(struct search *s)
 	return r;
 }
 
-/* ---- headers -------------------------------------------------------------------------------------------- */
-
-/* The first bytes of n modules, PE_HEAD_BYTES each, in one trip. NULL: no memory. */
-static uint8_t *read_heads(struct native_os *native, const struct sonde_module *modules, size_t n)
-{
-	struct sonde_xfer *xfers = calloc(n + 1, sizeof(*xfers));
-	uint8_t *heads = calloc(n + 1, PE_HEAD_BYTES);
-
-	for (size_t i = 0; i < n && xfers && heads; i++)
-		xfers[i] = (struct sonde_xfer){ .addr = modules[i].base,
-						.buf = heads + i * PE_HEAD_BYTES,
-						.len = PE_HEAD_BYTES };
-	if (n && xfers && heads)
-		sonde_space_read(sonde_target_memory(native->target), xfers, n);
-	if (!xfers) {
-		free(heads);
-		return NULL;
-	}
-	free(xfers);
-	return heads;
-}
-
-static int take_sections(struct sonde_modules *list, struct sonde_module *m, const struct pe *pe)
-{
-	struct sonde_section *sections =
-		arena_array(&list->arena, pe->n_sections, sizeof(*sections));
-
-	if (!sections)
-		return SONDE_E_NO_MEMORY;
-	for (uint32_t i = 0; i < pe->n_sections; i++) {
-		const struct pe_section *from = &pe->sections[i];
-		sections[i] = (struct sonde_section){ .addr = m->base + from->off,
-						      .size = from->size,
-						      .flags = from->flags };
-		sections[i].name = arena_strndup(&list->arena, from->name, strlen(from->name));
-		if (!sections[i].name)
-			return SONDE_E_NO_MEMORY;
-	}
-	m->sections = sections;
-	m->n_sections = pe->n_sections;
-	return 0;
-}
-
-/* The loader's word against that of the image's own header. */
-static int check_headers(struct native_os *native, struct sonde_modules *list, size_t first)
-{
-	uint8_t *heads = read_heads(native, list->items + first, list->n - first);
-	int r = heads ? 0 : SONDE_E_NO_MEMORY;
-	struct pe pe;
-
-	for (size_t i = first; i < list->n && r == 0; i++) {
-		struct sonde_module *m = &list->items[i];
-		int parsed = pe_parse(heads + (i - first) * PE_HEAD_BYTES, PE_HEAD_BYTES, &pe);
-		if (parsed > 0)
-			r = take_sections(list, m, &pe);
-		if (!m->err && (parsed <= 0 || pe.size != m->size))
-			m->err = parsed < 0 ? parsed : SONDE_E_CORRUPT;
-	}
-	free(heads);
-	return r;
-}
-
 static bool has_shared_data(const struct sonde_mappings *mappings)
 {
 	for (size_t i = 0; i < sonde_mappings_count(mappings); i++) {
@@ -245,56 +175,7 @@ int wine_modules(struct native_os *native, const struct sonde_mappings *mappings
 	s->list = list;
 	int r = find_lists(s);
 	free(s);
-	return r < 0 ? r : check_headers(native, list, first);
-}
-
-/* ---- exports --------------------------------------------------------------------------------------------- */
-
-struct exporting {
-	struct sonde_symbols *symbols;
-	uint64_t base;
-	uint32_t module;
-};
-
-static int add_export(void *user, const char *name, size_t name_len, uint32_t off)
-{
-	const struct exporting *e = user;
-
-	return symbols_add(e->symbols, e->base + off, 'T', name, name_len, e->module);
-}
-
-/* What cannot be read of a module's exports, or contradicts itself, is left out. */
-static int add_exports(struct native_os *native, const struct sonde_module *m, const struct pe *pe,
-		       struct sonde_symbols *symbols)
-{
-	struct exporting e = { .symbols = symbols, .base = m->base };
-
-	if (pe->exports_size == 0 || pe->exports_size > PE_EXPORTS_MAX)
-		return 0;
-	uint8_t *bytes = malloc(pe->exports_size);
-	int r = bytes ? symbols_add_module(symbols, m->name) : SONDE_E_NO_MEMORY;
-	if (r > 0) {
-		e.module = (uint32_t)r;
-		r = sonde_space_get(sonde_target_memory(native->target), m->base + pe->exports_off,
-				    bytes, pe->exports_size);
-	}
-	if (r == 0)
-		r = pe_exports(pe, bytes, add_export, &e);
-	free(bytes);
-	return r == SONDE_E_NO_MEMORY ? r : 0;
-}
-
-int wine_symbols(struct native_os *native, const struct sonde_modules *modules,
-		 struct sonde_symbols *symbols)
-{
-	uint8_t *heads = read_heads(native, modules->items, modules->n);
-	int r = heads ? 0 : SONDE_E_NO_MEMORY;
-	struct pe pe;
-
-	for (size_t i = 0; i < modules->n && r == 0; i++) {
-		if (pe_parse(heads + i * PE_HEAD_BYTES, PE_HEAD_BYTES, &pe) > 0)
-			r = add_exports(native, &modules->items[i], &pe, symbols);
-	}
-	free(heads);
-	return r;
+	return r < 0 ? r
+		     : pe_modules_check(sonde_target_memory(native->target), list, first,
+					PE_HEADERS_MUST_BE);
 }

@@ -12,8 +12,4 @@
 int wine_modules(struct native_os *native, const struct sonde_mappings *mappings,
 		 struct sonde_modules *list);
 
-/* Add what the PE modules among them export by name. Returns 0; SONDE_E_NO_MEMORY. */
-int wine_symbols(struct native_os *native, const struct sonde_modules *modules,
-		 struct sonde_symbols *symbols);
-
 #endif

@@ -4,6 +4,7 @@
  * hands out must keep the promises of elf_core.h.
  */
 #include "../../connectors/elfcore/elf_core.h"
+#include "../../connectors/elfcore/elf_process.h"
 #include "../synth/elf.h"
 
 #include <stdlib.h>
@@ -39,6 +40,28 @@ static uint8_t check_notes(const struct elf_core *core)
 	return sum;
 }
 
+/* What is said of a process: lines, each whole. */
+static void check_process(const struct elf_core *core)
+{
+	struct note_lines lines;
+	struct elf_files files;
+
+	if (elf_files_read(core, &files) < 0)
+		return;
+	for (size_t i = 0; i < files.n; i++) {
+		if (files.at[i].end <= files.at[i].start ||
+		    (i && files.at[i].start < files.at[i - 1].start))
+			abort();
+	}
+	free(files.at);
+	if (elf_process_facts(core, &lines) < 0 || !lines.len || lines.text[lines.len - 1] != '\n')
+		abort();
+	note_lines_finish(&lines);
+	if (elf_process_note(core, &lines) < 0 || lines.text[lines.len - 1] != '\n')
+		abort();
+	note_lines_finish(&lines);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	struct synth_image file = { bytes, len };
@@ -61,6 +84,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 				abort();
 		}
 		elf_core_arch(&core);
+		if (core.by_vaddr)
+			check_process(&core);
 	}
 	elf_core_finish(&core);
 	return 0;

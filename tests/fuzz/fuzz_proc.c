@@ -4,7 +4,7 @@
  * in /proc, entries of its pagemap, or the beginning of an ELF image or its notes.
  */
 #include "../../connectors/common/maps.h"
-#include "native/image.h"
+#include "common/image.h"
 #include "native/pagemap.h"
 #include "native/proc.h"
 

@@ -4,7 +4,7 @@
  * headers and exports are read begins half-way.
  */
 #include "native/loader.h"
-#include "native/pe.h"
+#include "common/pe.h"
 #include "../synth/array_space.h"
 
 #include <sonde/loop.h>

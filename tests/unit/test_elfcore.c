@@ -4,6 +4,7 @@
  * read where. Every image is built here from a table.
  */
 #include "../../connectors/elfcore/elf_core.h"
+#include "../../connectors/elfcore/elf_process.h"
 #include "synth/elf.h"
 
 #include <sonde/loop.h>
@@ -502,6 +503,127 @@ static void a_core_of_a_process_is_addressed_by_vaddr(void **state)
 	elf_core_finish(&core);
 }
 
+/* ---- what a core says of its process ---- */
+
+/* A core of two segments: a stack, and the first page of a file; and notes of a process of 32 or 64 bits. */
+struct process_core {
+	uint8_t bytes[0x1000];
+	struct elf_core core;
+	struct note_lines lines;
+	size_t files; /* where the note of files has its bytes */
+};
+
+static void put_process_notes(struct process_core *p, uint32_t word)
+{
+	uint8_t info[136] = { 0 }, status[336] = { 0 }, files[128] = { 0 }, aux[32] = { 0 };
+	int w = (int)word, wide = word == 8;
+	size_t at = 0x200, last = 2 * word + 6 * word;
+
+	info[1] = 'S';
+	synth_put(info + (wide ? 16 : 8), 0, wide ? 4 : 2, 1000); /* uid, gid */
+	synth_put(info + (wide ? 20 : 10), 0, wide ? 4 : 2, 100);
+	synth_put(info + (wide ? 24 : 12), 0, 4, 42); /* pid, ppid */
+	synth_put(info + (wide ? 28 : 16), 0, 4, 1);
+	strcpy((char *)info + (wide ? 40 : 28), "synth");
+	strcpy((char *)info + (wide ? 56 : 44), "synth -v ");
+	synth_put(status + 12, 0, 2, 11);
+	synth_put(status + (wide ? 32 : 24), 0, 4, 43);
+	synth_put(status + (wide ? 112 + 8 * 16 : 72 + 4 * 12), 0, w, 0x400010); /* rip, eip */
+	synth_put(status + (wide ? 112 + 8 * 19 : 72 + 4 * 15), 0, w, 0x7fff0010);
+	synth_put(files, 0, w, 2);
+	synth_put(files + word, 0, w, 0x1000);
+	synth_put(files + 2 * word, 0, w, 0x401000); /* not saved, behind the one that is */
+	synth_put(files + 3 * word, 0, w, 0x402000);
+	synth_put(files + 4 * word, 0, w, 1);
+	synth_put(files + 5 * word, 0, w, 0x400000);
+	synth_put(files + 6 * word, 0, w, 0x401000);
+	memcpy(files + last, "/bin/a\nb\0/bin/synth", 20);
+	synth_put(aux, 0, w, 9); /* AT_ENTRY */
+	synth_put(aux + word, 0, w, 0x400010);
+	at = synth_note(p->bytes, at, 0, "CORE", 3, info, wide ? 136 : 124);
+	at = synth_note(p->bytes, at, 0, "CORE", 1, status, wide ? 336 : 144);
+	p->files = at + 20;
+	at = synth_note(p->bytes, at, 0, "CORE", 0x46494c45, files, (uint32_t)last + 20);
+	synth_note(p->bytes, at, 0, "CORE", 6, aux, 4 * word);
+}
+
+static void make_process_core(struct process_core *p, uint32_t word)
+{
+	const struct synth_segment segments[] = {
+		{ SYNTH_NOTE, 0x200, 0, 0, 0x400, 0x400, 0, 1 },
+		{ SYNTH_LOAD, 0x800, 0x7fff0000, 0, 0x100, 0x1000, 6, 0 },
+		{ SYNTH_LOAD, 0x900, 0x400000, 0, 0x100, 0x1000, 5, 0 },
+	};
+
+	*p = (struct process_core){ 0 };
+	synth_elf(p->bytes, sizeof(p->bytes),
+		  &(struct synth_elf){ .is_32 = word == 4,
+				       .machine = word == 4 ? I386 : X86_64,
+				       .segments = segments,
+				       .n_segments = 3 });
+	put_process_notes(p, word);
+}
+
+static const char *tell(struct process_core *p)
+{
+	const char *why;
+
+	assert_int_equal(parse(&p->core, p->bytes, sizeof(p->bytes), &why), 0);
+	assert_true(p->core.by_vaddr);
+	assert_int_equal(elf_process_note(&p->core, &p->lines), 0);
+	return p->lines.text;
+}
+
+static void forget(struct process_core *p)
+{
+	note_lines_finish(&p->lines);
+	elf_core_finish(&p->core);
+}
+
+static void the_notes_of_a_process_say_what_it_was(void **state)
+{
+	(void)state;
+	for (uint32_t word = 4; word <= 8; word += 4) {
+		struct process_core p;
+		make_process_core(&p, word);
+		const char *text = tell(&p), *thread = strstr(text, "thread 43 ");
+		const char *wanted[] = {
+			"os linux\nprocess pid=42 ppid=1 uid=1000 gid=100 state=S\nname synth\n",
+			"\nargs synth\\000-v\\000\n",
+			"\nexe /bin/synth\n",
+			"\nmap 00400000-00401000 r-xp 00000000 00:00 0 /bin/synth\n"
+			"map 00401000-00402000 ---p 00001000 00:00 0 /bin/a\\012b\n"
+			"map 7fff0000-7fff1000 rw-p 00000000 00:00 0 [stack]\n",
+		};
+		for (size_t i = 0; i < 4; i++) {
+			if (!strstr(text, wanted[i]) && !(i == 3 && word == 4))
+				fail_msg("no '%s' in:\n%s", wanted[i], text);
+		}
+		assert_non_null(thread);
+		assert_non_null(strstr(thread, word == 8 ? " rip=400010 " : " eip=400010 "));
+		forget(&p);
+	}
+}
+
+/* Every byte of the note of files, and its length, may be anything. */
+static void files_that_lie_are_left_out(void **state)
+{
+	static const uint8_t values[] = { 0x00, 0x7f, 0x80, 0xff };
+
+	(void)state;
+	for (size_t at = 0; at < 84; at++) {
+		for (size_t v = 0; v < sizeof(values); v++) {
+			struct process_core p;
+			make_process_core(&p, 8);
+			p.bytes[p.files + at] = values[v];
+			const char *text = tell(&p);
+			assert_non_null(strstr(text, "\nmap 7fff0000-7fff1000 rw-p "));
+			assert_int_equal(text[p.lines.len - 1], '\n');
+			forget(&p);
+		}
+	}
+}
+
 /* ---- through the connector ---- */
 
 struct opened {
@@ -635,6 +757,8 @@ int main(void)
 		cmocka_unit_test(a_broken_note_segment_does_not_swallow_the_next),
 		cmocka_unit_test(a_core_cut_at_any_offset_is_read_as_far_as_it_goes),
 		cmocka_unit_test(a_core_of_a_process_is_addressed_by_vaddr),
+		cmocka_unit_test(the_notes_of_a_process_say_what_it_was),
+		cmocka_unit_test(files_that_lie_are_left_out),
 		cmocka_unit_test(bytes_beat_their_lack_and_each_lack_has_its_code),
 		cmocka_unit_test(notes_and_processors_come_through_the_target),
 		cmocka_unit_test(a_cut_header_is_refused_by_name),

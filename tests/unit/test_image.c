@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ELF images as they lie in a process: of both classes and orders, and headers that lie. */
-#include "native/image.h"
+#include "common/image.h"
 
 #include <sonde/error.h>
 #include <sonde/types.h>

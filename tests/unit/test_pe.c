@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* PE images made by hand: headers of both widths, exports, and headers that lie. */
-#include "native/pe.h"
+#include "common/pe.h"
 
 #include <sonde/error.h>
 #include <sonde/space.h>

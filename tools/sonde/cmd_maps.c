@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sonde maps: what lies where. Of a process in a guest: its mappings, as the guest's own
- * kernel would list them; likewise of a process of this machine. Of another target that is a process, or
- * with --phys: the regions of the target's memory.
+ * kernel would list them; likewise of a process of this machine, or of one that was written down. Of another target
+ * that is a process, or with --phys: the regions of the target's memory.
  */
 #include "page_text.h"
 #include "session.h"
@@ -257,7 +257,9 @@ static int run(struct ctx *ctx)
 	sonde_target_info(ctx->target, &info);
 	l.pid = (int32_t)opts->pid;
 	bool is_process = (info.flags & SONDE_TARGET_PROCESS) && !opts->pid && !opts->all;
-	if (opts->phys || (is_process && !(info.flags & SONDE_TARGET_HOST)))
+	bool is_told = (info.flags & SONDE_TARGET_HOST) ||
+		       sonde_target_note(ctx->target, SONDE_NOTE_PROCESS, NULL, 0) >= 0;
+	if (opts->phys || (is_process && !is_told))
 		return (code = session_hold(ctx)) != 0 ? code : list_regions(&l);
 	if (!opts->pid && !opts->all && !is_process)
 		return usage(ctx, "which process? --pid PID, --all of them, or --phys for the "

@@ -144,7 +144,7 @@ int sonde_os_process(struct sonde_os *os, int32_t pid, uint32_t fields,
 int sonde_os_threads(struct sonde_os *os, int32_t pid, uint32_t fields,
 		     struct sonde_processes **ret, struct sonde_error *err);
 
-/* A general register; its name is a constant: "rax" "rip", "x0" "pc". */
+/* A general register; its name, which lives until detach: "rax" "rip", "x0" "pc". */
 struct sonde_register {
 	const char *name;
 	uint64_t value;
@@ -152,14 +152,14 @@ struct sonde_register {
 #define SONDE_REGISTERS_MAX 64u /* no architecture here has more */
 
 /*
- * Registers of a thread of this machine, as they are at a moment for which it is stopped (ptrace). It goes on as
+ * Registers of a thread: of the image of a process as they were; of this machine as they are at a moment for which it is stopped (ptrace). It goes on as
  * before at once, whatever happens here; a system call that it waits in may be started anew by the kernel (ptrace(2)).
  * At most cap are written, those of user code, in the order of the architecture's manuals.
  *
  * Returns   how many there are; SONDE_E_NOT_FOUND (no such thread), _GONE, _BUSY (somebody traces it already: err
  *           names who), _NO_ACCESS (err names what would allow it), _TIMED_OUT (it does not stop within a second),
- *           _UNSUPPORTED (a guest; an architecture that is not known).
- * Context   blocks, in a thread of its own for as long as it takes; this program gets a SIGCHLD, and must not wait
+ *           _NOT_SAVED (the image has none of it), _UNSUPPORTED (a guest; an architecture that is not known).
+ * Context   this machine: blocks, in a thread of its own for as long as it takes; this program gets a SIGCHLD, and must not wait
  *           for just any child meanwhile.
  */
 int sonde_os_registers(struct sonde_os *os, int32_t tid, struct sonde_register *ret, size_t cap,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "native/image.h"
+#include "common/image.h"
 
 #include <sonde/error.h>
 #include <sonde/types.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "native/registers.h"
+#include "regset.h"
 
 #include <sonde/error.h>
 #include <sonde/types.h>
@@ -41,6 +41,15 @@ static const struct slot arm[] = {
 	{ "r12", 12 }, { "sp", 13 }, { "lr", 14 }, { "pc", 15 }, { "cpsr", 16 }, { "orig_r0", 17 },
 };
 
+static const struct slot riscv64[] = {
+	{ "ra", 1 },  { "sp", 2 },   { "gp", 3 },   { "tp", 4 },  { "t0", 5 },  { "t1", 6 },
+	{ "t2", 7 },  { "s0", 8 },   { "s1", 9 },   { "a0", 10 }, { "a1", 11 }, { "a2", 12 },
+	{ "a3", 13 }, { "a4", 14 },  { "a5", 15 },  { "a6", 16 }, { "a7", 17 }, { "s2", 18 },
+	{ "s3", 19 }, { "s4", 20 },  { "s5", 21 },  { "s6", 22 }, { "s7", 23 }, { "s8", 24 },
+	{ "s9", 25 }, { "s10", 26 }, { "s11", 27 }, { "t3", 28 }, { "t4", 29 }, { "t5", 30 },
+	{ "t6", 31 }, { "pc", 0 },
+};
+
 #define SET(slots, n_words, size)                                                                  \
 	{                                                                                          \
 		(slots), sizeof(slots) / sizeof((slots)[0]), (n_words) * (size), (size)            \
@@ -50,9 +59,10 @@ static const struct {
 	const struct slot *slots; /* [n] */
 	size_t n, len;
 	uint32_t word;
-} sets[] = { SET(x86_64, 27, 8), SET(i386, 17, 4), SET(arm64, 34, 8), SET(arm, 18, 4) };
+} sets[] = { SET(x86_64, 27, 8), SET(i386, 17, 4), SET(arm64, 34, 8), SET(arm, 18, 4),
+	     SET(riscv64, 32, 8) };
 
-int registers_name(const uint8_t *set, size_t len, struct sonde_register *ret, size_t cap)
+int regset_name(const uint8_t *set, size_t len, struct sonde_register *ret, size_t cap)
 {
 	for (size_t k = 0; k < sizeof(sets) / sizeof(sets[0]); k++) {
 		if (sets[k].len != len)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "native/pe.h"
+#include "common/pe.h"
 
 #include <sonde/error.h>
 #include <sonde/space.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sets of registers by their length, which is all that tells them apart. */
-#include "native/registers.h"
+#include "../../connectors/common/regset.h"
 
 #include <sonde/error.h>
 #include <sonde/types.h>
@@ -14,11 +14,11 @@
 /* Word i of a set is i + 1: which word a register is shows in its value. */
 static int name(size_t n_words, uint32_t word, struct sonde_register *ret, size_t cap)
 {
-	uint8_t set[REGISTERS_BYTES_MAX] = { 0 };
+	uint8_t set[REGSET_BYTES_MAX] = { 0 };
 
 	for (size_t i = 0; i < n_words; i++)
 		sonde_store(set + i * word, word, SONDE_LITTLE, i + 1);
-	return registers_name(set, n_words * word, ret, cap);
+	return regset_name(set, n_words * word, ret, cap);
 }
 
 static void every_architecture_has_its_names_each_word_once(void **state)
@@ -32,6 +32,7 @@ static void every_architecture_has_its_names_each_word_once(void **state)
 		{ 27, 8, { { "r15", 1 }, { "rip", 17 }, { "rsp", 20 } } },
 		{ 17, 4, { { "ebx", 1 }, { "eip", 13 }, { "esp", 16 } } },
 		{ 34, 8, { { "x0", 1 }, { "pc", 33 }, { "sp", 32 } } },
+		{ 32, 8, { { "pc", 1 }, { "sp", 3 }, { "t6", 32 } } },
 		{ 18, 4, { { "r0", 1 }, { "pc", 16 }, { "sp", 14 } } },
 	};
 

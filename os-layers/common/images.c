@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* Programs and libraries in a process: those mappings that begin with an ELF header, in two trips for all of them. */
+#include "common/images.h"
+
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "native/image.h"
-#include "native/native.h"
-#include "native/wine.h"
+#include "common/image.h"
+#include "common/lists.h"
 
 #define HEAD_BYTES (IMAGE_NOTES_MAX * IMAGE_NOTE_BYTES)
 
 struct images {
-	struct native_os *native;
+	struct sonde_space *memory;
 	struct sonde_modules *list;
 	const struct sonde_mapping **from; /* [n] mappings that may be the first of an image */
 	size_t n;
@@ -19,10 +21,11 @@ struct images {
 	struct sonde_xfer *xfers; /* [n * IMAGE_NOTES_MAX] at least */
 };
 
-/* The kernel's own image in every process has no file. */
+/* The kernel's own image in every process has no file; the image of a process tells no inodes. */
 static bool may_begin(const struct sonde_mapping *m)
 {
-	return m->offset == 0 && (m->inode != 0 || strcmp(m->path, "[vdso]") == 0);
+	return m->offset == 0 &&
+	       (m->inode != 0 || m->path[0] == '/' || strcmp(m->path, "[vdso]") == 0);
 }
 
 static int prepare(struct images *all, const struct sonde_mappings *mappings)
@@ -50,7 +53,7 @@ static void read_heads(struct images *all)
 					     .buf = all->heads + i * HEAD_BYTES,
 					     .len = len < HEAD_BYTES ? (uint32_t)len : HEAD_BYTES };
 	}
-	sonde_space_read(sonde_target_memory(all->native->target), all->xfers, all->n);
+	sonde_space_read(all->memory, all->xfers, all->n);
 }
 
 static int add_image(struct images *all, size_t i, int parsed)
@@ -107,7 +110,7 @@ static int read_build_ids(struct images *all)
 				.len = all->images[i].notes[k].len,
 			};
 	}
-	sonde_space_read(sonde_target_memory(all->native->target), all->xfers, n);
+	sonde_space_read(all->memory, all->xfers, n);
 	n = 0;
 	for (size_t i = 0; i < all->n; i++) {
 		struct sonde_module *m = &all->list->items[i];
@@ -131,28 +134,29 @@ static int by_base(const void *a, const void *b)
 	return x->base < y->base ? -1 : x->base > y->base;
 }
 
-int native_images(struct native_os *native, struct sonde_modules *list, struct sonde_error *err)
+void modules_sort(struct sonde_modules *list)
 {
-	struct images all = { .native = native, .list = list };
-	struct sonde_mappings *mappings;
-	int r = sonde_os_mappings(&native->os, native->pid, &mappings, err);
+	if (list->n)
+		qsort(list->items, list->n, sizeof(*list->items), by_base);
+}
 
-	if (r < 0)
-		return r;
+int images_add(struct sonde_space *memory, const struct sonde_mappings *mappings,
+	       struct sonde_modules *list)
+{
+	struct images all = { .memory = memory, .list = list };
 	const char *damage = sonde_mappings_damage(mappings);
+
 	if (damage)
 		LIST_DAMAGE(list, "%s", damage);
-	if ((r = prepare(&all, mappings)) == 0) {
+	int r = prepare(&all, mappings);
+	if (r == 0) {
 		read_heads(&all);
-		if ((r = take_heads(&all)) == 0 && (r = read_build_ids(&all)) == 0)
-			r = wine_modules(native, mappings, list);
+		if ((r = take_heads(&all)) == 0)
+			r = read_build_ids(&all);
 	}
 	free(all.from);
 	free(all.heads);
 	free(all.images);
 	free(all.xfers);
-	sonde_mappings_destroy(mappings);
-	if (r == 0 && list->n)
-		qsort(list->items, list->n, sizeof(*list->items), by_base);
-	return r < 0 ? sonde_error_set(err, r, NULL) : r;
+	return r;
 }

@@ -4,8 +4,8 @@
  *
  * Source: Microsoft, "PE Format" (file headers, optional header, section table, the .edata section).
  */
-#ifndef SONDE_NATIVE_PE_H
-#define SONDE_NATIVE_PE_H
+#ifndef SONDE_COMMON_PE_H
+#define SONDE_COMMON_PE_H
 
 #include <stddef.h>
 #include <stdint.h>
