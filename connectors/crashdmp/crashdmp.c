@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * crashdmp: kernel crash dumps of Windows. crash_file.c and what lies beside it read the headers; the bytes are moved by
- * the engines, from where the extents told here lie.
+ * crashdmp: crash dumps of Windows: of its kernel (crash_file.h) and of a process (mini_file.h). Those files read the
+ * headers; the bytes are moved by the engines, from where the extents told here lie.
  */
 #include "../common/note.h"
 #include "../common/read_at.h"
 #include "../common/win_context.h"
 #include "crash_file.h"
 #include "facts.h"
+#include "mini_file.h"
 
 #include <sonde/plugin.h>
 
@@ -24,10 +25,17 @@ struct crashdmp {
 	int fd;
 	int writable;
 	int read_errno; /* of a header that could not be read, else 0 */
+	int is_mini;    /* mini counts, else crash */
 	struct crash_file crash;
-	struct note_lines facts, process; /* process: of a triage dump */
+	struct mini_file mini;
+	struct note_lines facts, process; /* process: of virtual memory */
 	char detail[160];
 };
+
+static const struct dump *dump_of(const struct crashdmp *dump)
+{
+	return dump->is_mini ? &dump->mini.dump : &dump->crash.dump;
+}
 
 static size_t read_file(void *user, uint64_t off, void *buf, size_t len)
 {
@@ -38,26 +46,54 @@ static size_t read_file(void *user, uint64_t off, void *buf, size_t len)
 	return n < 0 ? 0 : (size_t)n;
 }
 
-static int has_cpu(const struct crash_file *crash)
+static uint32_t n_cpus(const struct crashdmp *dump)
 {
+	const struct crash_file *crash = &dump->crash;
 	struct sonde_cpu cpu = { 0 };
 
-	return win_context_cpu(crash->arch, crash->header + crash->layout->context,
-			       crash->layout->context_size, &cpu);
+	if (dump->is_mini)
+		return dump->mini.n_threads;
+	return (uint32_t)win_context_cpu(crash->dump.arch, crash->header + crash->layout->context,
+					 crash->layout->context_size, &cpu);
 }
 
 static void describe(struct crashdmp *dump)
 {
-	const struct crash_file *crash = &dump->crash;
-	char spoilt[64] = "";
+	const struct dump *of = dump_of(dump);
+	char kind[96], spoilt[64] = "";
 
-	if (crash->n_spoilt)
+	if (dump->is_mini)
+		snprintf(kind, sizeof(kind), "minidump, %u thread%s, %u modules",
+			 dump->mini.n_threads, dump->mini.n_threads == 1 ? "" : "s",
+			 dump->mini.modules.count);
+	else
+		snprintf(kind, sizeof(kind), "Windows crash dump, %u bits, %s",
+			 dump->crash.layout->word * 8, crash_type_text(dump->crash.type));
+	if (of->n_spoilt)
 		snprintf(spoilt, sizeof(spoilt), ", %llu stretches refused: they lie",
-			 (unsigned long long)crash->n_spoilt);
-	snprintf(dump->detail, sizeof(dump->detail),
-		 "Windows crash dump, %u bits, %s, %zu run%s%s%s", crash->layout->word * 8,
-		 crash_type_text(crash->type), crash->n_runs, crash->n_runs == 1 ? "" : "s",
-		 crash->cut ? ", cut off" : "", spoilt);
+			 (unsigned long long)of->n_spoilt);
+	snprintf(dump->detail, sizeof(dump->detail), "%s, %zu run%s%s%s", kind, of->n_runs,
+		 of->n_runs == 1 ? "" : "s", of->cut ? ", cut off" : "", spoilt);
+}
+
+/* Returns 0; an error whose story is in dump_of(dump)->why, or SONDE_E_NO_MEMORY. */
+static int read_dump(struct crashdmp *dump, uint64_t size)
+{
+	uint8_t head[8] = { 0 };
+	int r;
+
+	read_file(dump, 0, head, sizeof(head));
+	dump->is_mini = mini_probe(head, sizeof(head));
+	if (dump->is_mini) {
+		if ((r = mini_file_read(&dump->mini, read_file, dump, size)) == 0 &&
+		    (r = mini_process(&dump->mini, &dump->process)) == 0)
+			r = mini_facts(&dump->mini, &dump->facts);
+		return r;
+	}
+	r = crash_file_read(&dump->crash, read_file, dump, size);
+	if (r == 0 && dump->crash.dump.is_virtual)
+		r = crash_process(&dump->crash, &dump->process);
+	return r < 0 ? r : crash_facts(&dump->crash, &dump->facts);
 }
 
 /* Opening a pipe would wait for its writer, so what a path is comes before open. */
@@ -76,15 +112,12 @@ static int open_file(struct crashdmp *dump, const struct sonde_host *host, const
 	off_t size = dump->fd < 0 ? -1 : lseek(dump->fd, 0, SEEK_END);
 	if (size < 0)
 		return host->error_os(err, errno, "crashdmp: '%.300s'", path);
-	int r = crash_file_read(&dump->crash, read_file, dump, (uint64_t)size);
-	if (r == 0 && dump->crash.type == CRASH_TRIAGE)
-		r = crash_process(&dump->crash, &dump->process);
+	int r = read_dump(dump, (uint64_t)size);
 	if (r < 0 && dump->read_errno)
 		return host->error_os(err, dump->read_errno, "crashdmp: '%.300s'", path);
-	if (r == 0)
-		r = crash_facts(&dump->crash, &dump->facts);
 	return r < 0 ? host->error_set(err, r, "crashdmp: '%.300s': %s", path,
-				       r == SONDE_E_NO_MEMORY ? "out of memory" : dump->crash.why)
+				       r == SONDE_E_NO_MEMORY ? "out of memory"
+							      : dump_of(dump)->why)
 		     : r;
 }
 
@@ -95,6 +128,7 @@ static void crashdmp_close(void *conn)
 	note_lines_finish(&dump->facts);
 	note_lines_finish(&dump->process);
 	crash_file_finish(&dump->crash);
+	mini_file_finish(&dump->mini);
 	if (dump->fd >= 0)
 		close(dump->fd);
 	free(dump);
@@ -127,22 +161,20 @@ static void crashdmp_info(void *conn, struct sonde_target_info *ret)
 	const struct crashdmp *dump = conn;
 
 	ret->detail = dump->detail;
-	ret->arch = dump->crash.arch;
-	ret->flags =
-		(dump->crash.type == CRASH_TRIAGE ? SONDE_TARGET_PROCESS : SONDE_TARGET_PHYSICAL) |
-		(dump->writable ? SONDE_TARGET_WRITABLE : 0);
-	ret->n_cpus = (uint32_t)has_cpu(&dump->crash);
+	ret->arch = dump_of(dump)->arch;
+	ret->flags = (dump_of(dump)->is_virtual ? SONDE_TARGET_PROCESS : SONDE_TARGET_PHYSICAL) |
+		     (dump->writable ? SONDE_TARGET_WRITABLE : 0);
+	ret->n_cpus = n_cpus(dump);
 }
 
-static int tell(const struct crashdmp *dump, const struct crash_run *run, int missing,
+static int tell(const struct crashdmp *dump, const struct dump_run *run, int missing,
 		sonde_extent_fn *fn, void *user)
 {
 	struct sonde_extent extent = {
 		.addr = run->addr,
 		.len = run->have,
 		.kind = SONDE_EXTENT_FILE,
-		.flags = SONDE_REGION_READ |
-			 (dump->crash.type == CRASH_TRIAGE ? 0 : SONDE_REGION_RAM) |
+		.flags = SONDE_REGION_READ | (dump_of(dump)->is_virtual ? 0 : SONDE_REGION_RAM) |
 			 (dump->writable ? SONDE_REGION_WRITE : 0),
 		.off = run->off,
 		.fd = dump->fd,
@@ -160,25 +192,29 @@ static int tell(const struct crashdmp *dump, const struct crash_run *run, int mi
 static int crashdmp_extents(void *conn, sonde_extent_fn *fn, void *user, struct sonde_error *err)
 {
 	const struct crashdmp *dump = conn;
+	const struct dump *of = dump_of(dump);
 	int r = 0;
 
 	(void)err;
-	for (int missing = 0; missing <= dump->crash.cut; missing++) {
-		for (size_t i = 0; r == 0 && i < dump->crash.n_runs; i++)
-			r = tell(dump, &dump->crash.runs[i], missing, fn, user);
+	for (int missing = 0; missing <= of->cut; missing++) {
+		for (size_t i = 0; r == 0 && i < of->n_runs; i++)
+			r = tell(dump, &of->runs[i], missing, fn, user);
 	}
 	return r;
 }
 
-/* Of the processor that crashed; the others' registers lie in the memory of the kernel. */
+/* Of a kernel: of the processor that crashed; the others' registers lie in its memory. Of a process: of its threads. */
 static int crashdmp_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
 {
-	const struct crash_file *crash = &((struct crashdmp *)conn)->crash;
+	struct crashdmp *dump = conn;
+	const struct crash_file *crash = &dump->crash;
 
-	if (index == 0 && win_context_cpu(crash->arch, crash->header + crash->layout->context,
+	if (dump->is_mini)
+		return mini_cpu(&dump->mini, index, ret);
+	if (index == 0 && win_context_cpu(crash->dump.arch, crash->header + crash->layout->context,
 					  crash->layout->context_size, ret))
 		return 0;
-	return has_cpu(crash) ? SONDE_E_NOT_FOUND : SONDE_E_UNSUPPORTED;
+	return n_cpus(dump) ? SONDE_E_NOT_FOUND : SONDE_E_UNSUPPORTED;
 }
 
 static int64_t crashdmp_note(void *conn, const char *name, void *buf, size_t cap)
@@ -187,7 +223,7 @@ static int64_t crashdmp_note(void *conn, const char *name, void *buf, size_t cap
 
 	if (strcmp(name, SONDE_NOTE_FACTS) == 0)
 		return note_bytes(dump->facts.text, dump->facts.len, buf, cap);
-	if (strcmp(name, NOTE_HEADER) == 0)
+	if (strcmp(name, NOTE_HEADER) == 0 && !dump->is_mini)
 		return note_bytes(dump->crash.header, dump->crash.layout->size, buf, cap);
 	if (strcmp(name, SONDE_NOTE_PROCESS) == 0 && dump->process.text)
 		return note_bytes(dump->process.text, dump->process.len, buf, cap);
@@ -197,7 +233,7 @@ static int64_t crashdmp_note(void *conn, const char *name, void *buf, size_t cap
 static int crashdmp_is(const uint8_t *head, size_t head_len, uint64_t file_size)
 {
 	(void)file_size;
-	return crash_probe(head, head_len) ? 90 : 0;
+	return crash_probe(head, head_len) || mini_probe(head, head_len) ? 90 : 0;
 }
 
 static const struct sonde_connector_ops crashdmp_ops = {
@@ -211,5 +247,7 @@ static const struct sonde_connector_ops crashdmp_ops = {
 	.probe = crashdmp_is,
 };
 
-SONDE_PLUGIN(.name = "crashdmp", .summary = "kernel crash dump of Windows", .main_arg = "path",
-	     .args_help = "path=FILE  the dump to read (required)\n", .connector = &crashdmp_ops);
+SONDE_PLUGIN(.name = "crashdmp",
+	     .summary = "crash dump of Windows: of its kernel, or a minidump of a process",
+	     .main_arg = "path", .args_help = "path=FILE  the dump to read (required)\n",
+	     .connector = &crashdmp_ops);

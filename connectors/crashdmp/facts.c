@@ -100,7 +100,7 @@ int crash_facts(const struct crash_file *crash, struct note_lines *ret)
 static void put_thread(const struct crash_file *crash, struct note_lines *lines)
 {
 	struct win_register registers[WIN_REGISTERS_MAX];
-	size_t n = win_context_name(crash->arch, crash->header + crash->layout->context,
+	size_t n = win_context_name(crash->dump.arch, crash->header + crash->layout->context,
 				    crash->layout->context_size, registers);
 
 	if (!n)

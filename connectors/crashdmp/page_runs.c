@@ -18,16 +18,16 @@ static int read_header_runs(struct crash_file *crash)
 	uint64_t off = l->size;
 
 	if (n > room || n == 0)
-		return crash_fail(crash, SONDE_E_CORRUPT, l->name,
-				  "PhysicalMemoryBlock.NumberOfRuns", l->n_runs,
-				  n ? "more runs than there is room for" : "no memory at all");
+		return dump_fail(&crash->dump, SONDE_E_CORRUPT, l->name,
+				 "PhysicalMemoryBlock.NumberOfRuns", l->n_runs,
+				 n ? "more runs than there is room for" : "no memory at all");
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t at = l->runs + i * 2 * l->word;
 		int r = crash_add_pages(crash, crash_word(crash, at),
 					crash_word(crash, at + l->word), &off);
 		if (r == SONDE_E_CORRUPT)
-			return crash_fail(crash, r, l->name, "PhysicalMemoryBlock.Run", at,
-					  "its addresses wrap");
+			return dump_fail(&crash->dump, r, l->name, "PhysicalMemoryBlock.Run", at,
+					 "its addresses wrap");
 		if (r < 0)
 			return r;
 	}
@@ -49,8 +49,8 @@ static int end_run(struct bitmap *map)
 	int r = map->n ? crash_add_pages(map->crash, map->first, map->n, &map->off) : 0;
 
 	map->n = 0;
-	return r == SONDE_E_CORRUPT ? crash_fail(map->crash, r, map->name, "Bitmap", map->at,
-						 "the offsets of its pages wrap")
+	return r == SONDE_E_CORRUPT ? dump_fail(&map->crash->dump, r, map->name, "Bitmap", map->at,
+						"the offsets of its pages wrap")
 				    : r;
 }
 
@@ -72,16 +72,16 @@ static int take_byte(struct bitmap *map, uint8_t byte, uint64_t page)
 
 static int walk_bitmap(struct bitmap *map)
 {
-	uint64_t size = map->n_bits / 8 + (map->n_bits % 8 != 0), file = map->crash->file_size;
+	uint64_t size = map->n_bits / 8 + (map->n_bits % 8 != 0), file = map->crash->dump.file_size;
 	uint8_t bytes[1024];
 	int r = 0;
 
 	if (map->at > file || size > file - map->at)
-		return crash_fail(map->crash, SONDE_E_TRUNCATED, map->name, "Bitmap", map->at,
-				  "it reaches beyond the end of the file");
+		return dump_fail(&map->crash->dump, SONDE_E_TRUNCATED, map->name, "Bitmap", map->at,
+				 "it reaches beyond the end of the file");
 	for (uint64_t done = 0; done < size && r == 0; done += sizeof(bytes)) {
 		size_t n = size - done < sizeof(bytes) ? (size_t)(size - done) : sizeof(bytes);
-		r = crash_get(map->crash, map->name, map->at + done, bytes, n);
+		r = dump_get(&map->crash->dump, map->name, map->at + done, bytes, n);
 		for (size_t i = 0; i < n && r == 0; i++) {
 			if (bytes[i] == 0xff && map->n && (done + i + 1) * 8 <= map->n_bits)
 				map->n += 8;
@@ -97,8 +97,8 @@ static int check_first(struct crash_file *crash, const char *name, uint64_t at, 
 {
 	if (first > at)
 		return 0;
-	return crash_fail(crash, SONDE_E_CORRUPT, name, "FirstPage", at,
-			  "pages would begin within the headers");
+	return dump_fail(&crash->dump, SONDE_E_CORRUPT, name, "FirstPage", at,
+			 "pages would begin within the headers");
 }
 
 static int read_summary(struct crash_file *crash)
@@ -106,12 +106,13 @@ static int read_summary(struct crash_file *crash)
 	static const char name[] = "SUMMARY_DUMP";
 	uint64_t at = crash->layout->size;
 	uint8_t head[SUMMARY_BITMAP];
-	int r = crash_get(crash, name, at, head, sizeof(head));
+	int r = dump_get(&crash->dump, name, at, head, sizeof(head));
 
 	if (r < 0)
 		return r;
 	if (memcmp(head, "SDMPDUMP", 8) != 0)
-		return crash_fail(crash, SONDE_E_CORRUPT, name, "Signature", at, "no SDMP DUMP");
+		return dump_fail(&crash->dump, SONDE_E_CORRUPT, name, "Signature", at,
+				 "no SDMP DUMP");
 	struct bitmap map = { .crash = crash,
 			      .name = name,
 			      .at = at + SUMMARY_BITMAP,
@@ -128,15 +129,15 @@ static int read_bitmap(struct crash_file *crash)
 	uint8_t head[BITMAP_BITMAP];
 
 	if (crash->layout->word != 8)
-		return crash_fail(crash, SONDE_E_UNSUPPORTED, crash->layout->name, "DumpType",
-				  crash->layout->type,
-				  "a bitmap in a dump of 32 bits, whose layout is not known");
-	int r = crash_get(crash, name, at, head, sizeof(head));
+		return dump_fail(&crash->dump, SONDE_E_UNSUPPORTED, crash->layout->name, "DumpType",
+				 crash->layout->type,
+				 "a bitmap in a dump of 32 bits, whose layout is not known");
+	int r = dump_get(&crash->dump, name, at, head, sizeof(head));
 	if (r < 0)
 		return r;
 	if (memcmp(head, "SDMPDUMP", 8) != 0 && memcmp(head, "FDMPDUMP", 8) != 0)
-		return crash_fail(crash, SONDE_E_CORRUPT, name, "Signature", at,
-				  "neither SDMP DUMP nor FDMP DUMP");
+		return dump_fail(&crash->dump, SONDE_E_CORRUPT, name, "Signature", at,
+				 "neither SDMP DUMP nor FDMP DUMP");
 	struct bitmap map = { .crash = crash,
 			      .name = name,
 			      .at = at + BITMAP_BITMAP,
@@ -166,8 +167,8 @@ static int take_range(struct ranges *ranges, const uint8_t *bytes, uint64_t at)
 	ranges->n_pages -= n;
 	int r = crash_add_pages(ranges->crash, first, n, &ranges->off);
 	if (r == SONDE_E_CORRUPT)
-		return crash_fail(ranges->crash, r, "RDMP_HEADER64", "Range", at,
-				  "its addresses wrap");
+		return dump_fail(&ranges->crash->dump, r, "RDMP_HEADER64", "Range", at,
+				 "its addresses wrap");
 	return r < 0 ? r : 1;
 }
 
@@ -179,8 +180,8 @@ static int walk_ranges(struct ranges *ranges)
 	for (uint64_t done = 0; done < ranges->n && r > 0;) {
 		size_t n = ranges->n - done < 64 ? (size_t)(ranges->n - done) : 64;
 		uint64_t at = ranges->at + done * RANGE_SIZE;
-		if ((r = crash_get(ranges->crash, "RDMP_HEADER64.Range", at, bytes,
-				   n * RANGE_SIZE)) < 0)
+		if ((r = dump_get(&ranges->crash->dump, "RDMP_HEADER64.Range", at, bytes,
+				  n * RANGE_SIZE)) < 0)
 			return r;
 		r = 1;
 		for (size_t i = 0; i < n && r > 0; i++)
@@ -197,19 +198,20 @@ static int read_ranges(struct crash_file *crash)
 	uint8_t head[RANGES_AT];
 
 	if (crash->layout->word != 8)
-		return crash_fail(crash, SONDE_E_UNSUPPORTED, crash->layout->name, "DumpType",
-				  crash->layout->type,
-				  "ranges in a dump of 32 bits, whose layout is not known");
-	int r = crash_get(crash, name, at, head, sizeof(head));
+		return dump_fail(&crash->dump, SONDE_E_UNSUPPORTED, crash->layout->name, "DumpType",
+				 crash->layout->type,
+				 "ranges in a dump of 32 bits, whose layout is not known");
+	int r = dump_get(&crash->dump, name, at, head, sizeof(head));
 	if (r < 0)
 		return r;
 	if (sonde_le32(head) != RANGES_MARKER || memcmp(head + 4, "RDMPDUMP", 8) != 0)
-		return crash_fail(crash, SONDE_E_CORRUPT, name, "Signature", at, "no RDMP DUMP");
+		return dump_fail(&crash->dump, SONDE_E_CORRUPT, name, "Signature", at,
+				 "no RDMP DUMP");
 	uint64_t size = sonde_le64(head + RANGES_SIZE), first = sonde_le64(head + RANGES_FIRST);
 	/* Both count from a fixed place on to the first page. */
 	if (size < 32 || first < at + 0x40 || size - 32 != first - (at + 0x40))
-		return crash_fail(crash, SONDE_E_CORRUPT, name, "MetadataSize", at + RANGES_SIZE,
-				  "it contradicts FirstPageOffset");
+		return dump_fail(&crash->dump, SONDE_E_CORRUPT, name, "MetadataSize",
+				 at + RANGES_SIZE, "it contradicts FirstPageOffset");
 	struct ranges ranges = { .crash = crash,
 				 .at = at + RANGES_AT,
 				 .n = (first - at - RANGES_AT) / RANGE_SIZE,
@@ -241,11 +243,11 @@ int crash_read_pages(struct crash_file *crash)
 		r = read_ranges(crash);
 		break;
 	default:
-		return crash_fail(crash, SONDE_E_UNSUPPORTED, crash->layout->name, "DumpType",
-				  crash->layout->type, "not a kind of dump that is known");
+		return dump_fail(&crash->dump, SONDE_E_UNSUPPORTED, crash->layout->name, "DumpType",
+				 crash->layout->type, "not a kind of dump that is known");
 	}
-	if (r == 0 && crash->n_runs == 0)
-		return crash_fail(crash, SONDE_E_CORRUPT, crash->layout->name, "DumpType",
-				  crash->layout->type, "of its kind, but without a page");
+	if (r == 0 && crash->dump.n_runs == 0)
+		return dump_fail(&crash->dump, SONDE_E_CORRUPT, crash->layout->name, "DumpType",
+				 crash->layout->type, "of its kind, but without a page");
 	return r;
 }

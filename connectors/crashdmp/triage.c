@@ -27,27 +27,29 @@ static int add_stretch(struct crash_file *crash, uint64_t addr, uint32_t off, ui
 
 	if (size == 0)
 		return 0;
-	crash->n_spoilt += (uint64_t)lies;
-	return lies ? 0 : crash_add_run(crash, addr, size, off);
+	crash->dump.n_spoilt += (uint64_t)lies;
+	return lies ? 0 : dump_add_run(&crash->dump, addr, size, off);
 }
 
 static int read_blocks(struct crash_file *crash, const struct triage *triage, uint32_t off,
 		       uint32_t n)
 {
 	uint8_t bytes[64 * TRIAGE_BLOCK_SIZE];
-	uint64_t room = off < crash->file_size ? (crash->file_size - off) / TRIAGE_BLOCK_SIZE : 0;
+	uint64_t room =
+		off < crash->dump.file_size ? (crash->dump.file_size - off) / TRIAGE_BLOCK_SIZE : 0;
 	int r = 0;
 
 	if (n > room) {
-		crash->cut = 1;
+		crash->dump.cut = 1;
 		n = (uint32_t)room;
 	}
 	for (uint32_t i = 0; i < n && r == 0; i++) {
 		const uint8_t *at = bytes + (i % 64) * TRIAGE_BLOCK_SIZE;
 		uint32_t some = n - i < 64 ? n - i : 64;
 		if (i % 64 == 0)
-			r = crash_get(crash, triage->name, off + (uint64_t)i * TRIAGE_BLOCK_SIZE,
-				      bytes, some * TRIAGE_BLOCK_SIZE);
+			r = dump_get(&crash->dump, triage->name,
+				     off + (uint64_t)i * TRIAGE_BLOCK_SIZE, bytes,
+				     some * TRIAGE_BLOCK_SIZE);
 		if (r == 0)
 			r = add_stretch(crash, sonde_le64(at), sonde_le32(at + 8),
 					sonde_le32(at + 12));
@@ -58,13 +60,14 @@ static int read_blocks(struct crash_file *crash, const struct triage *triage, ui
 static void find_drivers(struct crash_file *crash, const uint8_t *head)
 {
 	uint32_t off = sonde_le32(head + TRIAGE_DRIVERS), n = sonde_le32(head + TRIAGE_DRIVERS + 4);
-	uint64_t room = off < crash->file_size ? (crash->file_size - off) / DRIVER_SIZE : 0;
+	uint64_t room =
+		off < crash->dump.file_size ? (crash->dump.file_size - off) / DRIVER_SIZE : 0;
 
 	if (crash->layout->word != 8)
 		return;
 	crash->drivers_off = off;
 	crash->n_drivers = n < room ? n : (uint32_t)room;
-	crash->cut |= n > room;
+	crash->dump.cut |= n > room;
 }
 
 /* "TRGD" at the end says that the writer came that far; a dump that was cut off lacks it. */
@@ -73,14 +76,14 @@ static int check_valid(struct crash_file *crash, const struct triage *triage, co
 	uint32_t valid = sonde_le32(head + TRIAGE_VALID);
 	uint8_t magic[4];
 
-	if (valid >= crash->file_size || crash->file_size - valid < sizeof(magic)) {
-		crash->cut = 1;
+	if (valid >= crash->dump.file_size || crash->dump.file_size - valid < sizeof(magic)) {
+		crash->dump.cut = 1;
 		return 0;
 	}
-	int r = crash_get(crash, triage->name, valid, magic, sizeof(magic));
+	int r = dump_get(&crash->dump, triage->name, valid, magic, sizeof(magic));
 	if (r == 0 && memcmp(magic, "TRGD", 4) != 0)
-		return crash_fail(crash, SONDE_E_CORRUPT, triage->name, "ValidOffset",
-				  crash->layout->size + TRIAGE_VALID, "there is no TRGD");
+		return dump_fail(&crash->dump, SONDE_E_CORRUPT, triage->name, "ValidOffset",
+				 crash->layout->size + TRIAGE_VALID, "there is no TRGD");
 	return r;
 }
 
@@ -89,7 +92,7 @@ int crash_read_triage(struct crash_file *crash)
 	const struct triage *triage = crash->layout->word == 8 ? &triage_64 : &triage_32;
 	uint32_t word = crash->layout->word;
 	uint8_t head[TRIAGE_64_SIZE];
-	int r = crash_get(crash, triage->name, crash->layout->size, head, triage->size);
+	int r = dump_get(&crash->dump, triage->name, crash->layout->size, head, triage->size);
 
 	if (r < 0 || (r = check_valid(crash, triage, head)) < 0)
 		return r;
@@ -116,7 +119,7 @@ int crash_driver(struct crash_file *crash, uint32_t index, struct crash_driver *
 {
 	uint64_t at = crash->drivers_off + (uint64_t)index * DRIVER_SIZE;
 	uint8_t entry[DRIVER_SIZE], count[4];
-	int r = crash_get(crash, "the list of drivers", at, entry, sizeof(entry));
+	int r = dump_get(&crash->dump, "the list of drivers", at, entry, sizeof(entry));
 
 	if (r < 0)
 		return r;
@@ -124,11 +127,12 @@ int crash_driver(struct crash_file *crash, uint32_t index, struct crash_driver *
 	ret->base = sonde_le64(entry + DRIVER_BASE);
 	ret->size = sonde_le32(entry + DRIVER_IMAGE_SIZE);
 	ret->name[0] = '\0';
-	if (crash_get(crash, "the name of a driver", name, count, sizeof(count)) < 0)
+	if (dump_get(&crash->dump, "the name of a driver", name, count, sizeof(count)) < 0)
 		return 0;
 	uint32_t n = sonde_le32(count);
 	if (n > 0 && n <= DRIVER_NAME_MAX &&
-	    crash_get(crash, "the name of a driver", name + 4, ret->utf16, 2 * (size_t)n) == 0)
+	    dump_get(&crash->dump, "the name of a driver", name + 4, ret->utf16, 2 * (size_t)n) ==
+		    0)
 		utf16_to_utf8(ret->utf16, n, ret->name);
 	return 0;
 }

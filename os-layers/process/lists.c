@@ -116,6 +116,13 @@ static int add_region(void *user, const struct sonde_region *region)
 	return add_mapping(user, &line);
 }
 
+static int by_start(const void *a, const void *b)
+{
+	const struct sonde_mapping *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
 /* Where nothing is said of mappings, what is in the image is all that is known. */
 int process_mappings(struct sonde_os *os, int32_t pid, struct sonde_mappings *list,
 		     struct sonde_error *err)
@@ -129,6 +136,8 @@ int process_mappings(struct sonde_os *os, int32_t pid, struct sonde_mappings *li
 		r = add_mapping(list, &process->said.maps[i]);
 	if (process->said.n_maps == 0)
 		r = sonde_space_regions(sonde_target_memory(process->target), add_region, list);
+	if (list->n)
+		qsort(list->items, list->n, sizeof(*list->items), by_start);
 	return r < 0 ? sonde_error_set(err, r, NULL) : r;
 }
 

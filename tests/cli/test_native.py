@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 import tempfile
+import unittest
 
 from harness import HOLED, Case, run, run_as_another_user
 
@@ -219,31 +220,42 @@ class Memory(Known):
 class Wine(Case):
     """A program of Windows: its PE modules stand beside the ELF images of Wine itself."""
 
-    def setUp(self):
-        wine = next((path for path in ("/usr/lib/wine/wine64", shutil.which("wine64")) if path and os.path.exists(path)), None)
-        if not wine:
-            self.skipTest("wine64 is not installed")
-        self.prefix = tempfile.mkdtemp(prefix="sonde-wine-")
-        self.addCleanup(shutil.rmtree, self.prefix, True)
-        env = {**os.environ, "WINEPREFIX": self.prefix, "WINEDEBUG": "-all", "DISPLAY": ""}
-        env.pop("WAYLAND_DISPLAY", None)
-        self.child = subprocess.Popen([wine, "cmd", "/q"], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                      stderr=subprocess.DEVNULL, text=True)
-        self.addCleanup(self.end, env)
-        self.child.stdin.write("echo ready%OS%\n")
-        self.child.stdin.flush()
-        while "readyWindows" not in (line := self.child.stdout.readline()):
-            self.assertNotEqual(line, "", "Wine ended")
-        self.target = f"process:{self.child.pid}"
+    @classmethod
+    def setUpClass(cls):
+        cls.wine = next((path for path in ("/usr/lib/wine/wine64", shutil.which("wine64")) if path and os.path.exists(path)), None)
+        if not cls.wine:
+            raise unittest.SkipTest("wine64 is not installed")
+        cls.prefix = tempfile.mkdtemp(prefix="sonde-wine-")
+        cls.addClassCleanup(shutil.rmtree, cls.prefix, True)
+        cls.env = {**os.environ, "WINEPREFIX": cls.prefix, "WINEDEBUG": "-all", "DISPLAY": ""}
+        cls.env.pop("WAYLAND_DISPLAY", None)
+        cls.addClassCleanup(cls.end_server)
+        cls.child = cls.start("cmd", "/q")
+        cls.addClassCleanup(cls.end, cls.child)
+        cls.child.stdin.write("echo ready%OS%\n")
+        cls.child.stdin.flush()
+        while "readyWindows" not in (line := cls.child.stdout.readline()):
+            if not line:
+                raise AssertionError("Wine ended")
+        cls.target = f"process:{cls.child.pid}"
 
-    def end(self, env):
-        self.child.kill()
-        self.child.wait()
-        self.child.stdin.close()
-        self.child.stdout.close()
+    @classmethod
+    def start(cls, *words):
+        return subprocess.Popen([cls.wine, *words], env=cls.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.DEVNULL, text=True)
+
+    @staticmethod
+    def end(child):
+        child.kill()
+        child.wait()
+        child.stdin.close()
+        child.stdout.close()
+
+    @classmethod
+    def end_server(cls):
         for server in ("/usr/lib/wine/wineserver", shutil.which("wineserver")):
             if server and os.path.exists(server):
-                subprocess.run([server, "-k", "-w"], env=env, timeout=60, check=False)
+                subprocess.run([server, "-k", "-w"], env=cls.env, timeout=60, check=False)
                 return
 
     def test_modules_are_where_their_files_are_mapped(self):
@@ -271,6 +283,41 @@ class Wine(Case):
         self.assertEqual((symbol["module"], symbol["type"]), ("ntdll.dll", "T"))
         self.expect(run("read", self.target, "NtReadFile", 4, "--hex"), 0,
                     run("read", self.target, symbol["addr"], 4, "--hex").out)
+
+    def dumps(self):
+        """A program that has written minidumps of itself: they, its numbers, and its modules while it lives."""
+        compiler = shutil.which("x86_64-w64-mingw32-gcc")
+        if not compiler:
+            self.skipTest("x86_64-w64-mingw32-gcc is not installed")
+        program, full, small = (os.path.join(self.prefix, name) for name in ("dump_itself.exe", "full.dmp", "small.dmp"))
+        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "dump_itself.c")
+        subprocess.run([compiler, "-o", program, source, "-ldbghelp"], check=True, timeout=120)
+        child = self.start(program, "Z:" + full, "Z:" + small)
+        self.addCleanup(self.end, child)
+        words = child.stdout.readline().split()
+        self.assertEqual(len(words), 2, "no minidump was made")
+        live = [row for row in rows("modules", f"process:{child.pid}")[1] if row["sections"]]
+        return full, small, [int(word) for word in words], live, f"process:{child.pid}"
+
+    def test_minidumps_that_wine_writes_are_the_process(self):
+        full, small, (pid, tid), live, target = self.dumps()
+        for dump in (full, small):
+            code, listed, err = rows("modules", dump)
+            self.assertEqual((code, err), (0, ""))
+            # Writing it has loaded what was not there when it began.
+            self.assertLessEqual({(row["name"], row["base"], row["size"]) for row in listed},
+                                 {(row["name"], row["base"], row["size"]) for row in live})
+            self.assertLessEqual({"dump_itself.exe", "ntdll.dll", "kernel32.dll"}, {row["name"] for row in listed})
+            self.assertEqual([row["pid"] for row in rows("ps", dump)[1]], [pid])
+            self.assertIn(tid, [row["tid"] for row in rows("threads", dump)[1]])
+        known = {row["name"]: row["sections"] for row in live}
+        for row in rows("modules", full)[1]:
+            self.assertEqual(row["sections"], known[row["name"]])
+        ntdll = next(row for row in live if row["name"] == "ntdll.dll")
+        self.assertEqual(run("read", full, ntdll["base"], 4096, "--hex").out, run("read", target, ntdll["base"], 4096, "--hex").out)
+        self.assertEqual(run("sym", full, "NtReadFile", "--json").out, run("sym", target, "NtReadFile", "--json").out)
+        registers = next(row["registers"] for row in rows("threads", full, "--registers")[1] if row["tid"] == tid)
+        self.assertTrue([word for word in registers if word.startswith("rip=")])
 
 
 class Rights(Known):

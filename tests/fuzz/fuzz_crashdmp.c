@@ -33,13 +33,13 @@ static void check(struct crash_file *crash)
 {
 	struct note_lines lines;
 
-	for (size_t i = 0; i < crash->n_runs; i++) {
-		const struct crash_run *run = &crash->runs[i];
+	for (size_t i = 0; i < crash->dump.n_runs; i++) {
+		const struct dump_run *run = &crash->dump.runs[i];
 		if (!run->len || run->have > run->len || run->addr + (run->len - 1) < run->addr ||
-		    (run->have &&
-		     (run->off > crash->file_size || run->have > crash->file_size - run->off)))
+		    (run->have && (run->off > crash->dump.file_size ||
+				   run->have > crash->dump.file_size - run->off)))
 			abort();
-		if (run->have < run->len && !crash->cut)
+		if (run->have < run->len && !crash->dump.cut)
 			abort();
 	}
 	if (crash_facts(crash, &lines) < 0 || !lines.len || lines.text[lines.len - 1] != '\n')
@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		file = (struct synth_image){ made, MADE_SIZE };
 	}
 	int r = crash_file_read(crash, synth_image_read, &file, file.size);
-	if (r < 0 && !crash->why[0])
+	if (r < 0 && !crash->dump.why[0])
 		abort();
 	if (r == 0)
 		check(crash);

@@ -71,8 +71,8 @@ static int parse(struct crash_file *crash, const struct bytes *bytes)
 static const uint8_t *byte_at(const struct crash_file *crash, const struct bytes *bytes,
 			      uint64_t addr)
 {
-	for (size_t i = 0; i < crash->n_runs; i++) {
-		const struct crash_run *run = &crash->runs[i];
+	for (size_t i = 0; i < crash->dump.n_runs; i++) {
+		const struct dump_run *run = &crash->dump.runs[i];
 		if (addr >= run->addr && addr - run->addr < run->have)
 			return bytes->at + run->off + (addr - run->addr);
 	}
@@ -87,8 +87,8 @@ static void each_kind_tells_where_its_pages_are(void **state)
 		struct crash_file crash;
 		assert_int_equal(parse(&crash, &bytes), 0);
 		assert_int_equal(crash.type, kinds[k].type);
-		assert_int_equal(crash.n_runs, 5);
-		assert_int_equal(crash.cut, 0);
+		assert_int_equal(crash.dump.n_runs, 5);
+		assert_int_equal(crash.dump.cut, 0);
 		for (uint64_t page = 0; page < sizeof(PRESENT) + 1; page++) {
 			const uint8_t *byte = byte_at(&crash, &bytes, page * PAGE + 0x120);
 			int has = page < sizeof(PRESENT) - 1 && PRESENT[page] == '#';
@@ -117,9 +117,9 @@ static void a_file_that_ends_anywhere(struct bytes bytes)
 		memcpy(copy, bytes.at, size);
 		struct bytes cut = { copy, size };
 		int r = parse(&crash, &cut);
-		assert_true(r == 0 ? crash.cut : crash.why[0]);
-		for (size_t i = 0; r == 0 && i < crash.n_runs; i++) {
-			const struct crash_run *run = &crash.runs[i];
+		assert_true(r == 0 ? crash.dump.cut : crash.dump.why[0]);
+		for (size_t i = 0; r == 0 && i < crash.dump.n_runs; i++) {
+			const struct dump_run *run = &crash.dump.runs[i];
 			assert_true(run->have == 0 || run->off + run->have <= size);
 		}
 		crash_file_finish(&crash);
@@ -145,9 +145,9 @@ static void flip_all(struct bytes bytes, size_t from, size_t to)
 			struct crash_file crash;
 			bytes.at[at] ^= (uint8_t)(1 << bit);
 			int r = parse(&crash, &bytes);
-			assert_true(r == 0 || crash.why[0]);
-			for (size_t i = 0; r == 0 && i < crash.n_runs; i++) {
-				const struct crash_run *run = &crash.runs[i];
+			assert_true(r == 0 || crash.dump.why[0]);
+			for (size_t i = 0; r == 0 && i < crash.dump.n_runs; i++) {
+				const struct dump_run *run = &crash.dump.runs[i];
 				assert_true(run->len > 0 &&
 					    run->addr + (run->len - 1) >= run->addr);
 				assert_true(run->have == 0 || (run->off <= bytes.size &&
@@ -177,8 +177,8 @@ static void expect(struct bytes *bytes, int code, const char *words)
 	struct crash_file crash;
 
 	assert_int_equal(parse(&crash, bytes), code);
-	if (!strstr(crash.why, words))
-		fail_msg("'%s' does not say '%s'", crash.why, words);
+	if (!strstr(crash.dump.why, words))
+		fail_msg("'%s' does not say '%s'", crash.dump.why, words);
 	crash_file_finish(&crash);
 }
 
@@ -235,7 +235,7 @@ static void a_bitmap_of_32_bits_is_refused_by_name(void **state)
 /* Each bit alone is a run of its own. */
 static void more_runs_than_a_space_takes_are_refused(void **state)
 {
-	size_t n_bits = 2 * (CRASH_RUNS_MAX + 2), size = BEHIND + 0x38 + n_bits / 8;
+	size_t n_bits = 2 * (DUMP_RUNS_MAX + 2), size = BEHIND + 0x38 + n_bits / 8;
 	struct bytes bytes = build(&kinds[2]);
 
 	(void)state;
@@ -259,8 +259,8 @@ static void a_stretch_that_lies_is_left_out_alone(void **state)
 	synth_put(bytes.at + blocks, 0, 8, UINT64_MAX - 2); /* wraps */
 	synth_put(bytes.at + blocks + 16 + 8, 0, 4, 0x10);  /* in the header */
 	assert_int_equal(parse(&crash, &bytes), 0);
-	assert_int_equal(crash.n_runs, 3);
-	assert_int_equal(crash.n_spoilt, 2);
+	assert_int_equal(crash.dump.n_runs, 3);
+	assert_int_equal(crash.dump.n_spoilt, 2);
 	crash_file_finish(&crash);
 	synth_put(bytes.at + BEHIND + 8, 0, 4, 0x2100);
 	expect(&bytes, SONDE_E_CORRUPT, "TRIAGE_DUMP64.ValidOffset at 0x2008");
