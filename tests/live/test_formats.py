@@ -99,3 +99,32 @@ class OwnWritersTest(FormatCase):
                 out.write(struct.pack("<4sIQQ8x", b"EMiL", 1, address, address + length - 1))
                 copy_range(raw, out, address, length)
         self.prove("LiME", "own writer", path)
+
+    def crash_header(self, kind):
+        """DUMP_HEADER64 of a dump of that type, of which nobody has set the rest; its runs stand in it as well."""
+        head = bytearray(b"PAGE" * (0x2000 // 4))
+        struct.pack_into("<4s4s2IQ", head, 0, b"PAGE", b"DU64", 15, 19041, 0x1ad000)
+        struct.pack_into("<2I", head, 0x30, 0x8664, 1)
+        struct.pack_into("<IIQ", head, 0x88, len(RANGES), 0, sum(length for _, length in RANGES) // PAGE)
+        for i, (address, length) in enumerate(RANGES):
+            struct.pack_into("<2Q", head, 0x98 + 16 * i, address // PAGE, length // PAGE)
+        struct.pack_into("<I", head, 0xf98, kind)
+        return head
+
+    def write_crash_dump(self, path, head):
+        with open(self.moment.raw, "rb") as raw, open(path, "wb") as out:
+            out.write(head)
+            for each in RANGES:
+                copy_range(raw, out, *each)
+
+    def test_a_crash_dump_of_windows_of_all_memory(self):
+        path = self.path("moment.dmp")
+        self.write_crash_dump(path, self.crash_header(1))
+        self.prove("Windows crash dump, all memory", "own writer", path)
+
+    def test_a_crash_dump_of_windows_with_a_bitmap(self):
+        path = self.path("moment-bitmap.dmp")
+        bits = sum(((1 << length // PAGE) - 1) << address // PAGE for address, length in RANGES).to_bytes(RAM // PAGE // 8, "little")
+        bitmap = struct.pack("<4s4s24xQQQ", b"FDMP", b"DUMP", 0x5000, sum(length for _, length in RANGES) // PAGE, RAM // PAGE) + bits
+        self.write_crash_dump(path, self.crash_header(5) + bitmap.ljust(0x3000, b"\0"))
+        self.prove("Windows crash dump, a bitmap", "own writer", path)
