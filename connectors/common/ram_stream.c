@@ -9,6 +9,7 @@
 #include "ram_stream.h"
 
 #include <sonde/error.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +26,14 @@ enum ram_flag {
 	RAM_PAGE = 0x08,
 	RAM_EOS = 0x10,
 	RAM_SAME_BLOCK = 0x20,
+	RAM_XBZRLE = 0x40,
+	RAM_HOOK = 0x80,
+	RAM_ZLIB = 0x100,
+	RAM_MULTIFD = 0x200,
 };
+#define XBZRLE_ENCODING 1u
+
+enum command { POSTCOPY_LISTEN = 4, PACKAGED = 8, ENABLE_COLO = 10 };
 
 struct reader {
 	const struct ram_stream_ends *ends;
@@ -33,7 +41,7 @@ struct reader {
 	size_t pos, used; /* of buf       */
 	uint64_t at;      /* of buf[0], in the stream */
 	int code;         /* 0, or the first failure  */
-	const char *why;  /* NULL: an end returned it */
+	struct ram_stream_end *end;
 	uint32_t page_len;
 	uint32_t ram_id;                 /* section of the RAM; valid once n is above 0 */
 	int has_ram, has_addrs;          /* has_addrs: "x-ignore-shared" adds one to each block */
@@ -41,13 +49,19 @@ struct reader {
 	size_t n, current;
 };
 
-static int fail(struct reader *r, int code, const char *why)
+static void fail_about(struct reader *r, int code, const char *why, const char *about)
 {
-	if (r->code == 0) {
-		r->code = code;
-		r->why = why;
-	}
-	return r->code;
+	if (r->code < 0)
+		return;
+	r->code = code;
+	r->end->why = why;
+	r->end->at = r->at + r->pos;
+	snprintf(r->end->about, sizeof(r->end->about), "%s", about);
+}
+
+static void fail(struct reader *r, int code, const char *why)
+{
+	fail_about(r, code, why, "");
 }
 
 /* ---- bytes -------------------------------------------------------------------------------------- */
@@ -146,7 +160,8 @@ static void capabilities(struct reader *r)
 		if (strcmp(text, "x-ignore-shared") == 0)
 			r->has_addrs = 1;
 		else if (r->code == 0)
-			fail(r, SONDE_E_UNSUPPORTED, "was written with a capability unknown here");
+			fail_about(r, SONDE_E_UNSUPPORTED,
+				   "was written with a capability unknown here", text);
 	}
 }
 
@@ -163,13 +178,23 @@ static void subsection(struct reader *r)
 	else if (strcmp(text, "configuration/uuid") == 0)
 		skip(r, 16);
 	else
-		fail(r, SONDE_E_UNSUPPORTED, "has a configuration unknown here");
+		fail_about(r, SONDE_E_UNSUPPORTED, "has a configuration unknown here", text);
+}
+
+static void machine_name(struct reader *r)
+{
+	uint32_t len = word(r), kept = len < sizeof(r->end->machine) ? len : 0;
+	const uint8_t *p = take(r, kept);
+
+	if (p)
+		memcpy(r->end->machine, p, kept);
+	skip(r, len - kept);
 }
 
 /* The machine's name, then subsections, which do not say how long they are. */
 static void configuration(struct reader *r)
 {
-	skip(r, word(r));
+	machine_name(r);
 	while (fill(r, 1) && r->buf[r->pos] == SUBSECTION) {
 		byte(r);
 		subsection(r);
@@ -225,9 +250,33 @@ static void choose_block(struct reader *r)
 	fail(r, SONDE_E_BAD_FORMAT, "has a page of a block that it did not list");
 }
 
+/* What a page of this kind has behind its block; its count in front is checked. */
+static void page_bytes(struct reader *r, struct ram_stream_page *page, uint32_t flags)
+{
+	uint32_t len = r->page_len, most = r->page_len;
+
+	page->kind = RAM_STREAM_PLAIN;
+	if (flags & RAM_ZLIB) {
+		page->kind = RAM_STREAM_ZLIB;
+		len = word(r);
+		most += r->page_len / 1024 +
+			16; /* bytes that do not compress grow: zlib.h, compressBound() */
+	} else if (flags & RAM_XBZRLE) {
+		page->kind = RAM_STREAM_XBZRLE;
+		if (byte(r) != XBZRLE_ENCODING)
+			fail(r, SONDE_E_BAD_FORMAT,
+			     "has a difference of pages in no known encoding");
+		len = (uint32_t)number(r, 2);
+	}
+	if (len > most)
+		fail(r, SONDE_E_BAD_FORMAT, "has a packed page that is longer than a page");
+	page->n_bytes = r->code == 0 ? len : 0;
+	page->bytes = take(r, page->n_bytes);
+}
+
 static void page(struct reader *r, uint64_t off, uint32_t flags)
 {
-	struct ram_stream_page page = { .off = off, .len = r->page_len };
+	struct ram_stream_page page = { .off = off, .len = r->page_len, .kind = RAM_STREAM_FILL };
 
 	if (!(flags & RAM_SAME_BLOCK))
 		choose_block(r);
@@ -238,11 +287,26 @@ static void page(struct reader *r, uint64_t off, uint32_t flags)
 	if (flags & RAM_FILL)
 		page.fill = byte(r);
 	else
-		page.bytes = take(r, page.len);
-	page.at = r->at + r->pos - page.len;
+		page_bytes(r, &page, flags);
+	page.at = r->at + r->pos - page.n_bytes;
 	int end = r->code == 0 ? r->ends->page(r->ends->user, &page) : 0;
 	if (end < 0)
 		fail(r, end, NULL);
+}
+
+static void refuse_flags(struct reader *r, uint32_t flags)
+{
+	if (flags & RAM_HOOK)
+		fail_about(r, SONDE_E_UNSUPPORTED, "has pages that went another way", "rdma");
+	else if (flags & RAM_MULTIFD)
+		fail_about(r, SONDE_E_UNSUPPORTED, "has pages that went through other channels",
+			   "multifd");
+	else if (flags & (RAM_XBZRLE | RAM_ZLIB))
+		fail_about(r, SONDE_E_UNSUPPORTED,
+			   "has packed pages: switch this capability off and write it again",
+			   flags & RAM_ZLIB ? "compress" : "xbzrle");
+	else
+		fail(r, SONDE_E_BAD_FORMAT, "has a page of no known kind");
 }
 
 static void ram(struct reader *r)
@@ -250,23 +314,17 @@ static void ram(struct reader *r)
 	while (r->code == 0) {
 		uint64_t head = number(r, 8);
 		uint32_t flags = (uint32_t)head & (r->page_len - 1);
+		uint32_t kind = flags & ~(uint32_t)RAM_SAME_BLOCK;
 		uint64_t off = head - flags;
-		switch (flags & ~(uint32_t)RAM_SAME_BLOCK) {
-		case RAM_EOS:
+		if (r->code < 0 || kind == RAM_EOS)
 			return;
-		case RAM_BLOCKS:
+		if (kind == RAM_BLOCKS)
 			block_list(r, off);
-			break;
-		case RAM_FILL:
-		case RAM_PAGE:
+		else if (kind == RAM_FILL || kind == RAM_PAGE ||
+			 (r->ends->packed && (kind == RAM_ZLIB || kind == RAM_XBZRLE)))
 			page(r, off, flags);
-			break;
-		default:
-			fail(r, SONDE_E_UNSUPPORTED,
-			     "has pages that are compressed or elsewhere: switch the capabilities "
-			     "xbzrle, "
-			     "compress and multifd off and write it again");
-		}
+		else
+			refuse_flags(r, flags);
 	}
 }
 
@@ -292,8 +350,8 @@ static void first_section(struct reader *r)
 	if (r->code < 0)
 		return;
 	if (strcmp(text, "ram") != 0 || r->has_ram) {
-		fail(r, SONDE_E_UNSUPPORTED,
-		     "has a section in front of its RAM that cannot be passed over");
+		fail_about(r, SONDE_E_UNSUPPORTED,
+			   "has a section in front of its RAM that cannot be passed over", text);
 		return;
 	}
 	r->has_ram = 1;
@@ -314,9 +372,24 @@ static void next_section(struct reader *r)
 	footer(r, id);
 }
 
+/* Those behind which the stream is another one are refused; the rest are passed over. */
+static void command(struct reader *r)
+{
+	uint64_t kind = number(r, 2);
+
+	if (kind >= POSTCOPY_LISTEN && kind <= PACKAGED)
+		fail_about(r, SONDE_E_UNSUPPORTED, "was written while the guest ran elsewhere",
+			   "postcopy-ram");
+	if (kind == ENABLE_COLO)
+		fail_about(r, SONDE_E_UNSUPPORTED, "is one of many that belong together", "x-colo");
+	skip(r, number(r, 2));
+}
+
+/* r->end->at: of the section that is no RAM any more. */
 static void sections(struct reader *r)
 {
 	while (r->code == 0) {
+		r->end->at = r->at + r->pos;
 		uint8_t type = byte(r);
 		switch (type) {
 		case CONFIGURATION:
@@ -330,12 +403,12 @@ static void sections(struct reader *r)
 			break;
 		case END:
 			next_section(r);
+			r->end->at = r->code == 0 ? r->at + r->pos : r->end->at;
 			return;
 		case FULL: /* a device: a background snapshot ends its RAM without an END */
 			return;
 		case COMMAND:
-			number(r, 2);
-			skip(r, number(r, 2));
+			command(r);
 			break;
 		default:
 			fail(r, SONDE_E_BAD_FORMAT,
@@ -357,21 +430,28 @@ static void whole(struct reader *r)
 		fail(r, SONDE_E_BAD_FORMAT, "lists no RAM");
 }
 
-int ram_stream_read(const struct ram_stream_ends *ends, const char **ret_why)
+int ram_stream_probe(const uint8_t *head, size_t len)
+{
+	return len >= 8 && memcmp(head, "QEVM\0\0\0\3", 8) == 0;
+}
+
+int ram_stream_read(const struct ram_stream_ends *ends, struct ram_stream_end *ret)
 {
 	struct reader r = {
 		.ends = ends,
+		.end = ret,
 		.buf = malloc(BUFFER_LEN),
 		.blocks = calloc(RAM_STREAM_BLOCKS_MAX, sizeof(*r.blocks)),
 		.page_len = DEFAULT_PAGE,
 	};
 
+	*ret = (struct ram_stream_end){ 0 };
 	if (r.buf && r.blocks)
 		whole(&r);
 	else
 		fail(&r, SONDE_E_NO_MEMORY, "needs memory that is not there");
 	free(r.buf);
 	free(r.blocks);
-	*ret_why = r.why;
+	ret->page_len = r.page_len;
 	return r.code;
 }

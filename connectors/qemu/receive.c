@@ -128,13 +128,14 @@ static int receive_all(struct receive *receive)
 	struct ram_stream_ends ends = {
 		.read = read_stream, .begin = place_blocks, .page = write_page, .user = receive
 	};
-	const char *why = NULL;
-	int r = ram_stream_read(&ends, &why);
+	struct ram_stream_end end;
+	int r = ram_stream_read(&ends, &end);
 
-	return why ? receive->machine->host->error_set(receive->err, r,
-						       "qemu: '%s': what QEMU wrote of it %s",
-						       receive->machine->guest.name, why)
-		   : r;
+	return end.why ? receive->machine->host->error_set(
+				 receive->err, r, "qemu: '%s': what QEMU wrote of it %s%s%s",
+				 receive->machine->guest.name, end.why, end.about[0] ? ": " : "",
+				 end.about)
+		       : r;
 }
 
 int receive_ram(const struct machine *machine, int from, int to, uint64_t *at, uint64_t none,

@@ -50,24 +50,30 @@ static int page(void *user, const struct ram_stream_page *page)
 	uint64_t block_len = run->blocks[page->block].len;
 	if (page->off > block_len || page->len > block_len - page->off || page->fill > 255)
 		abort();
-	if (page->bytes && (page->at > run->len || page->len > run->len - page->at ||
-			    memcmp(page->bytes, run->bytes + page->at, page->len) != 0))
+	if (!page->bytes != (page->kind == RAM_STREAM_FILL) || (!page->bytes && page->n_bytes) ||
+	    (page->kind == RAM_STREAM_PLAIN && page->n_bytes != page->len))
+		abort();
+	if (page->at > run->len || page->n_bytes > run->len - page->at ||
+	    (page->bytes && memcmp(page->bytes, run->bytes + page->at, page->n_bytes) != 0))
 		abort();
 	run->n_pages++;
-	for (uint32_t i = 0; i < page->len; i++)
-		run->sum = run->sum * 31 + (page->bytes ? page->bytes[i] : page->fill);
+	run->sum = run->sum * 31 + page->kind * 256 + page->fill;
+	for (uint32_t i = 0; i < page->n_bytes; i++)
+		run->sum = run->sum * 31 + page->bytes[i];
 	return 0;
 }
 
 static int read_all(struct run *run)
 {
 	struct ram_stream_ends ends = {
-		.read = read_some, .begin = begin, .page = page, .user = run
+		.read = read_some, .begin = begin, .page = page, .user = run, .packed = 1
 	};
-	const char *why = NULL;
-	int r = ram_stream_read(&ends, &why);
+	struct ram_stream_end end;
+	int r = ram_stream_read(&ends, &end);
 
-	if (r < 0 ? !why || !why[0] : !run->blocks)
+	if (r < 0 ? !end.why || !end.why[0] : !run->blocks)
+		abort();
+	if (end.at > run->len)
 		abort();
 	return r;
 }

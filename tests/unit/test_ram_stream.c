@@ -22,7 +22,8 @@ struct stream {
 	struct ram_stream_page pages[8];
 	uint8_t first[8]; /* byte of each page */
 	int answer;       /* of page           */
-	const char *why;
+	int packed;
+	struct ram_stream_end end;
 };
 
 static void put(struct stream *s, size_t len, uint64_t value)
@@ -139,10 +140,10 @@ static int page(void *user, const struct ram_stream_page *page)
 static int parse(struct stream *s)
 {
 	struct ram_stream_ends ends = {
-		.read = read_bytes, .begin = begin, .page = page, .user = s
+		.read = read_bytes, .begin = begin, .page = page, .user = s, .packed = s->packed
 	};
 
-	return ram_stream_read(&ends, &s->why);
+	return ram_stream_read(&ends, &s->end);
 }
 
 static struct stream *stream_of(void **state)
@@ -165,8 +166,8 @@ static int teardown(void **state)
 static void expect_refused(struct stream *s, int code, const char *word)
 {
 	assert_int_equal(parse(s), code);
-	assert_non_null(s->why);
-	assert_non_null(strstr(s->why, word));
+	assert_non_null(s->end.why);
+	assert_non_null(strstr(*s->end.about ? s->end.about : s->end.why, word));
 }
 
 static void pages_arrive_with_their_block_and_place(void **state)
@@ -199,6 +200,9 @@ static void pages_arrive_with_their_block_and_place(void **state)
 		     { 0, 2 * PAGE, 0xa3, 0 },
 		     { 0, 0, 0xa4, 0 } };
 	assert_int_equal(s->n_pages, 5);
+	assert_string_equal(s->end.machine, "pc-q35-7.2");
+	assert_int_equal(s->end.page_len, PAGE);
+	assert_int_equal(s->end.at, s->len - 1);
 	for (size_t i = 0; i < 5; i++) {
 		assert_int_equal(s->pages[i].block, want[i].block);
 		assert_int_equal(s->pages[i].off, want[i].off);
@@ -332,13 +336,116 @@ static void compressed_pages_say_what_to_switch_off(void **state)
 	expect_refused(s, SONDE_E_UNSUPPORTED, "xbzrle");
 }
 
+static void packed_pages_come_as_they_are_to_who_takes_them(void **state)
+{
+	struct stream *s = stream_of(state);
+
+	put_opening(s);
+	put_next(s, 2);
+	put(s, 8, PAGE | 0x100); /* capability compress */
+	put_text(s, "m", 1);
+	put_text(s, "zlib", 4);
+	put(s, 8, PAGE | 0x40 | SAME_FLAG); /* xbzrle */
+	put(s, 1, 1);
+	put_text(s, "diff!", 2);
+	put_end(s);
+	put(s, 1, 4);
+	s->packed = 1;
+	assert_int_equal(parse(s), 0);
+	assert_int_equal(s->n_pages, 2);
+	assert_int_equal(s->pages[0].kind, RAM_STREAM_ZLIB);
+	assert_int_equal(s->pages[0].n_bytes, 4);
+	assert_memory_equal(s->bytes + s->pages[0].at, "zlib", 4);
+	assert_int_equal(s->pages[1].kind, RAM_STREAM_XBZRLE);
+	assert_int_equal(s->pages[1].n_bytes, 5);
+	assert_memory_equal(s->bytes + s->pages[1].at, "diff!", 5);
+}
+
+static void a_packed_page_longer_than_a_page_is_refused(void **state)
+{
+	static const struct {
+		uint32_t flag, count_len;
+		uint64_t count;
+	} lies[] = { { 0x100, 4, PAGE + 18 }, { 0x100, 4, UINT32_MAX }, { 0x40, 2, PAGE + 1 } };
+
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		struct stream *s = stream_of(state);
+		*s = (struct stream){ .packed = 1 };
+		put_opening(s);
+		put_next(s, 2);
+		put(s, 8, lies[i].flag);
+		put_text(s, "m", 1);
+		if (lies[i].flag == 0x40)
+			put(s, 1, 1);
+		put(s, lies[i].count_len, lies[i].count);
+		s->len += PAGE;
+		expect_refused(s, SONDE_E_BAD_FORMAT, "longer than a page");
+	}
+}
+
+static void what_went_other_ways_is_refused_by_name(void **state)
+{
+	static const struct {
+		uint32_t flag;
+		const char *name;
+	} ways[] = { { 0x80, "rdma" }, { 0x200, "multifd" } };
+
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		struct stream *s = stream_of(state);
+		*s = (struct stream){ .packed = 1 };
+		put_opening(s);
+		put_next(s, 2);
+		put(s, 8, ways[i].flag);
+		expect_refused(s, SONDE_E_UNSUPPORTED, ways[i].name);
+	}
+}
+
+static void commands_of_postcopy_are_refused_and_others_passed_over(void **state)
+{
+	static const struct {
+		int kind;
+		const char *name;
+	} kinds[] = { { 1, NULL }, { 4, "postcopy-ram" }, { 8, "postcopy-ram" }, { 10, "x-colo" } };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct stream *s = stream_of(state);
+		*s = (struct stream){ 0 };
+		put_opening(s);
+		put(s, 1, 6 + 2); /* QEMU_VM_COMMAND */
+		put(s, 2, (uint64_t)kinds[i].kind);
+		put_text(s, "data", 2);
+		put_next(s, 3);
+		put_end(s);
+		if (kinds[i].name)
+			expect_refused(s, SONDE_E_UNSUPPORTED, kinds[i].name);
+		else
+			assert_int_equal(parse(s), 0);
+	}
+}
+
+static void a_capability_that_moves_pages_is_refused_by_name(void **state)
+{
+	struct stream *s = stream_of(state);
+
+	put(s, 4, 0x5145564d);
+	put(s, 4, 3);
+	put(s, 1, 7);
+	put_text(s, "pc-q35-9.0", 4);
+	put(s, 1, 5);
+	put_text(s, "configuration/capabilities", 1);
+	put(s, 4, 1);
+	put(s, 4, 1);
+	put_text(s, "mapped-ram", 1);
+	expect_refused(s, SONDE_E_UNSUPPORTED, "mapped-ram");
+}
+
 static void another_section_in_front_is_refused(void **state)
 {
 	struct stream *s = stream_of(state);
 
 	put_head(s);
 	put_start(s, "spapr/htab");
-	expect_refused(s, SONDE_E_UNSUPPORTED, "in front of its RAM");
+	expect_refused(s, SONDE_E_UNSUPPORTED, "spapr/htab");
 }
 
 static void a_section_of_another_number_is_refused(void **state)
@@ -361,7 +468,7 @@ static void who_receives_pages_may_end_it(void **state)
 	put_page(s, PAGE, "m", 1);
 	s->answer = SONDE_E_CANCELLED;
 	assert_int_equal(parse(s), SONDE_E_CANCELLED);
-	assert_null(s->why);
+	assert_null(s->end.why);
 	assert_int_equal(s->n_pages, 1);
 }
 
@@ -382,6 +489,11 @@ int main(void)
 		TEST(an_empty_list_of_blocks_is_refused),
 		TEST(endless_empty_blocks_have_an_end),
 		TEST(compressed_pages_say_what_to_switch_off),
+		TEST(packed_pages_come_as_they_are_to_who_takes_them),
+		TEST(a_packed_page_longer_than_a_page_is_refused),
+		TEST(what_went_other_ways_is_refused_by_name),
+		TEST(commands_of_postcopy_are_refused_and_others_passed_over),
+		TEST(a_capability_that_moves_pages_is_refused_by_name),
 		TEST(another_section_in_front_is_refused),
 		TEST(a_section_of_another_number_is_refused),
 		TEST(who_receives_pages_may_end_it),
