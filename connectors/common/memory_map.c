@@ -190,16 +190,16 @@ static int guess_range(struct memory_map *map, uint64_t addr, uint64_t len, uint
 }
 
 /*
- * Where a PC's RAM is cut, the rest going above 4 GiB: q35 at 2 GiB once it has 2.75 GiB or more
- * (qemu 7.2 hw/i386/pc_q35.c), i440fx at 3 GiB once it has 3.5 GiB or more (hw/i386/pc_piix.c).
+ * q35 cuts at 2 GiB once it has 2.75 GiB or more (qemu 7.2 hw/i386/pc_q35.c), i440fx at 3 GiB once it has 3.5 GiB or more
+ * (hw/i386/pc_piix.c).
  */
-static uint64_t pc_low_ram(const struct guest *guest)
+uint64_t memory_map_pc_low(const char *machine, uint64_t memory)
 {
-	int q35 = strstr(guest->machine, "q35") != NULL;
+	int q35 = strstr(machine, "q35") != NULL;
 	uint64_t cut = q35 ? UINT64_C(0xb0000000) : UINT64_C(0xe0000000);
 
-	if (guest->memory < cut)
-		return guest->memory;
+	if (memory < cut)
+		return memory;
 	return q35 ? UINT64_C(0x80000000) : UINT64_C(0xc0000000);
 }
 
@@ -213,7 +213,7 @@ int memory_map_guess(struct memory_map *ret, const struct guest *guest, uint64_t
 
 	memset(ret, 0, sizeof(*ret));
 	if (pc) {
-		uint64_t low = pc_low_ram(guest);
+		uint64_t low = memory_map_pc_low(guest->machine, guest->memory);
 		int r = guess_range(ret, 0, low, 0, hva);
 		return r ? r : guess_range(ret, UINT64_C(1) << 32, guest->memory - low, low, hva);
 	}

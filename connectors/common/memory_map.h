@@ -50,6 +50,9 @@ void memory_map_join(struct memory_map *map);
 /* Read the answer to "gpa2hva ADDR". Returns 1 and *ret, 0 where the address is no memory. */
 int memory_map_hva(const char *answer, uint64_t *ret);
 
+/* How much of a PC's memory lies below 4 GiB, the rest going above; machine: "pc-q35-7.2". */
+uint64_t memory_map_pc_low(const char *machine, uint64_t memory);
+
 /*
  * Guess the map of a guest whose RAM is size bytes at hva, from its kind of machine.
  * Returns 0; SONDE_E_UNSUPPORTED where the machine is not known here; SONDE_E_NO_MEMORY.

@@ -17,6 +17,7 @@
 #include "synth/gdb_stub.h"
 #include "synth/kdump.h"
 #include "synth/page_tables.h"
+#include "synth/stream.h"
 
 int subject_has(const struct subject *subject, uint64_t off)
 {
@@ -221,6 +222,33 @@ static int open_crashdmp(struct subject *subject, struct sonde_loop *loop, struc
 	return open_file(subject, loop, err);
 }
 
+/* A PC of sixteen pages, each told twice; the first time it was another. */
+static int open_migration(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
+{
+	struct synth_stream *s = calloc(1, sizeof(*s));
+	FILE *file = make_file(subject);
+
+	if (!s || !file)
+		return sonde_error_set(err, SONDE_E_IO, "%s: cannot be made", subject->path);
+	synth_head(s, "pc-q35-7.2", 12);
+	synth_start(s, 1, SYNTH_RAM_SECTION, "ram", 4);
+	synth_number(s, 8, SUBJECT_SIZE | SYNTH_BLOCKS_FLAG);
+	synth_block(s, "pc.ram", SUBJECT_SIZE);
+	for (uint64_t at = 0; at < SUBJECT_SIZE; at += 4096)
+		synth_fill(s, at, at ? NULL : "pc.ram", 0xee);
+	synth_end(s);
+	synth_next(s, 3);
+	for (uint64_t at = 0; at < SUBJECT_SIZE; at += 4096) {
+		synth_page_head(s, at, NULL, SYNTH_PAGE_FLAG);
+		synth_bytes(s, subject->model + at, 4096);
+	}
+	synth_end(s);
+	fwrite(s->bytes, 1, s->len, file);
+	fclose(file);
+	free(s);
+	return open_file(subject, loop, err);
+}
+
 /* ---- processes ------------------------------------------------------------------------------ */
 
 /* Shared, so that a child forked now and this process see the same bytes; a hole on either side. */
@@ -373,6 +401,7 @@ struct subject subjects[] = {
 	{ "lime", "lime.so", NULL, open_lime, "lime", 0, 0 },
 	{ "crashdmp", "crashdmp.so", NULL, open_crashdmp, "crashdmp", 0, 0 },
 	{ "crashdmp, read only", "crashdmp.so", NULL, open_crashdmp, "crashdmp", 1, 0 },
+	{ "migration", "migration.so", NULL, open_migration, "migration", 1, 1 },
 	{ "process, itself", "process.so", NULL, open_self, "process", 0, 0 },
 	{ "process, a child", "process.so", NULL, open_child, "process", 0, 0 },
 	{ "gdb", "gdb.so", NULL, open_stub, "", 0, 0 },

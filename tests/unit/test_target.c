@@ -74,7 +74,6 @@ static const struct {
 	{ 0, "makedumpfile", 12, "is a flattened dump (makedumpfile -R" },
 	{ 0, "AVML", 4, "is an AVML image" },
 	{ 0, "QEVM", 4, "is a QEMU migration stream" },
-	{ 0, "LibvirtQemudSave", 16, "is a libvirt save image" },
 	{ 0, "hibr", 4, "is a Windows hibernation file" },
 	{ 0, "QFI\xfb", 4, "is a qcow2 disk image" },
 	{ 0, "\xd2\xbe\xd2\xbe", 4, "is a VMware state file" },
