@@ -34,6 +34,8 @@ class Cores(Case):
         if run("maps", self.live).code == 4:
             self.skipTest("this machine lets no process read another")
         self.maps, self.modules = rows("maps", self.live)[1], rows("modules", self.live)[1]
+        if sum(int(row["end"], 16) - int(row["start"], 16) for row in self.maps) > 1 << 40:
+            self.skipTest("a sanitizer's shadow is in the process: its core would have terabytes")
         self.page = run("read", self.live, hex(self.it["pages"]), str(self.it["page"]), "--raw").out
 
     def end(self):

@@ -18,10 +18,12 @@
 
 #include <cmocka.h>
 
+/* What was parsed reads the image again when it is told of. */
+static struct synth_image image;
+
 static int parse(struct mini_file *mini, const uint8_t *bytes, size_t size)
 {
-	struct synth_image image = { bytes, size };
-
+	image = (struct synth_image){ bytes, size };
 	return mini_file_read(mini, synth_image_read, &image, size);
 }
 
