@@ -619,6 +619,8 @@ static void files_that_lie_are_left_out(void **state)
 			const char *text = tell(&p);
 			assert_non_null(strstr(text, "\nmap 7fff0000-7fff1000 rw-p "));
 			assert_int_equal(text[p.lines.len - 1], '\n');
+			if (at == 83 && values[v]) /* a path that does not end in the note */
+				assert_null(strstr(text, "/bin/synth"));
 			forget(&p);
 		}
 	}
