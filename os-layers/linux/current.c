@@ -43,7 +43,7 @@ static int find_task(struct linux_os *lx, const struct sonde_event *event, uint6
 {
 	uint64_t base, variable;
 
-	if (event->registers.arch != SONDE_ARCH_X86_64) {
+	if (event->task || event->registers.arch != SONDE_ARCH_X86_64) {
 		*ret = event->task;
 		return linux_pointer_plausible(lx, *ret) ? SONDE_OK : SONDE_E_NOT_FOUND;
 	}

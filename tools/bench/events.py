@@ -8,6 +8,7 @@ Boots a guest of the lab, has a process of it open COUNT files (3000), and looks
     floor   by a loop that does nothing else: wait for the stop, step past the breakpoint, continue
     bare    by sonde trace: who calls
     args    by sonde trace --args: with what, strings read from the caller's memory
+    probes  by sonde trace --args --write: the guest notes its calls itself
 
 and how long it takes when nobody looks. Prints the rate of each. Needs what tests/lab needs.
 """
@@ -112,7 +113,7 @@ class Bench:
     def trace(self, *options):
         words = [self.sonde, "trace", f"qemu:{self.qmp}", FUNCTION, "-n", str(self.count), "--json", "-v", *options]
         with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tool:
-            while "breakpoints are set" not in (line := tool.stderr.readline()):
+            while not re.search("breakpoints are set|probes are set", line := tool.stderr.readline()):
                 if not line:
                     raise RuntimeError("sonde trace has ended")
             opener = in_thread(self.opens)
@@ -127,7 +128,8 @@ def main():
     bench = Bench(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 3000)
     try:
         print(f"alone  {bench.count / bench.alone():8.0f} calls a second, nobody looking")
-        for name, measure in (("floor", bench.floor), ("bare", bench.trace), ("args", lambda: bench.trace("--args"))):
+        for name, measure in (("floor", bench.floor), ("bare", bench.trace), ("args", lambda: bench.trace("--args")),
+                              ("probes", lambda: bench.trace("--args", "--write"))):
             print(f"{name:6} {measure():8.0f} events a second", flush=True)
     except lab.Skip as reason:
         print(f"skipped: {reason}")

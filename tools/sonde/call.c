@@ -212,6 +212,32 @@ void call_read(struct call_reader *reader, const struct call_function *function,
 	read_texts(reader, ret);
 }
 
+int call_text_index(const struct call_function *function)
+{
+	for (uint32_t i = 0; function->is_known && i < function->n; i++) {
+		if (function->parameters[i].kind == SONDE_VALUE_TEXT)
+			return (int)i;
+	}
+	return -1;
+}
+
+void call_take_text(struct call *call, const char *text, uint32_t len)
+{
+	int i = call_text_index(call->function);
+
+	if (i < 0 || (uint32_t)i >= call->n || len > CALL_TEXT)
+		return;
+	struct call_argument *argument = &call->arguments[i];
+	uint32_t n = (uint32_t)strnlen(text, len);
+	if (n == len && argument->err == 0 && argument->len > n &&
+	    memcmp(argument->text, text, n) == 0)
+		return; /* all of it is still there */
+	memcpy(argument->text, text, len);
+	argument->len = n;
+	argument->is_cut = argument->len == len;
+	argument->err = 0;
+}
+
 static bool ends_with(const char *text, const char *tail)
 {
 	size_t len = strlen(text), n = strlen(tail);

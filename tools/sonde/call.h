@@ -58,6 +58,11 @@ void call_reader_finish(struct call_reader *reader);
 void call_read(struct call_reader *reader, const struct call_function *function,
 	       const struct sonde_event *event, bool with_arguments, struct call *ret);
 
+/* The first argument that is text, -1 none. */
+int call_text_index(const struct call_function *function);
+/* What it was at the time of the call: len bytes with their NUL, or without where it went on. */
+void call_take_text(struct call *call, const char *text, uint32_t len);
+
 /* The index-th argument as "name=value" behind what buf holds. */
 void call_argument_text(const struct call *call, uint32_t index, struct buf *buf);
 

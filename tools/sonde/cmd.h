@@ -43,6 +43,7 @@ struct ctx {
 	struct sonde_target *events; /* trace: target, or the stub beside it */
 	char *events_name;           /* ... NULL none yet                    */
 	struct guardian rescuer;     /* ... sees to it, should we vanish     */
+	struct probes_state *probes; /* ... --write: of this trace; else NULL */
 	struct sonde_space *process; /* of one process in the target; closed with the session */
 };
 

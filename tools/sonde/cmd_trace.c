@@ -41,12 +41,14 @@ enum {
 	FUNCTIONS_MAX = 64,
 	LOOK_NS = 200000000, /* so often is looked whether to end */
 	LOST_MAX = 16,       /* in a row                          */
+	PROBES_WAIT_MS = 1,
 };
 
 struct trace {
 	struct ctx *ctx;
 	struct table table;
 	struct call_reader reader;
+	struct probes_reader *probes; /* --write; else NULL */
 	struct call call;
 	struct call_function functions[FUNCTIONS_MAX]; /* [n_functions] */
 	uint32_t n_functions;
@@ -72,11 +74,14 @@ static uint64_t end_of(const struct trace *t)
 	return seconds ? t->began_ns + seconds * UINT64_C(1000000000) : UINT64_MAX;
 }
 
+static bool has_all(const struct trace *t)
+{
+	return t->ctx->opts.count && t->n_calls >= t->ctx->opts.count;
+}
+
 static bool is_over(const struct trace *t)
 {
-	uint64_t count = t->ctx->opts.count;
-
-	return interrupt_came() || (count && t->n_calls >= count) || sonde_now_ns() >= end_of(t) ||
+	return interrupt_came() || has_all(t) || sonde_now_ns() >= end_of(t) ||
 	       has_no_reader(&t->ctx->out);
 }
 
@@ -161,7 +166,9 @@ static void put_call(struct trace *t)
 
 /* ---- the loop ----------------------------------------------------------------------------------- */
 
-static int take_event(struct trace *t, const struct sonde_event *event)
+/* probe: NULL, or with what it noted beside the event. */
+static int take_event(struct trace *t, const struct sonde_event *event,
+		      const struct probes_call *probe)
 {
 	const struct call_function *function = function_at(t, event->registers.pc);
 
@@ -172,9 +179,16 @@ static int take_event(struct trace *t, const struct sonde_event *event)
 			    "until 'cont' in its monitor",
 			    event->signal);
 	call_read(&t->reader, function, event, t->ctx->opts.args, &t->call);
+	if (probe && probe->text_len > 0)
+		call_take_text(&t->call, probe->text, (uint32_t)probe->text_len);
 	put_call(t);
 	t->n_calls++;
-	return out_flush(&t->ctx->out) ? EXIT_FAILED : EXIT_OK;
+	return EXIT_OK;
+}
+
+static int show(struct trace *t, int code)
+{
+	return out_flush(&t->ctx->out) && code == EXIT_OK ? EXIT_FAILED : code;
 }
 
 static int lose(struct trace *t, int r)
@@ -197,11 +211,41 @@ static int watch(struct trace *t)
 					 look_ns < end_ns ? look_ns : end_ns, &event,
 					 sizeof(event));
 		if (r == 0)
-			code = take_event(t, &event);
+			code = show(t, take_event(t, &event, NULL));
 		else if (r != SONDE_E_TIMED_OUT)
 			code = lose(t, r);
 	}
 	return code;
+}
+
+/* The next call that was noted, *ret_some false: there is none. */
+static int take_next(struct trace *t, bool *ret_some)
+{
+	struct probes_call call;
+	int r = probes_next(t->probes, &call);
+
+	*ret_some = r != 0;
+	if (r == 0)
+		return EXIT_OK;
+	return r > 0 ? take_event(t, &call.event, &call) : lose(t, r);
+}
+
+/* What has been noted when the end comes is told yet: as much as the ring holds. */
+static int watch_probes(struct trace *t)
+{
+	int code = EXIT_OK;
+	bool some = true;
+
+	while (code == EXIT_OK && !is_over(t)) {
+		code = take_next(t, &some);
+		if (!some && (code = show(t, code)) == EXIT_OK)
+			poll(NULL, 0, PROBES_WAIT_MS);
+	}
+	some = true;
+	for (int i = 0; some && code == EXIT_OK && !has_all(t) && i < 2 * PROBE_RECORDS; i++)
+		code = take_next(t, &some);
+	t->n_lost += t->probes->n_lost;
+	return show(t, code);
 }
 
 /* ---- beginning ------------------------------------------------------------------------------------ */
@@ -262,18 +306,72 @@ static void tell_stats(const struct trace *t)
 		 ns ? (uint64_t)((double)t->n_calls * 1e9 / (double)ns) : 0);
 }
 
+static int trace_by_breakpoints(struct trace *t)
+{
+	int code = session_events(t->ctx);
+
+	if (code != EXIT_OK || (code = set_breakpoints(t)) != EXIT_OK)
+		return code;
+	t->began_ns = sonde_now_ns();
+	if (t->ctx->opts.verbose)
+		complain(t->ctx, "%" PRIu32 " breakpoints are set", t->n_functions);
+	return watch(t);
+}
+
+static int set_probes(struct trace *t)
+{
+	struct probes_function functions[FUNCTIONS_MAX];
+	struct ctx *ctx = t->ctx;
+	struct sonde_error err = { 0 };
+	int code = ctx->events_name ? session_watched(ctx)
+				    : usage(ctx, "--write: TARGET must be qemu:NAME");
+
+	if (code != EXIT_OK)
+		return code;
+	for (uint32_t i = 0; i < t->n_functions; i++)
+		functions[i] = (struct probes_function){ t->functions[i].name, t->functions[i].addr,
+							 call_text_index(&t->functions[i]) };
+	if (probes_find(ctx->probes, ctx->os, functions, t->n_functions, &err) < 0 ||
+	    probes_set(ctx->probes, ctx->loop, ctx->os, ctx->events_name, &err) < 0)
+		return fail(ctx, EXIT_FAILED, "%s", err.text);
+	t->probes->state = ctx->probes;
+	t->probes->memory = sonde_target_memory(ctx->target);
+	return EXIT_OK;
+}
+
+static int remove_probes(struct trace *t)
+{
+	struct ctx *ctx = t->ctx;
+	struct sonde_error err = { 0 };
+
+	if (sonde_target_gone(ctx->target, NULL) == SONDE_E_GONE ||
+	    probes_undo(ctx->probes, ctx->loop, ctx->os, ctx->events_name, &err) == 0)
+		return EXIT_OK;
+	return fail(ctx, EXIT_FAILED, "the probes are not all out of the guest: %s", err.text);
+}
+
+static int trace_by_probes(struct trace *t)
+{
+	int code = set_probes(t), removed;
+
+	if (code != EXIT_OK)
+		return code;
+	t->began_ns = sonde_now_ns();
+	if (t->ctx->opts.verbose)
+		complain(t->ctx, "%" PRIu32 " probes are set", t->n_functions);
+	code = watch_probes(t);
+	removed = remove_probes(t);
+	return code != EXIT_OK ? code : removed;
+}
+
 static int trace(struct trace *t)
 {
 	int code = add_functions(t, t->ctx->args[1]);
 
-	if (code != EXIT_OK || (code = session_events(t->ctx)) != EXIT_OK ||
-	    (code = set_breakpoints(t)) != EXIT_OK)
+	if (code != EXIT_OK)
 		return code;
 	t->reader.os = t->ctx->os;
-	t->began_ns = sonde_now_ns();
-	if (t->ctx->opts.verbose)
-		complain(t->ctx, "%" PRIu32 " breakpoints are set", t->n_functions);
-	code = watch(t);
+	code = t->probes ? trace_by_probes(t) : trace_by_breakpoints(t);
 	if (t->ctx->opts.stats)
 		tell_stats(t);
 	if (code == EXIT_OK && t->n_partial + t->n_lost)
@@ -296,6 +394,12 @@ static int run(struct ctx *ctx)
 		free(t);
 		return usage(ctx, "--pause: a guest that stands still makes no calls");
 	}
+	if (ctx->opts.write && (!(ctx->probes = probes_state_create()) ||
+				!(t->probes = calloc(1, sizeof(*t->probes))))) {
+		probes_state_destroy(ctx->probes);
+		free(t);
+		return fail(ctx, EXIT_FAILED, "%s", strerror(errno));
+	}
 	interrupt_catch();
 	if ((code = session_start_traced(ctx)) == EXIT_OK &&
 	    (code = table_init(&t->table, ctx, columns, N_COLUMNS)) == EXIT_OK) {
@@ -306,6 +410,9 @@ static int run(struct ctx *ctx)
 	call_reader_finish(&t->reader);
 	buf_finish(&t->list);
 	buf_finish(&t->text);
+	probes_state_destroy(ctx->probes);
+	ctx->probes = NULL;
+	free(t->probes);
 	free(t);
 	return code;
 }
@@ -324,9 +431,17 @@ const struct cmd cmd_trace = {
 		"without breakpoints whatever becomes of this tool. A FUNCTION is a symbol,\n"
 		"SYMBOL+OFFSET or an address. With --args arguments are shown by the kernel's own\n"
 		"types, else by the registers they lie in. Ends by Ctrl-C.\n"
+		"With --write the guest (Linux on x86-64, qemu:NAME) notes its calls itself, and "
+		"does\n"
+		"not stand still for them: thousands a second. Code is written into its kernel "
+		"for\n"
+		"that, and taken out again whatever becomes of this tool. What a call points to "
+		"is\n"
+		"read a millisecond later, when it may have changed.\n"
 		"Fields: time_ns time cpu pid tid name function args call addr task error.\n",
 	.example = "sonde trace qemu:my-guest do_sys_openat2 --args",
-	.options = OPT_BIT(FIELDS) | OPT_BIT(CALL_ARGS) | OPT_BIT(CALL_COUNT) | OPT_BIT(TIME),
+	.options = OPT_BIT(FIELDS) | OPT_BIT(CALL_ARGS) | OPT_BIT(CALL_COUNT) | OPT_BIT(TIME) |
+		   OPT_BIT(WRITE),
 	.min_args = 2,
 	.max_args = 2,
 	.run = run,

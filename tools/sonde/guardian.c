@@ -102,15 +102,18 @@ static int rescue(const char *name)
 	return r < 0;
 }
 
-static int watch(int fd, const char *name)
+static int watch(int fd, const char *name, struct probes_state *probes)
 {
 	char order;
 
 	reply(fd, 0, sonde_now_ns(), NULL);
-	return next_order(fd, &order) ? 0 : rescue(name);
+	if (next_order(fd, &order))
+		return 0;
+	int failed = rescue(name);
+	return probes && probes->is_set ? probes_rescue(probes, name) < 0 : failed;
 }
 
-static int guard(int fd, const char *name)
+static int guard(int fd, const char *name, struct probes_state *probes)
 {
 	struct held held = { 0 };
 	struct sonde_error err = { 0 };
@@ -120,7 +123,7 @@ static int guard(int fd, const char *name)
 	if (!next_order(fd, &order))
 		return 0;
 	if (order == WATCH)
-		return watch(fd, name);
+		return watch(fd, name, probes);
 	int r = stop(&held, name, &at_ns, &err);
 	bool is_ours = r == 0;
 	reply(fd, r, at_ns, &err);
@@ -133,7 +136,7 @@ static int guard(int fd, const char *name)
 	return r < 0;
 }
 
-int guardian_start(struct guardian *guardian, const char *target)
+int guardian_start(struct guardian *guardian, const char *target, struct probes_state *probes)
 {
 	int ends[2];
 
@@ -143,7 +146,7 @@ int guardian_start(struct guardian *guardian, const char *target)
 	if (pid == 0) {
 		close(ends[0]);
 		live_apart();
-		_exit(guard(ends[1], target));
+		_exit(guard(ends[1], target, probes));
 	}
 	int code = errno;
 	close(ends[1]);

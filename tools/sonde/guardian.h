@@ -4,10 +4,12 @@
  * tool: ended, interrupted, crashed or killed. The guardian hears of that by the end of their socket.
  *
  * trace: the tool itself has the target's stub, and the guardian only watches: should the tool vanish, it opens and closes
- * the target, after which no breakpoint is left and it runs.
+ * the target, after which no breakpoint is left and it runs, and takes out probes.
  */
 #ifndef SONDE_TOOL_GUARDIAN_H
 #define SONDE_TOOL_GUARDIAN_H
+
+#include "probes.h"
 
 #include <sonde/error.h>
 #include <stdbool.h>
@@ -21,8 +23,8 @@ struct guardian {
 	bool has_stopped;  /* ... and nobody else had before */
 };
 
-/* Before the first loop or thread. Opens nothing yet. Returns 0 or an errno. */
-int guardian_start(struct guardian *guardian, const char *target);
+/* Before the first loop or thread. Opens nothing yet. probes: NULL, or shared with it until it ends. Returns 0 or an errno. */
+int guardian_start(struct guardian *guardian, const char *target, struct probes_state *probes);
 
 /* Stop the target; one that stands still already stays somebody else's. Returns 0, or a code of the library with its text in err. */
 int guardian_pause(struct guardian *guardian, struct sonde_error *err);

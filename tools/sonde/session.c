@@ -67,7 +67,7 @@ int session_open(struct ctx *ctx)
 	struct sonde_target_info info;
 	const char *why;
 
-	int started = ctx->opts.pause ? guardian_start(&ctx->guardian, ctx->args[0]) : 0;
+	int started = ctx->opts.pause ? guardian_start(&ctx->guardian, ctx->args[0], NULL) : 0;
 	if (started != 0)
 		return fail(ctx, EXIT_FAILED, "--pause: %s", strerror(started));
 	int code = open_loop(ctx);
@@ -181,12 +181,18 @@ int session_start_traced(struct ctx *ctx)
 	if (!is_stub && !ctx->events_name)
 		return session_start(
 			ctx); /* which has no events, as setting a breakpoint will tell */
-	int started = guardian_start(&ctx->rescuer, is_stub ? target : ctx->events_name);
+	int started =
+		guardian_start(&ctx->rescuer, is_stub ? target : ctx->events_name, ctx->probes);
 	if (started != 0)
 		return fail(ctx, EXIT_FAILED, "a process: %s", strerror(started));
 	if (is_stub)
 		code = be_watched(ctx);
 	return code != 0 ? code : session_start(ctx);
+}
+
+int session_watched(struct ctx *ctx)
+{
+	return ctx->events_name ? be_watched(ctx) : 0;
 }
 
 int session_events(struct ctx *ctx)
@@ -197,7 +203,7 @@ int session_events(struct ctx *ctx)
 	if (!ctx->events_name)
 		return 0;
 	ctx->events = NULL;
-	int code = be_watched(ctx);
+	int code = session_watched(ctx);
 	if (code != 0)
 		return code;
 	if (sonde_target_open(ctx->loop, ctx->events_name, NULL, &ctx->events, &err) < 0)

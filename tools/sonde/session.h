@@ -26,6 +26,8 @@ int session_start(struct ctx *ctx);
  * gdb:... the stub is the target itself, of qemu:NAME memory is read as ever and the stub is opened beside it.
  */
 int session_start_traced(struct ctx *ctx);
+/* Before the guest is touched beside the session: see to it, should the tool vanish. */
+int session_watched(struct ctx *ctx);
 /* Open that stub: ctx->events. From here on the guest may stand still. */
 int session_events(struct ctx *ctx);
 /* Detach, close and destroy what there is. */

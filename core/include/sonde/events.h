@@ -64,7 +64,7 @@ struct sonde_event {
 	uint64_t addr;    /* WATCH: the address touched; else registers.pc            */
 	uint64_t time_ns; /* sonde_now_ns() when it was told                          */
 	uint64_t task;    /* what the system keeps at hand for its running task: sp_el0 of
-				 aarch64, tp of riscv64; 0: not told, or not of this architecture */
+				 aarch64, tp of riscv64; 0: not told, registers lead to it */
 	uint32_t signal;  /* of the connector's protocol: 5 trap, 2 interrupt, 0 not told */
 	uint32_t pad;
 	struct sonde_cpu registers; /* of that processor; valid 0: could not be had       */

@@ -20,7 +20,7 @@ _sonde_options() {
 	pages) echo '--fields --pid' ;;
 	sym) echo '--fields --all --match' ;;
 	disas) echo '--fields --pid --kernel --phys --count' ;;
-	trace) echo '--fields --args --count --time' ;;
+	trace) echo '--fields --args --count --time --write' ;;
 	info | modules | dmesg | type | targets | plugins) echo '--fields' ;;
 	*) echo '--version' ;;
 	esac
