@@ -9,7 +9,6 @@
 
 #define CREW_MAX 63u
 #define ITEMS_AT_ONCE 4u
-#define ITEMS_WORTH_IT 8u /* fewer are done sooner than a thread is woken */
 
 struct worker {
 	struct crew *crew;
@@ -19,6 +18,7 @@ struct worker {
 
 struct crew {
 	unsigned n_wanted, n;
+	size_t n_at_once; /* items a thread takes at a time; fewer than twice as many are done sooner than a thread is woken */
 	struct worker workers[CREW_MAX];
 
 	void (*do_item)(void *user, unsigned worker, size_t i);
@@ -38,9 +38,9 @@ static void share(struct crew *crew, unsigned worker)
 {
 	size_t from;
 
-	while ((from = atomic_fetch_add(&crew->next, ITEMS_AT_ONCE)) < crew->n_items) {
+	while ((from = atomic_fetch_add(&crew->next, crew->n_at_once)) < crew->n_items) {
 		size_t left = crew->n_items - from;
-		size_t n = left < ITEMS_AT_ONCE ? left : ITEMS_AT_ONCE;
+		size_t n = left < crew->n_at_once ? left : crew->n_at_once;
 		for (size_t i = 0; i < n; i++)
 			crew->do_item(crew->user, worker, from + i);
 	}
@@ -76,6 +76,7 @@ struct crew *crew_create(unsigned n)
 
 	if (!crew)
 		return NULL;
+	crew->n_at_once = ITEMS_AT_ONCE;
 	crew->n_wanted = n < CREW_MAX ? n : CREW_MAX;
 	pthread_mutex_init(&crew->lock, NULL);
 	pthread_cond_init(&crew->begin, NULL);
@@ -99,6 +100,11 @@ void crew_destroy(struct crew *crew)
 	free(crew);
 }
 
+void crew_at_once(struct crew *crew, size_t n)
+{
+	crew->n_at_once = n;
+}
+
 /* Signals are the program's: none comes to these threads. Where no thread is to be had the caller does all. */
 static void start(struct crew *crew)
 {
@@ -120,7 +126,7 @@ static void start(struct crew *crew)
 void crew_run(struct crew *crew, size_t n, void (*do_item)(void *user, unsigned worker, size_t i),
 	      void *user)
 {
-	bool alone = n < ITEMS_WORTH_IT;
+	bool alone = n < 2 * crew->n_at_once;
 
 	if (!alone && crew->n < crew->n_wanted)
 		start(crew);

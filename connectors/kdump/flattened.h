@@ -6,7 +6,7 @@
 #ifndef FLATTENED_H
 #define FLATTENED_H
 
-#include "source.h"
+#include "../common/source.h"
 
 /* Against hostile files; a piece of these takes 24 bytes here and at least 17 in the file. */
 #define FLAT_PIECES_MAX (1u << 24)

@@ -6,13 +6,12 @@
  *	flattened  pieces become a dump
  *	dump       parts of a split dump come together
  *	kdump_file heads and bitmaps: where each page lies
- *	pages      requests, cut at pages; each is unpacked once, on all processors (crew, unpack), and kept (page_cache)
+ *	pages      where each lies, for common/blocks, which cuts requests at them and unpacks each once
  */
 #include <sonde/plugin.h>
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "dump.h"
 #include "kdump_format.h"
@@ -23,7 +22,8 @@
 struct kdump {
 	const struct sonde_host *host;
 	struct dump dump;
-	struct pages *pages;
+	struct pages pages;
+	struct blocks *blocks;
 	char detail[240];
 };
 
@@ -100,7 +100,7 @@ static void kdump_close(void *conn)
 {
 	struct kdump *kdump = conn;
 
-	pages_destroy(kdump->pages);
+	blocks_destroy(kdump->blocks);
 	dump_close(&kdump->dump);
 	free(kdump);
 }
@@ -117,12 +117,12 @@ static int refuse_writing(const struct sonde_host *host, const char *path, struc
 static int start(struct kdump *kdump, const struct sonde_host *host, uint64_t keep,
 		 struct sonde_error *err)
 {
-	long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	struct kdump_set set = { .files = kdump->dump.files, .n = kdump->dump.n };
-
 	qsort(kdump->dump.files, kdump->dump.n, sizeof(*kdump->dump.files), by_first);
 	describe(kdump);
-	int r = pages_create(&kdump->pages, &set, n_cpus > 1 ? (unsigned)n_cpus - 1 : 0, keep);
+	kdump->pages.files = kdump->dump.files;
+	kdump->pages.n = kdump->dump.n;
+	struct block_map map = pages_map(&kdump->pages);
+	int r = blocks_create(&kdump->blocks, &map, blocks_threads(), keep);
 	return r < 0 ? host->error_set(err, r, NULL) : 0;
 }
 
@@ -138,19 +138,16 @@ static int kdump_open(const struct sonde_host *host, const struct sonde_args *ar
 	if (parts && strcmp(parts, "all") != 0 && strcmp(parts, "one") != 0)
 		return host->error_set(err, SONDE_E_BAD_ARG,
 				       "kdump: parts=%.40s: write parts=all or parts=one", parts);
-	if (host->arg_u64(args, "keep", &keep, err) < 0)
-		return SONDE_E_BAD_ARG;
-	if (keep > 4096)
-		return host->error_set(err, SONDE_E_BAD_ARG,
-				       "kdump: keep=%llu: give MiB, 4096 at most",
-				       (unsigned long long)keep);
+	int r = blocks_keep(host, args, "kdump", &keep, err);
+	if (r < 0)
+		return r;
 	if (host->arg_write(args))
 		return refuse_writing(host, path, err);
 	struct kdump *kdump = calloc(1, sizeof(*kdump));
 	if (!kdump)
 		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
 	kdump->host = host;
-	int r = dump_open(&kdump->dump, host, path, parts && strcmp(parts, "one") == 0, err);
+	r = dump_open(&kdump->dump, host, path, parts && strcmp(parts, "one") == 0, err);
 	if (r == 0)
 		r = start(kdump, host, keep << 20, err);
 	if (r < 0) {
@@ -167,7 +164,7 @@ static void kdump_transfer(void *conn, struct sonde_io *const *ios, size_t n)
 {
 	struct kdump *kdump = conn;
 
-	pages_transfer(kdump->pages, kdump->host, ios, n);
+	blocks_transfer(kdump->blocks, kdump->host, ios, n);
 }
 
 /* Memory that can be read: what was saved, and zeros that were left out and are known to be zeros. */

@@ -7,7 +7,7 @@
 #define KDUMP_FILE_H
 
 #include "../elfcore/elf_core.h"
-#include "source.h"
+#include "../common/source.h"
 
 /* Against hostile heads: 16 TiB of pages of 4 KiB, 512 MiB of bitmap; and what notes may take. */
 #define KDUMP_PAGES_MAX (UINT64_C(1) << 32)

@@ -1,32 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Requests for the pages of a dump: cut at pages, each page unpacked once a batch, on all processors, and kept.
- *
- *	pieces ──cut──▶ parts ──by page──▶ wants ─┬─ kept ───────────────┐
- *	                                          └─ crew reads, unpacks ─┴─▶ copied to the parts, told
- */
+/* The pages of a dump as blocks: where each lies, in which part. */
 #ifndef PAGES_H
 #define PAGES_H
 
-#include <sonde/plugin.h>
-
+#include "../common/blocks.h"
 #include "kdump_file.h"
+#include "kdump_format.h"
 
-struct pages;
+#define DESCS_AT_ONCE 128u
 
-/* The parts of a dump, all of one page size, by rising pages. */
-struct kdump_set {
+struct pages {
+	/* The parts of a dump, all of one page size, by rising pages. */
 	const struct kdump_file *files; /* [n], n > 0 */
 	size_t n;
+
+	/* Descriptors that were read last: neighbours stand beside each other. */
+	const struct kdump_file *descs_of;
+	uint64_t first_desc;
+	uint32_t n_descs;
+	uint8_t descs[DESCS_AT_ONCE][KDUMP_DESC_SIZE];
 };
 
-/* n_threads beside the caller's; keep: bytes of pages. Returns 0, SONDE_E_NO_MEMORY. */
-int pages_create(struct pages **ret, const struct kdump_set *set, unsigned n_threads,
-		 uint64_t keep);
-void pages_destroy(struct pages *pages);
-
-/* As transfer of plugin.h; packed pages are not written. */
-void pages_transfer(struct pages *pages, const struct sonde_host *host, struct sonde_io *const *ios,
-		    size_t n);
+/* Its block_map. Valid while *pages stays where it is, zero but for files and n. */
+struct block_map pages_map(struct pages *pages);
 
 #endif

@@ -3,10 +3,10 @@
  * kdump-compressed dumps, plain and flattened: any bytes as a file; heads, bitmaps, notes, descriptors, pages. What the
  * parser hands out must keep the promises of kdump_file.h and flattened.h.
  */
+#include "../../connectors/common/unpack.h"
 #include "../../connectors/kdump/flattened.h"
 #include "../../connectors/kdump/kdump_file.h"
 #include "../../connectors/kdump/kdump_format.h"
-#include "../../connectors/kdump/unpack.h"
 #include "../synth/elf.h"
 
 #include <stdlib.h>

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "unpack.h"
-#include "kdump_format.h"
+#include "crc32c.h"
 
 #include <libdeflate.h>
 #include <lzo/lzo1x.h>
 #include <snappy-c.h>
 #include <sonde/error.h>
+#include <sonde/types.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zstd.h>
 
 struct unpacker {
@@ -54,19 +56,42 @@ static int from_snappy(const void *from, size_t len, void *page, size_t size)
 	       snappy_uncompress(from, len, page, &made) == SNAPPY_OK && made == size;
 }
 
+/* framing_format.txt 3: a sum is turned and added to, for data that hold sums themselves. */
+static uint32_t masked(uint32_t sum)
+{
+	return (sum >> 15 | sum << 17) + 0xa282ead8u;
+}
+
+static int from_chunk(int is_packed, const uint8_t *from, size_t len, void *page, size_t size)
+{
+	if (len < 4)
+		return 0;
+	if (is_packed) {
+		if (!from_snappy(from + 4, len - 4, page, size))
+			return 0;
+	} else {
+		if (len - 4 != size)
+			return 0;
+		memcpy(page, from + 4, size);
+	}
+	return masked(crc32c(page, size)) == sonde_le32(from);
+}
+
 int unpack(struct unpacker *unpacker, uint32_t packed, const void *from, size_t len, void *page,
 	   size_t size)
 {
 	int whole = 0;
 
-	if (packed == KDUMP_ZLIB)
+	if (packed == PACK_ZLIB)
 		whole = libdeflate_zlib_decompress(unpacker->zlib, from, len, page, size, NULL) ==
 			LIBDEFLATE_SUCCESS;
-	else if (packed == KDUMP_LZO)
+	else if (packed == PACK_LZO)
 		whole = from_lzo(from, len, page, size);
-	else if (packed == KDUMP_SNAPPY)
+	else if (packed == PACK_SNAPPY)
 		whole = from_snappy(from, len, page, size);
-	else if (packed == KDUMP_ZSTD)
+	else if (packed == PACK_ZSTD)
 		whole = ZSTD_decompressDCtx(unpacker->zstd, page, size, from, len) == size;
+	else if (packed == PACK_CHUNK || packed == PACK_CHUNK_PLAIN)
+		whole = from_chunk(packed == PACK_CHUNK, from, len, page, size);
 	return whole ? 0 : SONDE_E_CORRUPT;
 }
