@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "arch/paging.h"
+#include "synth/avml.h"
 #include "synth/crashdmp.h"
 #include "synth/gdb_stub.h"
 #include "synth/kdump.h"
@@ -200,6 +201,23 @@ static int open_kdump(struct subject *subject, struct sonde_loop *loop, struct s
 	fwrite(dump, 1, size, file);
 	fclose(file);
 	free(dump);
+	return open_file(subject, loop, err);
+}
+
+/* The two stretches of elfcore, packed; the second one's first chunk is not. */
+static int open_avml(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
+{
+	uint64_t behind = HOLE_ADDR + HOLE_LEN;
+	struct synth_avml image = { 0 };
+	FILE *file = make_file(subject);
+
+	if (!file)
+		return sonde_error_set(err, SONDE_E_IO, "%s: cannot be made", subject->path);
+	synth_avml_add(&image, 0, subject->model, HOLE_ADDR, 0);
+	synth_avml_add(&image, behind, subject->model + behind, SUBJECT_SIZE - behind, 1);
+	fwrite(image.bytes, 1, image.size, file);
+	fclose(file);
+	free(image.bytes);
 	return open_file(subject, loop, err);
 }
 
@@ -399,6 +417,7 @@ struct subject subjects[] = {
 	{ "kcore", "kcore.so", NULL, open_elfcore, "kcore", 1, 0 },
 	{ "kdump", "kdump.so", NULL, open_kdump, "kdump", 1, 0 },
 	{ "lime", "lime.so", NULL, open_lime, "lime", 0, 0 },
+	{ "avml", "avml.so", NULL, open_avml, "avml", 1, 0 },
 	{ "crashdmp", "crashdmp.so", NULL, open_crashdmp, "crashdmp", 0, 0 },
 	{ "crashdmp, read only", "crashdmp.so", NULL, open_crashdmp, "crashdmp", 1, 0 },
 	{ "migration", "migration.so", NULL, open_migration, "migration", 1, 1 },

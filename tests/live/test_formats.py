@@ -4,6 +4,7 @@ import atexit
 import os
 import struct
 import subprocess
+import unittest
 
 import compare
 import proofs
@@ -92,6 +93,13 @@ def copy_range(raw, out, address, length):
 
 
 class OwnWritersTest(FormatCase):
+    @unittest.skipUnless(os.environ.get("SONDE_PACK_AVML"), "built without snappy")
+    def test_avml(self):
+        path = self.path("moment.avml")
+        ranges = [str(number) for each in RANGES for number in each]
+        subprocess.run([os.environ["SONDE_PACK_AVML"], self.moment.raw, path, *ranges], check=True)
+        self.prove("AVML version 2, snappy", "own writer", path)
+
     def test_lime(self):
         path = self.path("moment.lime")
         with open(self.moment.raw, "rb") as raw, open(path, "wb") as out:
