@@ -5,7 +5,7 @@
 
 #include <sonde/plugin.h>
 
-#include "flattened.h"
+#include "../common/flattened.h"
 #include "kdump_file.h"
 
 #define DUMP_PARTS_MAX 256u

@@ -3,7 +3,7 @@
  * kdump: kdump-compressed dumps: makedumpfile's, and those of QEMU's dump-guest-memory -z, -l, -s.
  *
  *	spool      a pipe becomes a file
- *	flattened  pieces become a dump
+ *	flattened  pieces become a dump (common)
  *	dump       parts of a split dump come together
  *	kdump_file heads and bitmaps: where each page lies
  *	pages      where each lies, for common/blocks, which cuts requests at them and unpacks each once
@@ -216,10 +216,9 @@ static int64_t kdump_note(void *conn, const char *name, void *buf, size_t cap)
 	return (int64_t)len;
 }
 
-/* A flattened one's first piece is the head. */
 static int kdump_probe(const uint8_t *head, size_t head_len, uint64_t file_size)
 {
-	size_t at = flattened_probe(head, head_len) ? FLAT_HEAD_SIZE + FLAT_PIECE_HEAD : 0;
+	size_t at = flattened_start(head, head_len);
 
 	(void)file_size;
 	return head_len >= at + KDUMP_SIGNATURE_SIZE &&

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kdump-compressed dumps as bytes, and the flattened form in which they go through a pipe.
- * Sources: makedumpfile 1.7.2 IMPLEMENTATION, diskdump_mod.h (disk_dump_header, kdump_sub_header, page_desc) and
- * makedumpfile.h (makedumpfile_header, makedumpfile_data_header); qemu 7.2 include/sysemu/dump.h, which packs the same.
+ * kdump-compressed dumps as bytes.
+ * Sources: makedumpfile 1.7.2 IMPLEMENTATION, diskdump_mod.h (disk_dump_header, kdump_sub_header, page_desc);
+ * qemu 7.2 include/sysemu/dump.h, which packs the same.
  *
  *	block 0                  head
  *	block 1                  sub head, sub_blocks of them; notes and VMCOREINFO lie in or behind it
@@ -34,12 +34,6 @@ enum {
 	KDUMP_LEVEL_ZERO = 1, /* bit of dump_level: pages of zeros were left out */
 
 	KDUMP_DESC_SIZE = 24, /* offset 64 bits, size 32, flags 32, the page's flags 64 */
-
-	FLAT_HEAD_SIZE = 4096, /* "makedumpfile", type, version; the rest is nothing */
-	FLAT_SIGNATURE_SIZE = 16,
-	FLAT_TYPE_AT = 16, /* big-endian, as all numbers of this form, 64 bits */
-	FLAT_VERSION_AT = 24,
-	FLAT_PIECE_HEAD = 16, /* where it belongs, how long it is; -1 and -1 the end */
 };
 
 /* Where the fields are: they depend on the word of the machine that wrote them, and how it aligns 64 bits. */

@@ -4,7 +4,7 @@
  * parser hands out must keep the promises of kdump_file.h and flattened.h.
  */
 #include "../../connectors/common/unpack.h"
-#include "../../connectors/kdump/flattened.h"
+#include "../../connectors/common/flattened.h"
 #include "../../connectors/kdump/kdump_file.h"
 #include "../../connectors/kdump/kdump_format.h"
 #include "../synth/elf.h"

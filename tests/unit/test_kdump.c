@@ -3,7 +3,7 @@
  * kdump-compressed dumps, whole and broken: what the parser believes, and through the connector what is read where.
  * Every dump is built here from a table.
  */
-#include "../../connectors/kdump/flattened.h"
+#include "../../connectors/common/flattened.h"
 #include "../../connectors/kdump/kdump_file.h"
 #include "synth/elf.h"
 #include "synth/kdump.h"

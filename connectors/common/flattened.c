@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "flattened.h"
-#include "kdump_format.h"
 
 #include <sonde/error.h>
 #include <sonde/types.h>
@@ -23,6 +22,11 @@ int flattened_probe(const uint8_t *head, size_t len)
 	static const char signature[FLAT_SIGNATURE_SIZE] = "makedumpfile";
 
 	return len >= FLAT_VERSION_AT + 8 && memcmp(head, signature, sizeof(signature)) == 0;
+}
+
+size_t flattened_start(const uint8_t *head, size_t len)
+{
+	return flattened_probe(head, len) ? FLAT_HEAD_SIZE + FLAT_PIECE_HEAD : 0;
 }
 
 /* ---- the pieces, as they come ----------------------------------------------------------------- */
@@ -230,8 +234,7 @@ void flattened_finish(struct flattened *flat)
 
 /* ---- reading -------------------------------------------------------------------------------------- */
 
-/* The first piece that ends behind off. */
-static size_t find_piece(const struct flattened *flat, uint64_t off)
+size_t flattened_find(const struct flattened *flat, uint64_t off)
 {
 	size_t low = 0, high = flat->n;
 
@@ -250,7 +253,7 @@ static int64_t read_flat(void *user, uint64_t off, void *buf, size_t len)
 	const struct flattened *flat = user;
 	size_t done = 0;
 
-	for (size_t i = find_piece(flat, off); done < len && i < flat->n; i++) {
+	for (size_t i = flattened_find(flat, off); done < len && i < flat->n; i++) {
 		const struct flat_piece *piece = &flat->at[i];
 		uint64_t gap = piece->off > off + done ? piece->off - (off + done) : 0;
 		if (gap >= len - done)

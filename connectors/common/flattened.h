@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A flattened dump: what a writer that cannot seek leaves, QEMU or makedumpfile -F: pieces, each with the place where it
- * belongs. A piece that was written later stands over earlier ones.
+ * belongs. A piece that was written later stands over earlier ones. Source: makedumpfile 1.7.2 IMPLEMENTATION and makedumpfile.h
+ * (makedumpfile_header, makedumpfile_data_header).
  */
 #ifndef FLATTENED_H
 #define FLATTENED_H
 
-#include "../common/source.h"
+#include "source.h"
+
+enum {
+	FLAT_HEAD_SIZE = 4096, /* "makedumpfile", type, version; the rest is nothing */
+	FLAT_SIGNATURE_SIZE = 16,
+	FLAT_TYPE_AT = 16, /* big-endian, as all numbers of this form, 64 bits */
+	FLAT_VERSION_AT = 24,
+	FLAT_PIECE_HEAD = 16, /* where it belongs, how long it is; -1 and -1 the end */
+};
 
 /* Against hostile files; a piece of these takes 24 bytes here and at least 17 in the file. */
 #define FLAT_PIECES_MAX (1u << 24)
@@ -34,6 +43,12 @@ int flattened_probe(const uint8_t *head, size_t len);
  */
 int flattened_open(struct flattened *ret, const struct source *below, const char **ret_why);
 void flattened_finish(struct flattened *flat);
+
+/* Index of the first piece that ends behind off; n none. */
+size_t flattened_find(const struct flattened *flat, uint64_t off);
+
+/* Where in the file the dump begins as it would lie on a disk, where its beginning is the first piece: 0 where it is not flattened. */
+size_t flattened_start(const uint8_t *head, size_t len);
 
 /* The dump as it would lie on a disk; what no piece holds is zero. Valid while *flat stays where it is. */
 struct source flattened_source(struct flattened *flat);
