@@ -24,9 +24,21 @@ int flattened_probe(const uint8_t *head, size_t len)
 	return len >= FLAT_VERSION_AT + 8 && memcmp(head, signature, sizeof(signature)) == 0;
 }
 
+/* makedumpfile -E writes the notes before the head. */
 size_t flattened_start(const uint8_t *head, size_t len)
 {
-	return flattened_probe(head, len) ? FLAT_HEAD_SIZE + FLAT_PIECE_HEAD : 0;
+	size_t at = FLAT_HEAD_SIZE;
+
+	if (!flattened_probe(head, len))
+		return 0;
+	while (at < len && len - at > FLAT_PIECE_HEAD) {
+		uint64_t piece = big64(head + at + 8);
+		at += FLAT_PIECE_HEAD;
+		if (big64(head + at - FLAT_PIECE_HEAD) == 0)
+			return at;
+		at = piece < len - at ? at + (size_t)piece : len;
+	}
+	return len;
 }
 
 /* ---- the pieces, as they come ----------------------------------------------------------------- */

@@ -47,7 +47,10 @@ void flattened_finish(struct flattened *flat);
 /* Index of the first piece that ends behind off; n none. */
 size_t flattened_find(const struct flattened *flat, uint64_t off);
 
-/* Where in the file the dump begins as it would lie on a disk, where its beginning is the first piece: 0 where it is not flattened. */
+/*
+ * Where in these first bytes of a file the dump itself begins: 0 where it is not flattened; len where the piece that it begins
+ * with does not begin among them.
+ */
 size_t flattened_start(const uint8_t *head, size_t len);
 
 /* The dump as it would lie on a disk; what no piece holds is zero. Valid while *flat stays where it is. */

@@ -8,6 +8,8 @@
 #include "elf_core.h"
 
 #include "elf_format.h"
+#include "elf_vbox.h"
+#include "elf_xen.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +49,7 @@ struct reader {
 	const char *why;
 	size_t note_ends[NOTE_SEGMENTS_MAX]; /* [n_note_ends], offsets into core->note_bytes */
 	size_t n_note_ends;
+	struct elf_xen xen; /* its sections, where there are no program headers */
 };
 
 static int fail(struct reader *r, int code, const char *why)
@@ -67,7 +70,7 @@ static void *grow(void *array, size_t n, size_t *cap, size_t size)
 	return bigger;
 }
 
-static int add_segment(struct elf_core *core, const struct elf_segment *segment)
+int elf_core_add_segment(struct elf_core *core, const struct elf_segment *segment)
 {
 	struct elf_segment *segments =
 		grow(core->segments, core->n_segments, &core->cap_segments, sizeof(*segments));
@@ -129,7 +132,7 @@ static int add_header(struct reader *r, const uint8_t *ph)
 	};
 
 	if (type == ELF_SEGMENT_LOAD && (segment.filesz || segment.memsz))
-		return add_segment(core, &segment);
+		return elf_core_add_segment(core, &segment);
 	if (type == ELF_SEGMENT_NOTE)
 		return add_notes(r, segment.off, segment.filesz);
 	return 0;
@@ -172,6 +175,24 @@ static int count_in_section(struct reader *r, uint64_t shoff, uint64_t *ret)
 	return 0;
 }
 
+/* Without program headers: sections, where Xen wrote it. */
+static int read_sections(struct reader *r, const uint8_t *head)
+{
+	const struct elf_layout *at = r->layout;
+	const struct elf_sections sections = {
+		.layout = at,
+		.off = elf_word(r->core, head + at->shoff),
+		.stride = elf_u16(r->core, head + at->shentsize),
+		.n = elf_u16(r->core, head + at->shnum),
+		.names = elf_u16(r->core, head + at->shstrndx),
+	};
+
+	if (!sections.n || !elf_xen_find(&r->xen, r->core, &sections, r->read, r->user))
+		return fail(r, SONDE_E_BAD_FORMAT,
+			    "holds no program headers, and no sections of Xen, so no memory");
+	return add_notes(r, r->xen.notes.off, r->xen.notes.len);
+}
+
 static int read_headers(struct reader *r, const uint8_t *head)
 {
 	const struct elf_layout *at = r->layout;
@@ -186,7 +207,7 @@ static int read_headers(struct reader *r, const uint8_t *head)
 	if (result < 0)
 		return result;
 	if (n == 0)
-		return fail(r, SONDE_E_BAD_FORMAT, "holds no program headers, so no memory");
+		return read_sections(r, head);
 	if (n > ELF_SEGMENTS_MAX)
 		return fail(r, SONDE_E_LIMIT, "claims more than 262144 program headers");
 	if (stride < at->ph_size || stride > STRIDE_MAX)
@@ -214,7 +235,8 @@ static int read_ident(struct reader *r, const uint8_t *head, size_t len)
 		return fail(r, SONDE_E_BAD_FORMAT, "is of an unknown ELF class");
 	if (head[ELF_IDENT_DATA] != ELF_DATA_LITTLE && head[ELF_IDENT_DATA] != ELF_DATA_BIG)
 		return fail(r, SONDE_E_BAD_FORMAT, "is of an unknown byte order");
-	if (head[ELF_IDENT_VERSION] != ELF_VERSION_CURRENT)
+	if (head[ELF_IDENT_VERSION] != ELF_VERSION_CURRENT &&
+	    head[ELF_IDENT_VERSION] != ELF_VERSION_NONE)
 		return fail(r, SONDE_E_BAD_FORMAT, "is of an unknown ELF version");
 
 	core->big = head[ELF_IDENT_DATA] == ELF_DATA_BIG;
@@ -238,8 +260,8 @@ static int is_process(const struct elf_core *core)
 		if (core->segments[i].paddr != 0)
 			return 0;
 	}
-	return core->n_segments > 0 && !elf_note_find(core, "QEMU", -1, 0) &&
-	       !elf_note_find(core, "VMCOREINFO", -1, 0);
+	return core->n_segments > 0 && !core->is_xen && !elf_vbox_version(core) &&
+	       !elf_note_find(core, "QEMU", -1, 0) && !elf_note_find(core, "VMCOREINFO", -1, 0);
 }
 
 static int wraps(const struct elf_core *core, const struct elf_segment *s)
@@ -276,6 +298,8 @@ int elf_core_read(struct elf_core *ret, elf_read_fn *read, void *user, uint64_t 
 		result = read_headers(&r, head);
 	if (result == 0)
 		result = parse_notes(&r);
+	if (result == 0 && r.xen.pages.len)
+		result = elf_xen_add(ret, &r.xen, read, user, &r.why);
 	if (result == 0) {
 		ret->by_vaddr = is_process(ret);
 		refuse_wrapping(ret);
@@ -295,6 +319,7 @@ void elf_core_finish(struct elf_core *core)
 	free(core->segments);
 	free(core->note_bytes);
 	free(core->notes);
+	free(core->xen_cpus);
 	memset(core, 0, sizeof(*core));
 }
 

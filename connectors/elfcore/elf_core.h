@@ -37,7 +37,7 @@ struct elf_core {
 	uint32_t word;      /* 4 or 8 bytes: the ELF class                 */
 	uint32_t machine;   /* ELF_MACHINE_*                               */
 	int by_vaddr;       /* core of a process: addresses are p_vaddr    */
-	uint64_t n_headers; /* program headers there should be             */
+	uint64_t n_headers; /* program headers, or pages of Xen, there should be */
 	uint64_t n_cut;     /* of these, beyond the end of the file        */
 	uint64_t n_refused; /* loads whose addresses wrap                  */
 
@@ -48,6 +48,10 @@ struct elf_core {
 	size_t n_note_bytes;
 	struct elf_note *notes; /* [n_notes], in the file's order */
 	size_t n_notes, cap_notes;
+
+	int is_xen;        /* of one of Xen's domains: elf_xen.h    */
+	uint8_t *xen_cpus; /* its processors, as Xen has them       */
+	size_t xen_cpus_len;
 };
 
 /*
@@ -60,6 +64,9 @@ struct elf_core {
 int elf_core_read(struct elf_core *ret, elf_read_fn *read, void *user, uint64_t file_size,
 		  const char **ret_why);
 void elf_core_finish(struct elf_core *core);
+
+/* One segment more. Returns 0, SONDE_E_NO_MEMORY. */
+int elf_core_add_segment(struct elf_core *core, const struct elf_segment *segment);
 
 /* Address of a segment, in the terms of the core. */
 static inline uint64_t elf_segment_addr(const struct elf_core *core, const struct elf_segment *s)

@@ -20,6 +20,7 @@ enum {
 	ELF_DATA_LITTLE = 1,
 	ELF_DATA_BIG = 2,
 	ELF_VERSION_CURRENT = 1,
+	ELF_VERSION_NONE = 0, /* what VirtualBox leaves there */
 
 	ELF_TYPE_AT = 16, /* e_type, 16 bits in both classes */
 	ELF_MACHINE_AT = 18,
@@ -55,9 +56,9 @@ enum {
 /* Where the fields of one class are. */
 struct elf_layout {
 	uint8_t word; /* bytes of an address or offset */
-	uint8_t head_size, phoff, shoff, phentsize, phnum;
+	uint8_t head_size, phoff, shoff, phentsize, phnum, shentsize, shnum, shstrndx;
 	uint8_t ph_size, ph_flags, ph_offset, ph_vaddr, ph_paddr, ph_filesz, ph_memsz;
-	uint8_t sh_info;
+	uint8_t sh_entry, sh_offset, sh_size, sh_info; /* sh_entry: bytes of a section header */
 };
 
 /* clang-format off: a table */
@@ -68,6 +69,9 @@ static const struct elf_layout elf_layout_32 = {
 	.shoff = 32,
 	.phentsize = 42,
 	.phnum = 44,
+	.shentsize = 46,
+	.shnum = 48,
+	.shstrndx = 50,
 	.ph_size = 32,
 	.ph_offset = 4,
 	.ph_vaddr = 8,
@@ -75,6 +79,9 @@ static const struct elf_layout elf_layout_32 = {
 	.ph_filesz = 16,
 	.ph_memsz = 20,
 	.ph_flags = 24,
+	.sh_entry = 40,
+	.sh_offset = 16,
+	.sh_size = 20,
 	.sh_info = 28,
 };
 
@@ -85,6 +92,9 @@ static const struct elf_layout elf_layout_64 = {
 	.shoff = 40,
 	.phentsize = 54,
 	.phnum = 56,
+	.shentsize = 58,
+	.shnum = 60,
+	.shstrndx = 62,
 	.ph_size = 56,
 	.ph_flags = 4,
 	.ph_offset = 8,
@@ -92,6 +102,9 @@ static const struct elf_layout elf_layout_64 = {
 	.ph_paddr = 24,
 	.ph_filesz = 32,
 	.ph_memsz = 40,
+	.sh_entry = 64,
+	.sh_offset = 24,
+	.sh_size = 32,
 	.sh_info = 44,
 };
 /* clang-format on */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Notes of a core and the processors they describe: NT_PRSTATUS, one a CPU or thread, and
- * beside it QEMU's own note, which alone has control registers and descriptor tables.
+ * beside it QEMU's own note, which has control registers and descriptor tables; or what VirtualBox and Xen say.
  */
 #include "elf_core.h"
 #include "elf_format.h"
+#include "elf_vbox.h"
+#include "elf_xen.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -151,6 +153,10 @@ static const struct elf_note *prstatus(const struct elf_core *core, uint32_t ind
 uint32_t elf_core_cpu_count(const struct elf_core *core)
 {
 	uint32_t n_qemu = 0, n_prstatus = 0;
+	uint32_t n_host = elf_vbox_cpu_count(core) + elf_xen_cpu_count(core);
+
+	if (n_host)
+		return n_host;
 
 	for (size_t i = 0; i < core->n_notes; i++) {
 		const struct elf_note *note = &core->notes[i];
@@ -202,6 +208,8 @@ int elf_core_cpu(const struct elf_core *core, uint32_t index, struct sonde_cpu *
 		cpu_from_qemu(note, ret);
 		return 0;
 	}
+	if (elf_vbox_cpu(core, index, ret) == 0 || elf_xen_cpu(core, index, ret) == 0)
+		return 0;
 	note = prstatus(core, index);
 	if (!note)
 		return SONDE_E_NOT_FOUND;

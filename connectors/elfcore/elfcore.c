@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * elfcore: ELF core files: QEMU's dump-guest-memory, /proc/vmcore and makedumpfile -E of a
- * crashed kernel, gcore and the kernel's own cores of processes. elf_core.c reads the
+ * elfcore: ELF core files: QEMU's dump-guest-memory, VirtualBox's dumpvmcore, xl dump-core, /proc/vmcore and
+ * makedumpfile -E of a crashed kernel, gcore and the kernel's own cores of processes; also flattened. elf_core.c reads the
  * headers; the bytes are moved by the engines, from where the extents told here lie.
  */
+#include "../common/flattened.h"
 #include "../common/note.h"
+#include "../common/read_at.h"
 #include "elf_core.h"
 #include "elf_format.h"
 #include "elf_process.h"
+#include "elf_vbox.h"
+#include "elf_xen.h"
 
 #include <sonde/plugin.h>
 
@@ -19,40 +23,57 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define ELF_FLAT_START (FLAT_VERSION_AT + 8) /* by which it is told */
+
 struct elfcore {
 	int fd;
 	int writable;
 	int read_errno; /* of the first header read that failed, else 0 */
+	int is_flat;
+	struct flattened flat; /* what its headers are read through, where is_flat */
 	struct elf_core core;
 	struct note_lines facts, process; /* of a process */
 	char detail[160];
 };
 
-static size_t read_file(void *user, uint64_t off, void *buf, size_t len)
+static int64_t read_file(void *user, uint64_t off, void *buf, size_t len)
 {
 	struct elfcore *elf = user;
-	size_t done = 0;
+	int64_t n = read_at(elf->fd, off, buf, len);
 
-	while (done < len && off <= INT64_MAX - done) {
-		ssize_t n = pread(elf->fd, (char *)buf + done, len - done, (off_t)(off + done));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && !elf->read_errno)
-			elf->read_errno = errno;
-		if (n <= 0)
-			break;
-		done += (size_t)n;
-	}
-	return done;
+	if (n < 0 && !elf->read_errno)
+		elf->read_errno = (int)-n;
+	return n;
 }
 
-static const char *origin(const struct elf_core *core)
+static size_t read_core(void *user, uint64_t off, void *buf, size_t len)
 {
+	const struct source *source = user;
+	int64_t n = off < source->size ? source->read(source->user, off, buf, len) : 0;
+
+	return n < 0 ? 0 : (size_t)n;
+}
+
+/* Who wrote it, and on what, with a comma in front; empty where nothing tells. */
+static void tell_origin(const struct elf_core *core, char *text, size_t cap)
+{
+	const struct elf_note *xen = elf_note_find(core, "Xen", XEN_NOTE_VERSION, 0);
+	uint32_t vbox = elf_vbox_version(core);
+
 	if (core->by_vaddr)
-		return " of a process";
-	if (elf_note_find(core, "QEMU", -1, 0))
-		return ", QEMU";
-	return elf_note_find(core, "VMCOREINFO", -1, 0) ? ", kdump" : "";
+		snprintf(text, cap, " of a process");
+	else if (vbox)
+		snprintf(text, cap, ", VirtualBox %u.%u.%u", vbox >> 24, vbox >> 16 & 0xff,
+			 vbox & 0xffff);
+	else if (core->is_xen && xen && xen->len >= 16)
+		snprintf(text, cap, ", Xen %llu.%llu", (unsigned long long)elf_u64(core, xen->desc),
+			 (unsigned long long)elf_u64(core, xen->desc + 8));
+	else if (core->is_xen)
+		snprintf(text, cap, ", Xen");
+	else if (elf_note_find(core, "QEMU", -1, 0))
+		snprintf(text, cap, ", QEMU");
+	else if (elf_note_find(core, "VMCOREINFO", -1, 0))
+		snprintf(text, cap, ", kdump");
 }
 
 /* 1 where a segment claims bytes that the file does not have. */
@@ -72,10 +93,14 @@ static void describe(struct elfcore *elf)
 	uint32_t n_cpus = elf_core_cpu_count(core);
 	char *at = elf->detail;
 	size_t cap = sizeof(elf->detail);
-	int used = snprintf(at, cap, "ELF%u core%s, %u %s%s, %zu segment%s%s", core->word * 8,
-			    origin(core), n_cpus, core->by_vaddr ? "thread" : "CPU",
-			    n_cpus == 1 ? "" : "s", core->n_segments,
-			    core->n_segments == 1 ? "" : "s", cut_off(core) ? ", cut off" : "");
+	char origin[64] = "";
+
+	tell_origin(core, origin, sizeof(origin));
+	int used = snprintf(at, cap, "ELF%u core%s%s, %u %s%s, %zu segment%s%s", core->word * 8,
+			    elf->is_flat ? ", flattened" : "", origin, n_cpus,
+			    core->by_vaddr ? "thread" : "CPU", n_cpus == 1 ? "" : "s",
+			    core->n_segments, core->n_segments == 1 ? "" : "s",
+			    cut_off(core) ? ", cut off" : "");
 
 	if (core->n_refused && used > 0 && (size_t)used < cap)
 		snprintf(at + used, cap - (size_t)used, ", %llu refused: addresses wrap",
@@ -100,15 +125,34 @@ static int open_file(struct elfcore *elf, const struct sonde_host *host, const c
 	return 0;
 }
 
-static int read_core(struct elfcore *elf, const struct sonde_host *host, const char *path,
-		     struct sonde_error *err)
+/* The core in *file as it would lie on a disk. */
+static int unflatten(struct elfcore *elf, struct source *file, const char **ret_why)
+{
+	uint8_t head[ELF_FLAT_START];
+	int64_t n = file->read(file->user, 0, head, sizeof(head));
+
+	elf->is_flat = n == (int64_t)sizeof(head) && flattened_probe(head, sizeof(head));
+	if (!elf->is_flat)
+		return 0;
+	int r = flattened_open(&elf->flat, file, ret_why);
+	*file = flattened_source(&elf->flat);
+	return r;
+}
+
+static int read_headers(struct elfcore *elf, const struct sonde_host *host, const char *path,
+			struct sonde_error *err)
 {
 	const char *why;
 	off_t size = lseek(elf->fd, 0, SEEK_END);
+	struct source file = { .read = read_file,
+			       .user = elf,
+			       .size = size > 0 ? (uint64_t)size : 0 };
 
 	if (size < 0)
 		return host->error_os(err, errno, "elfcore: '%.300s': size", path);
-	int r = elf_core_read(&elf->core, read_file, elf, (uint64_t)size, &why);
+	int r = unflatten(elf, &file, &why);
+	if (r == 0)
+		r = elf_core_read(&elf->core, read_core, &file, file.size, &why);
 	if (r < 0 && elf->read_errno)
 		return host->error_os(err, elf->read_errno, "elfcore: '%.300s'", path);
 	if (r < 0)
@@ -127,6 +171,7 @@ static void elfcore_close(void *conn)
 	note_lines_finish(&elf->facts);
 	note_lines_finish(&elf->process);
 	elf_core_finish(&elf->core);
+	flattened_finish(&elf->flat);
 	if (elf->fd >= 0)
 		close(elf->fd);
 	free(elf);
@@ -146,7 +191,7 @@ static int elfcore_open(const struct sonde_host *host, const struct sonde_args *
 		     : host->error_set(err, SONDE_E_BAD_ARG,
 				       "elfcore: no file given: write elfcore:FILE");
 	if (r == 0)
-		r = read_core(elf, host, path, err);
+		r = read_headers(elf, host, path, err);
 	if (r < 0) {
 		elfcore_close(elf);
 		return r;
@@ -185,6 +230,38 @@ static uint64_t present(const struct elf_core *core, const struct elf_segment *s
 	return s->filesz < left ? s->filesz : left;
 }
 
+/* A stretch of memory whose bytes lie in the pieces of a flattened core: in front of and between them are zeros. */
+static int tell_pieces(const struct flattened *flat, const struct sonde_extent *all,
+		       sonde_extent_fn *fn, void *user)
+{
+	uint64_t done = 0;
+	int r = 0;
+
+	for (size_t i = flattened_find(flat, all->off); r == 0 && done < all->len; i++) {
+		struct sonde_extent extent = *all;
+		uint64_t off = all->off + done, left = all->len - done;
+		const struct flat_piece *piece = i < flat->n ? &flat->at[i] : NULL;
+		uint64_t gap = !piece ? left : piece->off > off ? piece->off - off : 0;
+		extent.addr += done;
+		extent.kind = SONDE_EXTENT_ZERO;
+		extent.len = gap < left ? gap : left;
+		if (extent.len)
+			r = fn(user, &extent);
+		done += extent.len;
+		if (r || !piece || done == all->len)
+			break;
+		uint64_t inside = all->off + done - piece->off;
+		extent = *all;
+		extent.addr += done;
+		extent.off = piece->pos + inside;
+		extent.len = piece->len - inside < all->len - done ? piece->len - inside
+								   : all->len - done;
+		r = fn(user, &extent);
+		done += extent.len;
+	}
+	return r;
+}
+
 static int tell_present(struct elfcore *elf, const struct elf_segment *s, sonde_extent_fn *fn,
 			void *user)
 {
@@ -197,6 +274,8 @@ static int tell_present(struct elfcore *elf, const struct elf_segment *s, sonde_
 		.fd = elf->fd,
 	};
 
+	if (elf->is_flat)
+		return tell_pieces(&elf->flat, &extent, fn, user);
 	return extent.len ? fn(user, &extent) : 0;
 }
 
@@ -290,8 +369,15 @@ static int64_t elfcore_note(void *conn, const char *name, void *buf, size_t cap)
 
 static int elfcore_probe(const uint8_t *head, size_t head_len, uint64_t file_size)
 {
+	size_t start = flattened_start(head, head_len);
+
 	(void)file_size;
-	if (head_len < ELF_TYPE_AT + 2 || memcmp(head, "\177ELF", 4) != 0)
+	if (start == head_len) /* its beginning comes later; kdump's comes first */
+		return flattened_probe(head, head_len) ? 30 : 0;
+	if (head_len - start < ELF_TYPE_AT + 2)
+		return 0;
+	head += start;
+	if (memcmp(head, "\177ELF", 4) != 0)
 		return 0;
 	int big = head[ELF_IDENT_DATA] == ELF_DATA_BIG;
 	uint16_t type = sonde_le16(head + ELF_TYPE_AT);

@@ -221,7 +221,7 @@ static int kdump_probe(const uint8_t *head, size_t head_len, uint64_t file_size)
 	size_t at = flattened_start(head, head_len);
 
 	(void)file_size;
-	return head_len >= at + KDUMP_SIGNATURE_SIZE &&
+	return head_len - at >= KDUMP_SIGNATURE_SIZE &&
 			       memcmp(head + at, KDUMP_SIGNATURE, KDUMP_SIGNATURE_SIZE) == 0
 		       ? 90
 		       : 0;

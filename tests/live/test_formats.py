@@ -9,6 +9,7 @@ import unittest
 import compare
 import proofs
 from harness import FOLDER, SONDE, Case, View, boot
+from images import Image
 
 MEGABYTE = 1 << 20
 PAGE, PIECE = 4096, MEGABYTE // 8
@@ -92,7 +93,78 @@ def copy_range(raw, out, address, length):
         length -= len(data)
 
 
+def note(name, kind, desc, name_size=None):
+    """A note of an ELF file, padded to four bytes."""
+    size = len(name) + 1 if name_size is None else name_size
+    name = name + b"\0" * (-(-(len(name) + 1) // 4) * 4 - len(name))
+    return struct.pack("<III", size, len(desc), kind) + name + desc + b"\0" * (-len(desc) % 4)
+
+
 class OwnWritersTest(FormatCase):
+    def registers(self):
+        """(general, rip, rflags, [cr0 .. cr4], gs, gdt, idt, kernel gs) of the note of QEMU: target/i386/arch_dump.c."""
+        data = next(data for owner, _, data in Image(self.moment.dumps["elf"]).notes() if owner == b"QEMU")[20:]
+        base = lambda segment: struct.unpack_from("<Q", data, 152 + 24 * segment + 16)[0]
+        return (struct.unpack_from("<16Q", data, 8), *struct.unpack_from("<QQ", data, 136), struct.unpack_from("<5Q", data, 392),
+                base(4), base(8), base(9), struct.unpack_from("<Q", data, 432)[0])
+
+    def elf_head(self, **fields):
+        """ELF64, ET_CORE, EM_X86_64: System V gABI, "ELF Header"."""
+        values = dict(version=1, phoff=0, shoff=0, phnum=0, shnum=0, shstrndx=0)
+        values.update(fields)
+        return struct.pack("<4sBBB9xHHIQQQIHHHHHH", b"\x7fELF", 2, 1, values["version"], 4, 62, 1, 0, values["phoff"],
+                           values["shoff"], 0, 64, 56, values["phnum"], 64, values["shnum"], values["shstrndx"])
+
+    def test_virtualbox(self):
+        """VirtualBox 7.0 DBGFCoreWrite.cpp and dbgfcorefmt.h; e_ident says no version."""
+        general, rip, rflags, cr, gs, gdt, idt, kernel_gs = self.registers()
+        rsp, rbp = general[6:8]
+        cpu = struct.pack("<18Q", *general[:6], *general[8:], rip, rsp, rbp, rflags)
+        cpu += bytes(4 * 24) + struct.pack("<QIIHHI", gs, 0, 0, 0, 0, 0) + bytes(24)
+        cpu += struct.pack("<4Q", cr[0], cr[2], cr[3], cr[4]) + bytes(64) + struct.pack("<QIIQII", gdt, 0, 0, idt, 0, 0)
+        cpu = (cpu + bytes(536 - len(cpu)) + struct.pack("<Q", kernel_gs)).ljust(8768, b"\0")
+        core = struct.pack("<6I", 0xc01ac0de, 0x00010006, 24, 7 << 24 | 14, 161095, 1)
+        notes = note(b"VBCORE", 0xb00, core, 6) + note(b"VBCPU", 0xb01, cpu, 5)
+        path, at = self.path("moment.vbox"), 0x4000
+        headers = struct.pack("<IIQQQQQQ", 4, 4, 64 + 56 * 3, 0, 0, len(notes), 0, 0)
+        for address, length in RANGES:
+            headers += struct.pack("<IIQQQQQQ", 1, 7, at, 0, address, length, length, 0)
+            at += length
+        with open(self.moment.raw, "rb") as raw, open(path, "wb") as out:
+            out.write((self.elf_head(version=0, phoff=64, phnum=3) + headers + notes).ljust(0x4000, b"\0"))
+            for each in RANGES:
+                copy_range(raw, out, *each)
+        self.assertIn("VirtualBox 7.0.14, 1 CPU", View(path).info()["detail"])
+        self.prove("ELF64 core of VirtualBox", "own writer", path)
+
+    def test_xen(self):
+        """xen docs/misc/dump-core-format.txt; a domain whose memory is its own, its pages not in order."""
+        general, rip, rflags, cr, *_ = self.registers()
+        regs = [general[i] for i in (15, 14, 13, 12, 7, 1, 11, 10, 9, 8, 0, 2, 3, 4, 5)]
+        regs = struct.pack("<15QQQQQQ", *regs, 0, rip, 0, rflags, general[6])
+        cpu = (bytes(520) + regs).ljust(4984, b"\0") + struct.pack("<5Q", *cr)
+        pieces = [(address + at, min(length - at, 32 * MEGABYTE)) for address, length in RANGES
+                  for at in range(0, length, 32 * MEGABYTE)][::-1]
+        pages = [page for address, length in pieces for page in range(address // PAGE, (address + length) // PAGE)]
+        notes = note(b"Xen", 0x2000001, struct.pack("<4Q", 0xf00febee, 1, len(pages), PAGE))
+        notes += note(b"Xen", 0x2000002, struct.pack("<QQ", 4, 17) + bytes(1260))
+        names = b"\0.shstrtab\0.note.Xen\0.xen_prstatus\0.xen_pfn\0.xen_pages\0"
+        parts = [(b".shstrtab", names), (b".note.Xen", notes), (b".xen_prstatus", cpu.ljust(5168, b"\0")),
+                 (b".xen_pfn", struct.pack(f"<{len(pages)}Q", *pages))]
+        headers, body, at = bytes(64), b"", 64 * 7
+        for name, data in parts:
+            headers += struct.pack("<IIQQQQIIQQ", names.index(name + b"\0"), 1, 0, 0, at, len(data), 0, 0, 8, 0)
+            body, at = body + data, at + len(data)
+        start = -(-at // PAGE) * PAGE
+        headers += struct.pack("<IIQQQQIIQQ", names.index(b".xen_pages"), 1, 0, 0, start, len(pages) * PAGE, 0, 0, PAGE, 0)
+        path = self.path("moment.xen")
+        with open(self.moment.raw, "rb") as raw, open(path, "wb") as out:
+            out.write((self.elf_head(shoff=64, shnum=6, shstrndx=1) + headers + body).ljust(start, b"\0"))
+            for each in pieces:
+                copy_range(raw, out, *each)
+        self.assertIn("Xen 4.17, 1 CPU", View(path).info()["detail"])
+        self.prove("ELF64 core of Xen, .xen_pfn", "own writer", path)
+
     @unittest.skipUnless(os.environ.get("SONDE_PACK_AVML"), "built without snappy")
     def test_avml(self):
         path = self.path("moment.avml")

@@ -102,6 +102,16 @@ class MakedumpfileTest(Case):
         self.assertEqual(data, View(path).ask("ps").out)
         proofs.proved("kdump-compressed, lzo, flattened", "makedumpfile -F", "bytes", "ps")
 
+    def test_elf_cores_are_read_flattened_and_not(self):
+        path, = self.make("-E", "-d", "0")
+        self.expect_same(path)
+        proofs.proved("ELF64 core", "makedumpfile -E", "bytes", "ps")
+        with open(path, "wb") as out:
+            self.make("-F", "-E", "-d", "0", stdout=out)
+        self.assertIn("flattened", View(path).info()["detail"])
+        self.expect_same(path)
+        proofs.proved("ELF64 core, flattened", "makedumpfile -F -E", "bytes", "ps")
+
     def test_parts_are_one_dump(self):
         paths = self.make("--split", "-c", "-d", "1", parts=("part-1", "part-2", "part-3"))
         self.expect_same(paths[1])

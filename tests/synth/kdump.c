@@ -200,35 +200,3 @@ uint8_t *synth_kdump(const struct synth_kdump *given, size_t *ret_size)
 	*ret_size = image.size;
 	return image.bytes;
 }
-
-/* makedumpfile_data_header of makedumpfile.h */
-static void put_piece(struct image *flat, uint64_t off, const uint8_t *bytes, size_t len)
-{
-	size_t at = flat->size;
-
-	put(flat, at, off, 8);
-	put(flat, at + 8, len, 8);
-	memcpy(room(flat, at + 16, len), bytes, len);
-}
-
-uint8_t *synth_flatten(const uint8_t *dump, size_t size, size_t piece, size_t *ret_size)
-{
-	struct image flat = { .is_big = 1 };
-	uint8_t nonsense[600];
-
-	memset(nonsense, 0xa5, sizeof(nonsense));
-	put_text(&flat, 0, "makedumpfile");
-	put(&flat, 16, 1, 8);
-	put(&flat, 24, 1, 8);
-	room(&flat, 0, 4096);
-	put_piece(&flat, 0, nonsense, sizeof(nonsense) < size ? sizeof(nonsense) : size);
-	for (size_t end = size; end;) {
-		size_t len = end % piece ? end % piece : piece;
-		end -= len;
-		put_piece(&flat, end, dump + end, len);
-	}
-	put(&flat, flat.size, UINT64_MAX, 8);
-	put(&flat, flat.size, UINT64_MAX, 8);
-	*ret_size = flat.size;
-	return flat.bytes;
-}

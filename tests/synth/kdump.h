@@ -39,10 +39,4 @@ struct synth_kdump {
 /* [*ret_size], to be freed. */
 uint8_t *synth_kdump(const struct synth_kdump *spec, size_t *ret_size);
 
-/*
- * A dump as a flattened file of pieces of so many bytes, the last one first; before them one of nonsense over all of the
- * head, which the true one, written later, stands over. [*ret_size], to be freed.
- */
-uint8_t *synth_flatten(const uint8_t *dump, size_t size, size_t piece, size_t *ret_size);
-
 #endif

@@ -6,6 +6,7 @@
 #include "../../connectors/common/flattened.h"
 #include "../../connectors/kdump/kdump_file.h"
 #include "synth/elf.h"
+#include "synth/flat.h"
 #include "synth/kdump.h"
 
 #include <sonde/loop.h>
