@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * flat: a raw image: byte i of the file is byte base + i of memory. The smallest
- * connector: it says where the bytes lie and leaves reading them to the engines. It is
- * never sniffed, because any file could be one. To write a new connector, copy this folder.
+ * flat: a raw image: byte i of it is byte base + i of memory, or a list by the user says where its bytes belong. It says
+ * where they lie and leaves reading them to the engines. It is never sniffed, because any file could be one. files.c has
+ * the files of it, regions.c the list. To write a new connector, copy this folder.
  */
 #include "../common/note.h"
+#include "../common/read_at.h"
+#include "files.h"
+#include "regions.h"
 
 #include <sonde/plugin.h>
 
@@ -12,39 +15,22 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <string.h>
 #include <unistd.h>
 
+#define LIST_MAX (1 << 20) /* bytes of a list of regions in a file */
+
 struct flat {
-	int fd;
-	uint64_t off;  /* of the first byte used, in the file      */
-	uint64_t len;  /* bytes used, > 0                          */
-	uint64_t base; /* address of that byte; base + len <= 2^64 */
+	struct flat_files files;
+	uint64_t off;                /* of the first byte used, in the image     */
+	uint64_t len;                /* bytes used, > 0                          */
+	uint64_t base;               /* address of that byte; base + len <= 2^64 */
+	struct flat_regions regions; /* instead of these three, where n is not 0 */
 	uint32_t writable;
 	char detail[80];
 };
 
-static int flat_error(const struct sonde_host *host, struct sonde_error *err, const char *path,
-		      const char *why)
-{
-	return host->error_set(err, SONDE_E_BAD_FORMAT, "flat: '%.300s': %s", path, why);
-}
-
-/* Opening a pipe would wait for its writer, so what a path is comes before open. */
-static int check_path(const struct sonde_host *host, const char *path, struct sonde_error *err)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return host->error_os(err, errno, "flat: '%.300s'", path);
-	if (S_ISDIR(st.st_mode))
-		return flat_error(host, err, path, "is a folder, not an image");
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return flat_error(
-			host, err, path,
-			"is neither a regular file nor a block device: copy it to a file first");
-	return 0;
-}
+/* ---- one stretch -------------------------------------------------------------------------------- */
 
 /* The stretch of the file that is used; all numbers come from the user. */
 static int set_range(struct flat *flat, const struct sonde_host *host,
@@ -60,8 +46,6 @@ static int set_range(struct flat *flat, const struct sonde_host *host,
 	if (given < 0)
 		return given;
 
-	if (file_size == 0)
-		return flat_error(host, err, path, "is empty");
 	if (flat->off >= file_size)
 		return host->error_set(err, SONDE_E_BAD_ARG,
 				       "flat: '%.300s': offset=%llu: the file has only %llu bytes",
@@ -84,33 +68,91 @@ static int set_range(struct flat *flat, const struct sonde_host *host,
 	return 0;
 }
 
-static int open_file(struct flat *flat, const struct sonde_host *host,
-		     const struct sonde_args *args, struct sonde_error *err)
+/* ---- regions by the user ------------------------------------------------------------------------ */
+
+/* What a list says that stands in a file. To be freed; NULL with err filled. */
+static char *read_list(const struct sonde_host *host, const char *path, struct sonde_error *err)
 {
-	const char *path = host->arg(args, "path");
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	char *text = fd >= 0 ? calloc(1, LIST_MAX + 1) : NULL;
+	int64_t n = text ? read_at(fd, 0, text, LIST_MAX + 1) : -errno;
+
+	if (fd >= 0)
+		close(fd);
+	if (n >= 0 && n <= LIST_MAX)
+		return text;
+	free(text);
+	host->error_set(err, SONDE_E_BAD_ARG, "flat: regions='%.300s': %s", path,
+			n < 0 ? strerror((int)-n) : "is longer than a list of regions: 1 MiB");
+	return NULL;
+}
+
+/* A list that says nothing of a length stands in a file of that name. */
+static int set_regions(struct flat *flat, const struct sonde_host *host,
+		       const struct sonde_args *args, struct sonde_error *err)
+{
+	const char *list = host->arg(args, "regions"), *why = NULL;
+	size_t entry = 0;
+
+	if (host->arg(args, "offset") || host->arg(args, "base") || host->arg(args, "length"))
+		return host->error_set(
+			err, SONDE_E_BAD_ARG,
+			"flat: regions= says where all of it lies: leave out offset=, "
+			"base= and length=");
+	int is_file = !strchr(list, '+');
+	char *text = is_file ? read_list(host, list, err) : NULL;
+	if (is_file && !text)
+		return SONDE_E_BAD_ARG;
+	int r = flat_regions_parse(&flat->regions, text ? text : list, &entry, &why);
+	free(text);
+	return r < 0 ? host->error_set(err, r, "flat: regions=%.200s: region %zu: %s", list, entry,
+				       why)
+		     : 0;
+}
+
+/* ---- life --------------------------------------------------------------------------------------- */
+
+static int open_files(struct flat *flat, const struct sonde_host *host,
+		      const struct sonde_args *args, struct sonde_error *err)
+{
+	const char *path = host->arg(args, "path"), *parts = host->arg(args, "parts");
+
 	if (!path)
 		return host->error_set(err, SONDE_E_BAD_ARG,
 				       "flat: no file given: write flat:FILE");
-	int r = check_path(host, path, err);
+	if (parts && strcmp(parts, "all") != 0 && strcmp(parts, "one") != 0)
+		return host->error_set(err, SONDE_E_BAD_ARG,
+				       "flat: parts=%.40s: write parts=all or parts=one", parts);
+	flat->writable = host->arg_write(args) ? 1 : 0;
+	int r = flat_files_open(&flat->files, host, path, parts && strcmp(parts, "all") == 0,
+				(int)flat->writable, err);
 	if (r < 0)
 		return r;
+	return host->arg(args, "regions")
+		       ? set_regions(flat, host, args, err)
+		       : set_range(flat, host, args, path, flat->files.size, err);
+}
 
-	flat->writable = host->arg_write(args) ? 1 : 0;
-	flat->fd = open(path, (flat->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
-	if (flat->fd < 0)
-		return host->error_os(err, errno, "flat: '%.300s'", path);
-	off_t size = lseek(flat->fd, 0, SEEK_END); /* st_size is 0 for block devices */
-	if (size < 0)
-		return host->error_os(err, errno, "flat: '%.300s': size", path);
-	return set_range(flat, host, args, path, (uint64_t)size, err);
+static void describe(struct flat *flat)
+{
+	char parts[40] = "";
+
+	if (flat->files.n > 1)
+		snprintf(parts, sizeof(parts), ", %zu parts", flat->files.n);
+	if (flat->regions.n)
+		snprintf(flat->detail, sizeof(flat->detail), "raw image, %zu region%s%s",
+			 flat->regions.n, flat->regions.n == 1 ? "" : "s", parts);
+	else
+		snprintf(flat->detail, sizeof(flat->detail), "raw image, %llu bytes at 0x%llx%s",
+			 (unsigned long long)flat->len, (unsigned long long)flat->base, parts);
 }
 
 static void flat_close(void *conn)
 {
 	struct flat *flat = conn;
 
-	if (flat->fd >= 0)
-		close(flat->fd);
+	flat_files_close(&flat->files);
+	flat_regions_finish(&flat->regions);
 	free(flat);
 }
 
@@ -121,14 +163,12 @@ static int flat_open(const struct sonde_host *host, const struct sonde_args *arg
 	if (!flat)
 		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
 
-	flat->fd = -1;
-	int r = open_file(flat, host, args, err);
+	int r = open_files(flat, host, args, err);
 	if (r < 0) {
 		flat_close(flat);
 		return r;
 	}
-	snprintf(flat->detail, sizeof(flat->detail), "raw image, %llu bytes at 0x%llx",
-		 (unsigned long long)flat->len, (unsigned long long)flat->base);
+	describe(flat);
 	*ret_conn = flat;
 	return 0;
 }
@@ -143,19 +183,21 @@ static void flat_info(void *conn, struct sonde_target_info *ret)
 
 static int flat_extents(void *conn, sonde_extent_fn *fn, void *user, struct sonde_error *err)
 {
-	struct flat *flat = conn;
-	struct sonde_extent extent = {
-		.addr = flat->base,
-		.len = flat->len,
-		.kind = SONDE_EXTENT_FILE,
-		.flags = SONDE_REGION_RAM | SONDE_REGION_READ |
-			 (flat->writable ? SONDE_REGION_WRITE : 0),
-		.off = flat->off,
-		.fd = flat->fd,
-	};
+	const struct flat *flat = conn;
+	uint32_t flags =
+		SONDE_REGION_RAM | SONDE_REGION_READ | (flat->writable ? SONDE_REGION_WRITE : 0);
+	int r = 0;
 
 	(void)err;
-	return fn(user, &extent);
+	if (!flat->regions.n)
+		return flat_files_tell(&flat->files, flat->base, flat->off, flat->len, flags, fn,
+				       user);
+	for (size_t i = 0; r == 0 && i < flat->regions.n; i++) {
+		const struct flat_region *region = &flat->regions.at[i];
+		r = flat_files_tell(&flat->files, region->addr, region->off, region->len, flags, fn,
+				    user);
+	}
+	return r;
 }
 
 static int64_t flat_note(void *conn, const char *name, void *buf, size_t cap)
@@ -180,5 +222,8 @@ SONDE_PLUGIN(.name = "flat", .summary = "raw image of memory, byte for byte", .m
 	     .args_help = "path=FILE  image to read: a regular file or a block device (required)\n"
 			  "offset=N  first byte used in the file (0)\n"
 			  "base=ADDR  physical address of that byte (0)\n"
-			  "length=N  bytes used (the rest of the file)\n",
+			  "length=N  bytes used (the rest of the file)\n"
+			  "regions=LIST  ADDR+LENGTH[@OFFSET];... of an image with gaps, or a file "
+			  "that holds such lines\n"
+			  "parts=one|all  FILE.001 also goes on in FILE.002 and so on (one)\n",
 	     .connector = &flat_ops);

@@ -172,6 +172,23 @@ class OwnWritersTest(FormatCase):
         subprocess.run([os.environ["SONDE_PACK_AVML"], self.moment.raw, path, *ranges], check=True)
         self.prove("AVML version 2, snappy", "own writer", path)
 
+    def test_lime_padded_and_raw(self):
+        self.prove("LiME, padded", "own writer", "flat:" + self.moment.raw)
+        path = self.path("moment.lime-raw")
+        with open(self.moment.raw, "rb") as raw, open(path, "wb") as out:
+            for each in RANGES:
+                copy_range(raw, out, *each)
+        regions = ";".join(f"{address:#x}+{length:#x}" for address, length in RANGES)
+        self.prove("LiME, raw, with a list of regions", "own writer", f"flat:{path},regions={regions}")
+
+    def test_raw_parts(self):
+        first = self.path("moment.001")
+        with open(self.moment.raw, "rb") as raw:
+            for at in range(0, RAM, 100 * MEGABYTE):
+                with open(self.path(f"moment.{at // (100 * MEGABYTE) + 1:03}"), "wb") as out:
+                    copy_range(raw, out, at, min(100 * MEGABYTE, RAM - at))
+        self.prove("raw image in parts", "own writer", f"flat:{first},parts=all")
+
     def test_lime(self):
         path = self.path("moment.lime")
         with open(self.moment.raw, "rb") as raw, open(path, "wb") as out:

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "../common/numbers.h"
+#include "../../common/numbers.h"
 
 #define E(name)                                                                                    \
 	{                                                                                          \

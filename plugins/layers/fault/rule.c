@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../common/numbers.h"
+#include "../../common/numbers.h"
 #include "errnos.h"
 
 #define CODES_MAX 127 /* there are no codes below minus this */

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "../common/numbers.h"
+#include "../../common/numbers.h"
 
 struct remap {
 	const struct sonde_host *host;

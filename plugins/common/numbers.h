@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Numbers inside an argument that is a list: as host->arg_u64 reads those that stand alone. */
-#ifndef LAYERS_COMMON_NUMBERS_H
-#define LAYERS_COMMON_NUMBERS_H
+#ifndef PLUGINS_COMMON_NUMBERS_H
+#define PLUGINS_COMMON_NUMBERS_H
 
 #include <stdint.h>
 
