@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sonde at a kdump-compressed dump, in batches, beside libkdumpfile (Petr Tesarik), which reads one stretch a call. The dump
- * is made here: 256 MiB of what memory is like, words that point near each other among text and zeros, packed by zlib.
+ * is made here: 256 MiB of what memory is like, words that point near each other among text and zeros, packed by zlib or zstd:
+ * which one is the contender's argument.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -53,15 +54,19 @@ static void fill_page(uint64_t addr, uint8_t *page, size_t size)
 	}
 }
 
-static int make(struct dump *dump, uint64_t size)
+/* status of its head, as the flags of a page: makedumpfile 1.7.2 diskdump_mod.h. */
+static int make(struct dump *dump, uint64_t size, enum synth_page kind)
 {
 	size_t n = size / PAGE, len;
 	uint8_t *kinds = malloc(n);
 
 	if (!kinds)
 		return -ENOMEM;
-	memset(kinds, SYNTH_ZLIB, n);
-	struct synth_kdump spec = { .kinds = kinds, .n_pages = n, .status = 1, .fill = fill_page };
+	memset(kinds, (int)kind, n);
+	struct synth_kdump spec = { .kinds = kinds,
+				    .n_pages = n,
+				    .status = kind == SYNTH_ZSTD ? 0x20 : 1,
+				    .fill = fill_page };
 	uint8_t *bytes = synth_kdump(&spec, &len);
 	free(kinds);
 	dump->memory = malloc(size);
@@ -79,14 +84,20 @@ static int make(struct dump *dump, uint64_t size)
 	return whole ? 0 : -ENOMEM;
 }
 
-/* Made once; it stays until the program ends. */
-static const struct dump *dump_get(uint64_t size)
+static int is_zstd(const struct contender *contender)
 {
-	static struct dump dump;
+	return strcmp(contender->arg, "zstd") == 0;
+}
 
-	if (!dump.size && make(&dump, size) < 0)
+/* Each made once; they stay until the program ends. */
+static const struct dump *dump_get(const struct contender *contender, uint64_t size)
+{
+	static struct dump dumps[2];
+	struct dump *dump = &dumps[is_zstd(contender)];
+
+	if (!dump->size && make(dump, size, is_zstd(contender) ? SYNTH_ZSTD : SYNTH_ZLIB) < 0)
 		return NULL;
-	return &dump;
+	return dump;
 }
 
 /* ---- ours ------------------------------------------------------------------------------------------ */
@@ -108,7 +119,7 @@ static void close_ours(void *state)
 static int open_ours(const struct contender *contender, struct work *work, void **ret)
 {
 	struct reading *reading = calloc(1, sizeof(*reading));
-	const struct dump *dump = dump_get(work->len);
+	const struct dump *dump = dump_get(contender, work->len);
 	char name[64];
 
 	if (!reading || !dump)
@@ -152,29 +163,40 @@ static int run_ours(void *state, struct work *work)
  * Opened once, and never freed: kdump_free() of 0.5.1 uses attributes it has freed (https://github.com/osandov/drgn/issues/280),
  * and ends the program where freed memory is overwritten.
  */
-static kdump_ctx_t *peer_get(const struct dump *dump)
+static kdump_ctx_t *peer_get(const struct contender *contender, const struct dump *dump)
 {
-	static kdump_ctx_t *ctx;
+	static kdump_ctx_t *both[2];
+	kdump_ctx_t **ctx = &both[is_zstd(contender)];
 
-	if (ctx)
-		return ctx;
-	ctx = kdump_new();
-	if (ctx && kdump_open_fd(ctx, dump->fd) != KDUMP_OK) {
-		fprintf(stderr, "bench: libkdumpfile: %s\n", kdump_get_err(ctx));
-		ctx = NULL;
+	if (*ctx)
+		return *ctx;
+	*ctx = kdump_new();
+	if (*ctx && kdump_open_fd(*ctx, dump->fd) != KDUMP_OK) {
+		fprintf(stderr, "bench: libkdumpfile: %s\n", kdump_get_err(*ctx));
+		*ctx = NULL;
 	}
-	return ctx;
+	return *ctx;
+}
+
+/* Whether it was built with what the pages are packed by. */
+static int can_read(kdump_ctx_t *ctx)
+{
+	char byte;
+	size_t len = 1;
+
+	return kdump_read(ctx, KDUMP_MACHPHYSADDR, 0, &byte, &len) == KDUMP_OK;
 }
 
 static int open_peer(const struct contender *contender, struct work *work, void **ret)
 {
-	const struct dump *dump = dump_get(work->len);
+	const struct dump *dump = dump_get(contender, work->len);
 
-	(void)contender;
 	if (!dump)
 		return -ENOMEM;
-	*ret = peer_get(dump);
+	*ret = peer_get(contender, dump);
 	work->memory = dump->memory;
+	if (*ret && !can_read(*ret))
+		return bench_skip(contender, "built without what these pages are packed by");
 	return *ret ? 0 : -EINVAL;
 }
 
@@ -206,7 +228,9 @@ static int open_peer(const struct contender *contender, struct work *work, void 
 #endif
 
 const struct contender contenders_kdump[] = {
-	{ .name = "kdump.batch", .open = open_ours, .run = run_ours, .close = close_ours },
-	{ .name = "libkdumpfile", .open = open_peer, .run = run_peer },
+	{ "kdump.batch", "zlib", .open = open_ours, .run = run_ours, .close = close_ours },
+	{ "libkdumpfile", "zlib", .open = open_peer, .run = run_peer },
+	{ "kdump.zstd.batch", "zstd", .open = open_ours, .run = run_ours, .close = close_ours },
+	{ "libkdumpfile.zstd", "zstd", .open = open_peer, .run = run_peer },
 	{ 0 },
 };
