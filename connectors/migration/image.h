@@ -2,8 +2,8 @@
 /*
  * A file that holds a migration stream: which kind it is, where in it the stream lies, and what its frame knows beside.
  *
- *	QEVM…                     the stream itself: migrate "file:…", "exec:cat > …"
- *	LibvirtQemudSave…         virsh save, virsh dump: head, XML, stream
+ *	QEVM…                     the stream itself: migrate "file:…", "exec:cat > …", virsh dump
+ *	LibvirtQemudSave…         virsh save: head, XML, stream
  *	QFI\xfb…                  a qcow2 image with internal snapshots: savevm, virsh snapshot-create
  */
 #ifndef IMAGE_H

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What "virsh save", "virsh dump" and "virsh managedsave" put in front of a migration stream: a head, the domain's XML,
- * perhaps a cookie. Numbers are in the byte order of the machine that wrote them.
+ * What "virsh save" and "virsh managedsave" put in front of a migration stream: a head, the domain's XML, perhaps a cookie. Numbers are in the byte order of the machine that wrote them.
  *
  *	0   "LibvirtQemudSave", or "LibvirtQemudPart" while it is being written
  *	16  version                32 bits: 1, 2; 3 lays pages out sparsely

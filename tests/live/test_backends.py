@@ -4,11 +4,13 @@ Every way to give a guest its memory: one node or two, QEMU's own or shared, wit
 shared is what most tests have; one that is QEMU's own have those of five levels (test_kernels) and of aarch64 in test_gdb.
 """
 import functools
+import os
 import subprocess
 import time
 import unittest
 
 import compare
+import saved
 import worlds
 from harness import FOLDER, SONDE, Case, View, lab, run, text_of
 
@@ -43,9 +45,23 @@ class Backend:
                               [compare.modules_of(t) for t in world.truths])
                 self.assertEqual(compare.maps_faults(view.rows("maps", "--all"), world.truths), [])
 
+    def test_a_saved_guest_has_its_memory_in_the_same_places(self):
+        guest = self.world().guest
+        path = os.path.join(FOLDER, guest.name + ".stream")
+        self.addCleanup(lambda: os.path.exists(path) and os.unlink(path))
+        truths = [guest.tell()]
+        saved.migrate(guest, path)
+        guest.resume()
+        truths.append(guest.tell())
+        self.expect_memory(path)
+        self.assertEqual(compare.process_list_faults(View(path).rows("ps"), truths), [])
+
     def test_memory_is_where_the_machine_has_it_and_is_reached_as_is_said(self):
         target = self.world().guest.target()
         self.assertIn(self.way, View(target).info()["detail"])
+        self.expect_memory(target)
+
+    def expect_memory(self, target):
         rows = run("maps", target, "--phys", "--json").rows
         found = []
         for row in rows:

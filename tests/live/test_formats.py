@@ -2,12 +2,14 @@
 """One moment of a guest in every format: by QEMU, or by a writer of ours from its raw memory."""
 import atexit
 import os
+import shutil
 import struct
 import subprocess
 import unittest
 
 import compare
 import proofs
+import saved
 from harness import FOLDER, SONDE, Case, View, boot
 from images import Image
 
@@ -22,14 +24,27 @@ class Moment:
     """The memory of a guest that stood still, and what it said of itself before and behind."""
 
     def __init__(self):
-        guest = boot("formats", mem=RAM // MEGABYTE)
+        self.guest = guest = boot("formats", mem=RAM // MEGABYTE)
         atexit.register(guest.stop)
         guest.pause()
-        self.raw = os.path.join(FOLDER, "moment.raw")
-        subprocess.run(["cp", "--sparse=always", guest.memory_file, self.raw], check=True)
+        self.keep_memory("moment.raw")
         self.dumps = {kind: guest.dump("moment." + kind, kind) for kind in ("elf", "elf-paging", "kdump-zlib")}
+        self.save()
         guest.resume()
         self.truths = [guest.truth, guest.tell()]
+
+    def keep_memory(self, leaf):
+        self.raw = os.path.join(FOLDER, leaf)
+        subprocess.run(["cp", "--sparse=always", self.guest.memory_file, self.raw], check=True)
+
+    def save(self):
+        self.image = os.path.join(FOLDER, "moment.qcow2")
+        self.stream = os.path.join(FOLDER, "moment.stream")
+        if shutil.which("qemu-img"):
+            saved.add_image(self.guest, self.image, "moment")
+            saved.snapshot(self.guest, "moment", "first")
+            saved.snapshot(self.guest, "moment", "second")
+        saved.migrate(self.guest, self.stream)
 
 
 class FormatCase(Case):
@@ -83,6 +98,41 @@ class QemuTest(FormatCase):
 
     def test_a_flattened_kdump(self):
         self.prove("kdump-compressed, zlib, flattened", "QEMU dump-guest-memory -z", self.moment.dumps["kdump-zlib"])
+
+
+class SavedTest(FormatCase):
+    def test_a_migration_stream(self):
+        self.prove("migration stream", "QEMU migrate", self.moment.stream)
+
+    @unittest.skipUnless(shutil.which("qemu-img"), "no qemu-img (Debian package qemu-utils)")
+    def test_a_snapshot_in_a_qcow2_image(self):
+        self.prove("internal snapshot in qcow2", "QEMU snapshot-save", self.moment.image)
+
+    def test_a_stream_of_packed_pages(self):
+        """Of another moment of the same guest."""
+        first, guest = self.moment.raw, self.moment.guest
+        self.addCleanup(setattr, self.moment, "raw", first)
+        stream = self.path("packed.stream")
+        guest.pause()
+        saved.migrate(guest, stream, "compress")
+        self.moment.keep_memory("packed.raw")
+        self.addCleanup(os.unlink, self.moment.raw)
+        guest.resume()
+        self.assertLess(os.path.getsize(stream), os.path.getsize(self.moment.stream))
+        for each in RANGES:
+            self.assertEqual(self.compare_bytes(stream, *each, 0), 0)
+        proofs.proved("migration stream, compress", "QEMU migrate", "bytes")
+
+    @unittest.skipUnless(shutil.which("qemu-img"), "no qemu-img (Debian package qemu-utils)")
+    def test_the_youngest_snapshot_is_taken_unless_another_is_named(self):
+        image = self.moment.image
+        detail = View(image).info()["detail"]
+        self.assertIn("snapshot 'second' of", detail)
+        self.assertIn("'first', 'second'", detail)
+        chosen = f"migration:{image},snapshot=first"
+        self.assertIn("snapshot 'first' of", View(chosen).info()["detail"])
+        self.assertEqual(self.compare_bytes(chosen, *RANGES[0], 0), 0)
+        self.expect(View(f"migration:{image},snapshot=third").ask("ps"), 4, "holds none of that name")
 
 
 def copy_range(raw, out, address, length):

@@ -11,9 +11,12 @@ import sys
 import time
 import unittest
 
+import compare
+import proofs
 from domains import BareDomain, Domain, Libvirtd
-from harness import FOLDER, HERE, SONDE, Case, run, text_of
+from harness import FOLDER, HERE, SONDE, Case, View, run, text_of
 from test_compare import Comparison
+from test_kdump import digest
 from worlds import World
 
 sys.path.insert(0, os.path.join(HERE, "..", "connectors"))
@@ -195,6 +198,32 @@ class NamesTest(Case):
                               done.stdout)
 
 
+class DumpedDomainTest(Case):
+    """What virsh dump writes, whole and as an ELF core, of one moment."""
+
+    def dump(self, domain, leaf, *words):
+        path = os.path.join(daemon().folder, "cache", leaf)
+        self.addCleanup(lambda: os.path.exists(path) and os.unlink(path))
+        domain.virsh("dump", path, *words)
+        return path
+
+    def test_a_dump_is_the_guest_and_the_same_as_its_core(self):
+        domain = private().guest
+        truths = [domain.tell()]
+        domain.virsh("suspend")
+        try:
+            whole = self.dump(domain, "whole")
+            core = self.dump(domain, "core", "--memory-only")
+        finally:
+            domain.virsh("resume")
+        truths.append(domain.tell())
+        info = View(whole).info()
+        self.assertEqual((info["connector"], info["cpus"]), ("migration", 1))
+        self.assertEqual(compare.process_list_faults(View(whole).rows("ps"), truths), [])
+        self.assertEqual(digest(whole), digest(core))
+        proofs.proved("migration stream", "virsh dump", "bytes", "ps")
+
+
 class LifeTest(Case):
     """What is told when a domain stops while it is read."""
 
@@ -231,6 +260,7 @@ class LifeTest(Case):
         path = os.path.join(daemon().folder, "cache", "saved")
         self.expect_story("", lambda: self.domain.virsh("save", path),
                           "was shut off (saved to a file)")
+        self.assertIn("saved by libvirt while it ran", View(path).info()["detail"])
 
     def test_its_qemu_is_killed(self):
         self.expect_story("", lambda: os.kill(self.domain.pid, signal.SIGKILL),
