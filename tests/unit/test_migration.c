@@ -563,6 +563,7 @@ static void differences_that_do_not_fit_are_refused(void **state)
 		{ { 9, 1, 'a' }, 3, SONDE_E_CORRUPT }, /* beyond the page of eight */
 		{ { 7, 2, 'a', 'b' }, 4, SONDE_E_CORRUPT },
 		{ { 7, 1, 'a' }, 3, 0 },
+		{ { 2, 1, 'a', 6, 1, 'b' }, 6, SONDE_E_CORRUPT }, /* the second time */
 	};
 
 	(void)state;
