@@ -103,6 +103,11 @@ static const struct entry entries[OPT_N] = {
 			     UINT64_MAX },
 	[OPT_TIME] = { "time", 0, NUMBER, FIELD(seconds), "SECONDS", "end after SECONDS",
 		       1000000000 },
+	[OPT_DUMP_OUTPUT] = { "output", 'o', STRING, FIELD(output), "FILE", "the file to write" },
+	[OPT_FORMAT] = { "format", 0, STRING, FIELD(format), "NAME",
+			 "elf, kdump-zlib, -zstd, -lzo or -snappy, avml, lime, raw" },
+	[OPT_RESUME] = { "resume", 0, FLAG, FIELD(resume), NULL,
+			 "go on with FILE.partial of a raw dump that was cut off" },
 	[OPT_VERSION] = { "version", 'V', FLAG, FIELD(version), NULL, "print the version" },
 };
 

@@ -54,6 +54,9 @@ enum opt {
 	OPT_CALL_ARGS,
 	OPT_CALL_COUNT,
 	OPT_TIME,
+	OPT_DUMP_OUTPUT,
+	OPT_FORMAT,
+	OPT_RESUME,
 	OPT_VERSION, /* of the tool itself, in front of a command */
 	OPT_N,
 };
@@ -72,8 +75,9 @@ struct opts {
 	const char *output, *hex_bytes, *file, *string, *match;
 	uint64_t count, align, threads, max, seconds; /* 0 not given */
 	const char *range;
-	bool utf16, registers, no_verify, force, list;
+	bool utf16, registers, no_verify, force, list, resume;
 	const char *journal; /* file, NULL none */
+	const char *format;  /* of a dump, NULL elf */
 };
 
 /*

@@ -4,7 +4,7 @@
 # Commands, their options, and targets: files, and what the installed connectors name. A test
 # holds the lists here against the tool's own --help.
 
-_sonde_commands='info ps threads modules maps dmesg read write undo scan translate pages sym type disas trace targets plugins'
+_sonde_commands='info ps threads modules maps dmesg read dump convert write undo scan translate pages sym type disas trace targets plugins'
 _sonde_common='--json --csv --no-header --color --engine --symbols --overlay --pause --snapshot --stats --verbose --help'
 
 _sonde_options() {
@@ -13,6 +13,7 @@ _sonde_options() {
 	threads) echo '--fields --pid --registers' ;;
 	maps) echo '--fields --pid --all --phys' ;;
 	read) echo '--fields --pid --kernel --phys --output --raw --hex' ;;
+	dump | convert) echo '--fields --output --format --resume --threads' ;;
 	write) echo '--fields --pid --kernel --phys --hex --file --string --write --no-verify --journal' ;;
 	undo) echo '--fields --write --journal --force --list' ;;
 	scan) echo '--fields --pid --kernel --phys --align --range --threads --max --utf16' ;;
@@ -38,6 +39,7 @@ _sonde_fields() {
 	maps) echo 'pid range start end perms offset dev inode kind path error' ;;
 	dmesg) echo 'seq time_ns time level facility caller text' ;;
 	read) echo 'addr len data error' ;;
+	dump | convert) echo 'file format size memory saved zeros missing skipped sha256' ;;
 	write | undo) echo 'space pid addr len result written error_addr error wanted got' ;;
 	scan) echo 'pid addr index pattern' ;;
 	translate) echo 'va pid pa page_size perms attrs levels entries entry_addrs kind swap_type
@@ -120,6 +122,7 @@ _sonde_value() {
 	case $option in
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur") ;;
 	--engine) mapfile -t COMPREPLY < <(compgen -W 'auto sync direct io_uring threads epoll' -- "$cur") ;;
+	--format) mapfile -t COMPREPLY < <(compgen -W 'elf kdump-zlib kdump-zstd kdump-lzo kdump-snappy avml lime raw' -- "$cur") ;;
 	--symbols | --overlay | --journal | --output | -o | --file) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	--fields | -f)
 		[[ $cur == *,* ]] && before=${cur%,*},

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/* sonde dump, sonde convert: the memory of a target as a file, with what is known beside it. dump/ writes it. */
+#include "dump/dump.h"
+#include "holes.h"
+#include "interrupt.h"
+#include "progress.h"
+#include "session.h"
+#include "table.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FILE_NAME, FORMAT, SIZE, MEMORY, SAVED, ZEROS, MISSING, SKIPPED, SHA256, N_COLUMNS };
+
+static const struct column columns[N_COLUMNS] = {
+	[FILE_NAME] = { "file", "File", COLUMN_TEXT },
+	[FORMAT] = { "format", "Format", COLUMN_TEXT },
+	[SIZE] = { "size", "Size", COLUMN_TEXT },
+	[MEMORY] = { "memory", "Memory", COLUMN_TEXT },
+	[SAVED] = { "saved", "Saved", COLUMN_TEXT },
+	[ZEROS] = { "zeros", "Of that zeros", COLUMN_TEXT },
+	[MISSING] = { "missing", "Missing", COLUMN_TEXT },
+	[SKIPPED] = { "skipped", "Written before", COLUMN_TEXT },
+	[SHA256] = { "sha256", "SHA-256", COLUMN_TEXT },
+};
+
+enum { INFO_MAX = 64 << 10, CPUS_MAX = 4096 };
+
+struct dumping {
+	struct ctx *ctx;
+	struct table table;
+	struct sonde_target_info info;
+	struct dump_source source;
+	struct dump_options options;
+	struct dump_report report;
+	struct holes holes;
+	struct progress progress;
+	enum dump_phase phase;
+	struct sonde_cpu *cpus;
+	char *vmcoreinfo; /* [INFO_MAX] */
+};
+
+/* ---- what is asked ----------------------------------------------------------------------------------- */
+
+static int choose(struct dumping *d)
+{
+	const struct opts *opts = &d->ctx->opts;
+	const char *format = opts->format ? opts->format : "elf";
+
+	d->options = (struct dump_options){ .format = dump_format_find(format),
+					    .path = opts->output,
+					    .n_threads = (uint32_t)opts->threads,
+					    .resume = opts->resume };
+	if (!opts->output)
+		return usage(d->ctx, "where to? --output FILE");
+	if (!d->options.format)
+		return usage(d->ctx, "--format '%s': there are %s", format, dump_format_names());
+	if (opts->resume && !dump_format_resumes(d->options.format))
+		return usage(d->ctx, "--resume: only raw can be gone on with, not %s", format);
+	return 0;
+}
+
+/* ---- what is known ----------------------------------------------------------------------------------- */
+
+/* By the note that came with the target, or as the system in it was found to have it. */
+static void find_vmcoreinfo(struct dumping *d)
+{
+	struct ctx *ctx = d->ctx;
+	struct sonde_os_options options = { .size = sizeof(options), .symbols = ctx->opts.symbols };
+	struct sonde_error err = { 0 };
+	int64_t len;
+
+	d->vmcoreinfo = grow(NULL, INFO_MAX, 1);
+	len = sonde_target_note(ctx->target, "VMCOREINFO", d->vmcoreinfo, INFO_MAX);
+	if (len <= 0 && sonde_os_attach(ctx->target, &options, &ctx->os, &err) >= 0)
+		len = sonde_os_note(ctx->os, "VMCOREINFO", d->vmcoreinfo, INFO_MAX);
+	else if (len <= 0 && ctx->opts.verbose)
+		complain(ctx, "no system is described in the dump: %s", err.text);
+	d->source.vmcoreinfo = d->vmcoreinfo;
+	d->source.vmcoreinfo_len = len <= 0 ? 0 : len < INFO_MAX ? (size_t)len : INFO_MAX;
+}
+
+static void find_arch(struct dumping *d)
+{
+	struct sonde_kernel kernel;
+
+	d->source.arch = d->info.arch;
+	if (d->source.arch || !d->ctx->os)
+		return;
+	sonde_os_kernel(d->ctx->os, &kernel);
+	d->source.arch = kernel.arch;
+}
+
+/* Of all, or of none: a dump that tells of fewer would be told of another machine. */
+static void find_cpus(struct dumping *d)
+{
+	uint32_t n = d->info.n_cpus < CPUS_MAX ? d->info.n_cpus : CPUS_MAX;
+	int r = 0;
+
+	d->cpus = grow(NULL, n ? n : 1, sizeof(*d->cpus));
+	for (uint32_t i = 0; r == 0 && i < n; i++) {
+		d->cpus[i] = (struct sonde_cpu){ 0 };
+		r = sonde_target_cpu(d->ctx->target, i, &d->cpus[i]);
+		if (r < 0)
+			complain(d->ctx, "registers of processor %" PRIu32 ": %s; none are written",
+				 i, sonde_strerror(r));
+	}
+	d->source.cpus = d->cpus;
+	d->source.n_cpus = r < 0 ? 0 : n;
+}
+
+/* What is known of the machine is found while it runs; its registers when it stands still, if it is to. */
+static int find_source(struct dumping *d)
+{
+	struct ctx *ctx = d->ctx;
+
+	sonde_target_info(ctx->target, &d->info);
+	if (d->info.flags & SONDE_TARGET_PROCESS || !(d->info.flags & SONDE_TARGET_PHYSICAL))
+		return fail(
+			ctx, EXIT_FAILED,
+			"'%s' is no memory of a machine; cores of processes are gcore's to write",
+			d->info.name);
+	if (ctx->cmd == &cmd_convert && d->info.flags & SONDE_TARGET_LIVE)
+		return usage(ctx, "'%s' is no file: write 'sonde dump'", d->info.name);
+	d->source = (struct dump_source){ .loop = ctx->loop,
+					  .memory = sonde_target_memory(ctx->target),
+					  .is_live = d->info.flags & SONDE_TARGET_LIVE };
+	if (dump_format_has_notes(d->options.format)) {
+		find_vmcoreinfo(d);
+		find_arch(d);
+	}
+	d->source.page_size = dump_page_size(&d->source);
+	int code = session_hold(ctx);
+	if (code == 0 && dump_format_has_notes(d->options.format))
+		find_cpus(d);
+	return code;
+}
+
+/* ---- what becomes of it ------------------------------------------------------------------------------- */
+
+static int watch_progress(void *user, enum dump_phase phase, uint64_t done, uint64_t total)
+{
+	struct dumping *d = user;
+
+	if (phase != d->phase)
+		progress_begin(&d->progress, "hashed");
+	d->phase = phase;
+	progress_say(&d->progress, done, total);
+	return interrupt_came() ? SONDE_E_CANCELLED : 0;
+}
+
+static void watch_missing(void *user, uint64_t addr, uint64_t len, int32_t err)
+{
+	struct dumping *d = user;
+
+	holes_note(&d->holes, addr, len, err);
+}
+
+static void put_row(struct dumping *d)
+{
+	const struct dump_report *report = &d->report;
+	struct table *t = &d->table;
+
+	table_str(t, d->options.path);
+	table_str(t, d->ctx->opts.format ? d->ctx->opts.format : "elf");
+	table_size(t, report->file_size);
+	table_size(t, report->memory);
+	table_size(t, report->saved);
+	table_size(t, report->zeros);
+	table_size(t, report->missing);
+	if (report->skipped)
+		table_size(t, report->skipped);
+	else
+		table_null(t);
+	table_str(t, report->sha256[0] ? report->sha256 : NULL);
+	table_row(t);
+}
+
+static int write_dump(struct dumping *d)
+{
+	const struct dump_watch watch = { .user = d,
+					  .progress = watch_progress,
+					  .missing = watch_missing };
+	struct sonde_error err = { 0 };
+
+	interrupt_catch();
+	signal(SIGXFSZ, SIG_IGN); /* the limit of a file's size is an error like a full disk */
+	progress_begin(&d->progress, "written");
+	int r = dump_write(&d->source, &d->options, &watch, &d->report, &err);
+	progress_end(&d->progress);
+	if (r < 0)
+		return fail(d->ctx, EXIT_FAILED, "%s%s", err.text,
+			    dump_format_resumes(d->options.format) && d->report.saved
+				    ? "; what there is stays beside it, and --resume goes on"
+				    : "");
+	put_row(d);
+	table_finish(&d->table);
+	return holes_tell(&d->holes, d->ctx, "physical memory", d->report.memory);
+}
+
+static int run(struct ctx *ctx)
+{
+	struct dumping *d = grow(NULL, 1, sizeof(*d));
+
+	*d = (struct dumping){ .ctx = ctx };
+	int code = choose(d);
+	if (code == 0)
+		code = record_init(&d->table, ctx, columns, N_COLUMNS);
+	if (code == 0)
+		code = session_open(ctx);
+	if (code == 0)
+		code = find_source(d);
+	if (code == 0)
+		code = write_dump(d);
+	free(d->cpus);
+	free(d->vmcoreinfo);
+	free(d);
+	return code;
+}
+
+#define DUMP_OPTIONS                                                                               \
+	(OPT_BIT(FIELDS) | OPT_BIT(DUMP_OUTPUT) | OPT_BIT(FORMAT) | OPT_BIT(RESUME) |              \
+	 OPT_BIT(THREADS))
+
+#define DUMP_FIELDS "Fields: file format size memory saved zeros missing skipped sha256.\n"
+
+const struct cmd cmd_dump = {
+	.name = "dump",
+	.args = "TARGET",
+	.summary = "write a machine's memory into a file",
+	.help = "Write the memory of a guest, of this machine's kernel or of a file into FILE, "
+		"with "
+		"the\n"
+		"registers and the kernel's description of itself where the format has room for "
+		"them (elf,\n"
+		"kdump-*). FILE is there when it is whole; until then FILE.partial is. Pages of "
+		"zeros take\n"
+		"no room; what cannot be read is left out and told. A live target is read while it "
+		"runs:\n"
+		"--pause and --snapshot make it one moment.\n" DUMP_FIELDS,
+	.example = "sonde dump qemu:vm -o vm.kdump --format kdump-zstd --snapshot",
+	.options = DUMP_OPTIONS,
+	.min_args = 1,
+	.max_args = 1,
+	.run = run,
+};
+
+const struct cmd cmd_convert = {
+	.name = "convert",
+	.args = "FILE",
+	.summary = "write a dump in another format",
+	.help = "Read a dump and write it into another file in another format, as 'sonde dump' "
+		"does "
+		"with a\n"
+		"machine.\n" DUMP_FIELDS,
+	.example = "sonde convert image.lime -o image.elf --format elf",
+	.options = DUMP_OPTIONS,
+	.min_args = 1,
+	.max_args = 1,
+	.run = run,
+};
