@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""What is written of a running guest: read again it is the guest, and the tools of the field take it."""
+import os
+import shutil
+import subprocess
+import unittest
+
+import compare
+from harness import FOLDER, Case, View, boot, run
+from test_kdump import digest
+
+PACKED = ("kdump-zlib", "kdump-zstd", "kdump-lzo", "kdump-snappy")
+
+
+class DumpTest(Case):
+    """A guest that stands still, of which QEMU's own dumps would have no VMCOREINFO."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.guest = boot("dumped", smp=2, mem=256, vmcoreinfo=False)
+        cls.addClassCleanup(cls.guest.stop)
+        before = cls.guest.truth
+        cls.truths = (before, cls.guest.tell())
+        cls.guest.pause()
+        cls.live = View(cls.guest.target(",via=map"))
+
+    def dump(self, format, *options, source=None, command="dump"):
+        path = os.path.join(FOLDER, "written." + format)
+        self.addCleanup(lambda: os.path.exists(path) and os.unlink(path))
+        result = run(command, source or self.live.target, "-o", path, "--format", format, "--json", *options)
+        self.expect(result, 0)
+        self.assertEqual(result.rows[0]["missing"], 0, str(result))
+        return path
+
+    def expect_the_guest(self, target):
+        view = View(target)
+        self.assertEqual(compare.process_list_faults(view.rows("ps"), self.truths), [])
+        self.assertEqual(view.rows("modules"), self.live.rows("modules"))
+
+    def test_each_format_holds_the_guest(self):
+        wanted = digest(self.live.target)
+        for format in ("elf", *PACKED, "lime", "raw"):
+            with self.subTest(format):
+                path = self.dump(format)
+                target = f"flat:{path}" if format == "raw" else path
+                self.assertEqual(digest(target), wanted)
+                self.expect_the_guest(target)
+                if format == "elf" or format in PACKED:
+                    self.assertEqual(View(target).info()["cpus"], 2)
+                os.unlink(path)
+
+    def test_what_was_written_of_a_file_is_what_was_written_of_the_guest(self):
+        core = self.dump("elf")
+        self.expect_the_guest(self.dump("kdump-zstd", source=core, command="convert"))
+
+    @unittest.skipUnless(shutil.which("makedumpfile"), "no makedumpfile")
+    def test_makedumpfile_reads_and_filters_it(self):
+        lines = [row["text"] for row in self.live.rows("dmesg")]
+        for format in ("elf", "kdump-zlib", "kdump-lzo"):
+            with self.subTest(format):
+                path, out = self.dump(format), os.path.join(FOLDER, "made-of-it")
+                for options in (("--dump-dmesg",), ("-c", "-d", "1")):
+                    self.addCleanup(lambda: os.path.exists(out) and os.unlink(out))
+                    subprocess.run(["makedumpfile", "-f", *options, path, out], check=True, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+                    if options[0] == "--dump-dmesg":
+                        with open(out, encoding="utf-8", errors="replace") as file:
+                            text = file.read()
+                        self.assertEqual([line for line in lines[:50] if line not in text], [])
+                self.expect_the_guest(out)
+
+    @unittest.skipUnless(shutil.which("crash"), "no crash")
+    def test_crash_finds_the_release(self):
+        release = self.live.info()["release"]
+        for format in ("elf", "kdump-zlib", "kdump-lzo", "kdump-snappy"):
+            self.assertEqual(self.crash("--osrelease", self.dump(format)).strip(), release, format)
+
+    def crash(self, *words):
+        done = subprocess.run(["crash", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=300, check=False)
+        return done.stdout.decode("utf-8", "replace")
