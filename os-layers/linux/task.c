@@ -498,8 +498,10 @@ struct cmdline {
 	struct sonde_process *p;
 	struct sonde_space *space;
 	uint64_t start, len;
-	char *bytes; /* [len], then [one page] of the second try */
-	int32_t err;
+	char *bytes;  /* [len], then [one page] of the second try */
+	bool title;   /* may end within its last page, where the stack does */
+	bool settled; /* read twice, and the same */
+	int32_t err, again_err;
 };
 
 static bool arg_range(struct fetch *f, size_t i, struct sonde_process *p, struct cmdline *c)
@@ -556,7 +558,7 @@ static int want_title(struct fetch *f, struct cmdline *c)
 	return sonde_batch_add(f->batch, c->space, c->start, c->bytes, page, NULL);
 }
 
-static void set_cmdline(struct cmdline *c, bool title)
+static void set_cmdline(struct cmdline *c)
 {
 	struct sonde_process *p = c->p;
 
@@ -565,30 +567,87 @@ static void set_cmdline(struct cmdline *c, bool title)
 		return;
 	}
 	p->cmdline = c->bytes;
-	p->cmdline_len = title ? strnlen(c->bytes, c->len) : c->len;
-	if (title && p->cmdline_len < c->len)
+	p->cmdline_len = c->title ? strnlen(c->bytes, c->len) : c->len;
+	if (c->title && p->cmdline_len < c->len)
 		p->cmdline_len++;
+}
+
+/*
+ * Of a guest that runs a page may have changed hands between its entry and its bytes: a process that forks keeps copies of what
+ * it writes to, and the page it had becomes the child's, and then anybody's. What is found twice in a row counts.
+ */
+static int read_again(struct fetch *f, struct cmdline *c, size_t n, char *again)
+{
+	int r = SONDE_OK;
+
+	for (size_t i = 0; i < n && r >= 0; again += c[i++].len) {
+		if (c[i].settled)
+			continue;
+		sonde_space_invalidate(c[i].space);
+		r = sonde_batch_add(f->batch, c[i].space, c[i].start, again, (size_t)c[i].len,
+				    c[i].title ? NULL : &c[i].again_err);
+	}
+	return r < 0 ? r : sonde_batch_run(f->batch);
+}
+
+/* Returns how many were found changed. */
+static size_t compare_again(struct cmdline *c, size_t n, const char *again)
+{
+	size_t n_changed = 0;
+
+	for (size_t i = 0; i < n; again += c[i++].len) {
+		if (c[i].settled)
+			continue;
+		c[i].settled = !c[i].again_err && memcmp(c[i].bytes, again, c[i].len) == 0;
+		if (!c[i].settled && !c[i].again_err)
+			memcpy(c[i].bytes, again, c[i].len);
+		n_changed += !c[i].settled;
+	}
+	return n_changed;
+}
+
+static int check_cmdlines(struct fetch *f, struct cmdline *c, size_t n)
+{
+	enum { TRIES = 3 };
+	size_t total = 0, left = n;
+	int r = SONDE_OK;
+
+	for (size_t i = 0; i < n; i++) {
+		total += c[i].len;
+		c[i].settled = c[i].err != 0;
+	}
+	char *again = malloc(total + 1);
+	if (!again)
+		return SONDE_E_NO_MEMORY;
+	for (int i = 0; i < TRIES && left > 0 && r >= 0; i++) {
+		r = read_again(f, c, n, again);
+		left = r < 0 ? 0 : compare_again(c, n, again);
+	}
+	free(again);
+	for (size_t i = 0; i < n && r >= 0; i++)
+		c[i].err = c[i].settled ? c[i].err : SONDE_E_CHANGED;
+	return r;
 }
 
 static int run_cmdlines(struct fetch *f, struct cmdline *c, size_t n)
 {
-	bool *title = calloc(n + 1, sizeof(*title));
-	int r = title ? SONDE_OK : SONDE_E_NO_MEMORY;
+	int r = SONDE_OK;
 
 	for (size_t i = 0; i < n && r == SONDE_OK; i++)
 		r = want_cmdline(f, &c[i]);
 	if (r == SONDE_OK)
 		r = sonde_batch_run(f->batch);
 	for (size_t i = 0; i < n && r >= 0; i++) {
-		title[i] = is_title(&c[i]);
-		if (title[i])
+		c[i].title = is_title(&c[i]);
+		if (c[i].title)
 			r = want_title(f, &c[i]);
 	}
 	if (r >= 0)
 		r = sonde_batch_run(f->batch);
+	if (r >= 0 && f->lx->is_live)
+		r = check_cmdlines(f, c, n);
 	for (size_t i = 0; i < n && r >= 0; i++)
-		set_cmdline(&c[i], title[i]);
-	free(title);
+		set_cmdline(&c[i]);
 	return r;
 }
 

@@ -1187,7 +1187,7 @@ def qemu_argv(guest, info, opts):
         machine += ",memory-backend=mem"
     initrd = join_archives(guest, initramfs(info), opts["extra"]) if opts.get("extra") else initramfs(info)
     append = "console=%s quiet lab.tty=%s sonde.lab=%s" % (*kind.tty, guest.name)
-    if info["arch"] == "x86_64":
+    if info["arch"] == "amd64":
         append += " no_timer_check"  # an emulated timer may be late on a busy machine, which is no fault of its wires
     if opts["append"]:
         append += " " + opts["append"]
