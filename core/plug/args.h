@@ -10,11 +10,14 @@
 
 #include <sonde/plugin.h>
 
+struct image_shelf;
+
 struct sonde_args {
 	const char *who;              /* plugin name, for messages      */
 	const struct name_arg *pairs; /* [n]; keys are unique and known */
 	size_t n;
-	int write; /* not 0: the target is to be written */
+	int write;                  /* not 0: the target is to be written */
+	struct image_shelf *images; /* those of the target; NULL: none are kept */
 };
 
 /*

@@ -2,9 +2,16 @@
 /* The request and timer slots are the spaces' (space/backed.h); the arguments are ours. */
 #include "plug/host.h"
 
+#include "image/image.h"
 #include "io/engine.h"
 #include "plug/args.h"
 #include "space/backed.h"
+
+static int open_image(const struct sonde_args *args, const char *name, struct sonde_image **ret,
+		      struct sonde_error *err)
+{
+	return image_shelf_open(args->images, args->who, name, args->write, ret, err);
+}
 
 void host_init(struct sonde_host *ret)
 {
@@ -19,4 +26,9 @@ void host_init(struct sonde_host *ret)
 	ret->errno_code = errno_code;
 	ret->code_name = sonde_error_name;
 	ret->code_text = sonde_strerror;
+	ret->image_open = open_image;
+	ret->image_close = image_unref;
+	ret->image_info = image_info;
+	ret->image_read = image_read;
+	ret->image_failure = image_failure;
 }

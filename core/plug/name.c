@@ -8,10 +8,13 @@
 
 #include <string.h>
 
+#include "image/url.h"
+
 struct cursor {
 	struct arena *arena;
-	const char *name; /* whole, for messages */
-	const char *at;   /* next character      */
+	const char *name;  /* whole */
+	const char *shown; /* ... for messages, of which nothing gives access to anything */
+	const char *at;    /* next character      */
 	struct sonde_error *err;
 };
 
@@ -77,7 +80,7 @@ static int parse_arg(struct cursor *c, struct name_arg *ret)
 			c->err, SONDE_E_BAD_ARG,
 			"target: '%.200s': '%.60s' is not key=value; write \\, for a "
 			"comma that belongs to the name",
-			c->name, token);
+			c->shown, strcmp(c->name, c->shown) == 0 ? token : "...");
 	*equal = '\0';
 	*ret = (struct name_arg){ .key = token, .value = equal + 1 };
 	return 0;
@@ -120,7 +123,8 @@ static int parse_head(struct cursor *c, struct name_part *part)
 		return sonde_error_set(c->err, SONDE_E_NO_MEMORY, NULL);
 	if (!part->word[0] && !part->first[0])
 		return sonde_error_set(c->err, SONDE_E_BAD_ARG,
-				       "target: '%.200s': names no file and no connector", c->name);
+				       "target: '%.200s': names no file and no connector",
+				       c->shown);
 	return parse_args(c, part);
 }
 
@@ -139,7 +143,7 @@ static int parse_behind(struct cursor *c, struct name_part *part)
 			c->err, SONDE_E_BAD_ARG,
 			"target: '%.200s': '%.60s' behind '|' is no layer name; write \\| "
 			"for a bar that belongs to the name",
-			c->name, word);
+			c->shown, word);
 	word[len] = '\0';
 	*part = (struct name_part){
 		.word = word, .first = colon ? colon + 1 : "", .at = at, .is_step = colon != NULL
@@ -157,6 +161,11 @@ int name_parse(struct arena *arena, const char *text, struct target_name *ret,
 	if (strnlen(text, NAME_LEN_MAX + 1) > NAME_LEN_MAX)
 		return sonde_error_set(err, SONDE_E_LIMIT, "target: name longer than %d bytes",
 				       NAME_LEN_MAX);
+	char *shown = arena_strndup(arena, text, strlen(text));
+	if (!shown)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	url_conceal(shown);
+	c.shown = shown;
 	int r = parse_head(&c, &parts[n++]);
 	while (r == 0 && *c.at == '|') {
 		if (n == NAME_PARTS_MAX)

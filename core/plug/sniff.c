@@ -6,12 +6,8 @@
  */
 #include "plug/sniff.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Formats of memory images and what they come wrapped in. Sources at the right. */
 static const struct {
@@ -68,59 +64,20 @@ const char *sniff_known(const uint8_t *head, size_t len)
 	return NULL;
 }
 
-/* Opening a pipe would wait for its writer, so what a path is comes before open. */
-static int check_kind(const char *path, struct sonde_error *err)
+int sniff_read(struct sonde_image *image, struct sniff_head *ret, struct sonde_error *err)
 {
-	struct stat st;
+	int64_t n = image_read_at(image, 0, ret->bytes, sizeof(ret->bytes));
 
-	if (stat(path, &st) < 0)
-		return sonde_error_os(err, errno, "target: '%.300s'", path);
-	if (S_ISDIR(st.st_mode))
-		return sonde_error_set(err, SONDE_E_BAD_FORMAT,
-				       "target: '%.300s': is a folder: name a file in it", path);
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return sonde_error_set(
-			err, SONDE_E_BAD_FORMAT,
-			"target: '%.300s': is neither a regular file nor a block device: "
-			"copy it to a file first",
-			path);
-	return 0;
-}
-
-static int read_head(int fd, struct sniff_head *ret)
-{
-	ret->len = 0;
-	while (ret->len < sizeof(ret->bytes)) {
-		ssize_t n = pread(fd, ret->bytes + ret->len, sizeof(ret->bytes) - ret->len,
-				  (off_t)ret->len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		ret->len += (size_t)n;
+	if (n < 0) {
+		image_failure(image, err);
+		sonde_error_prefix(err, "target: cannot be read");
+		return (int)n;
 	}
-	off_t size = lseek(fd, 0, SEEK_END); /* also right for block devices, where st_size is 0 */
-	ret->file_size = size > 0 ? (uint64_t)size : ret->len;
-	return 0;
-}
-
-int sniff_read(const char *path, struct sniff_head *ret, struct sonde_error *err)
-{
-	int r = check_kind(path, err);
-	if (r < 0)
-		return r;
-
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return sonde_error_os(err, errno, "target: '%.300s'", path);
-	r = read_head(fd, ret);
-	close(fd);
-	if (r < 0)
-		return sonde_error_os(err, -r, "target: '%.300s': cannot be read", path);
+	ret->len = (size_t)n;
+	ret->file_size = image->size ? image->size : ret->len; /* files of /proc tell none */
 	if (ret->len == 0)
-		return sonde_error_set(err, SONDE_E_BAD_FORMAT, "target: '%.300s': is empty", path);
+		return sonde_error_set(err, SONDE_E_BAD_FORMAT, "target: '%.300s': is empty",
+				       image->shown);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #ifndef SONDE_PLUG_SNIFF_H
 #define SONDE_PLUG_SNIFF_H
 
+#include "image/image.h"
 #include "plug/load.h"
 
 /* What a file begins with. */
@@ -12,12 +13,8 @@ struct sniff_head {
 	uint8_t bytes[65536];
 };
 
-/*
- * Read the beginning of a regular file or block device.
- *
- * Returns   0; SONDE_E_NOT_FOUND, _NO_ACCESS, _IO; _BAD_FORMAT for an empty file, a folder, a pipe.
- */
-int sniff_read(const char *path, struct sniff_head *ret, struct sonde_error *err);
+/* Read the beginning of an image. Returns 0; SONDE_E_BAD_FORMAT: it is empty; what reading it failed with. */
+int sniff_read(struct sonde_image *image, struct sniff_head *ret, struct sonde_error *err);
 
 /*
  * The connector that is surest the file is its own.

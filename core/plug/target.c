@@ -8,6 +8,8 @@
 #include <sonde/target.h>
 #include <sonde/task.h>
 
+#include "image/image.h"
+#include "image/url.h"
 #include "plug/args.h"
 #include "plug/chain.h"
 #include "plug/host.h"
@@ -34,7 +36,9 @@ struct sonde_target {
 	int write, snapshot;    /* snapshot: asked for, then: taken */
 	struct sonde_snapshot taken;
 	const char *name;
+	char *shown; /* ... without what nobody else is to see */
 	struct target_name parts;
+	struct image_shelf images;  /* that the connector reads */
 	struct sonde_target *below; /* NULL, or what the last step of the name goes into */
 	struct chain_link link;     /* ... and what it opened there                      */
 	struct plugin *connector;
@@ -71,17 +75,21 @@ static int bind_file(struct sonde_target *target, const char *path, struct sonde
 static int choose_by_content(struct sonde_target *target, const char *path, struct sonde_error *err)
 {
 	struct sniff_head *head = malloc(sizeof(*head));
+	struct sonde_image *image = NULL;
 	if (!head)
 		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
 
-	int r = sniff_read(path, head, err);
+	int r = image_shelf_open(&target->images, "target", path, 0, &image, err);
 	if (r == 0)
-		r = sniff_connector(path, head, &target->connector, err);
+		r = sniff_read(image, head, err);
+	if (r == 0)
+		r = sniff_connector(image->shown, head, &target->connector, err);
+	image_unref(image);
 	free(head);
 	return r < 0 ? r : bind_file(target, path, err);
 }
 
-/* "word:rest" where word is no connector may still be a file of that name. */
+/* "word:rest" where word is no connector may still be a URL, or a file of that name. */
 static int choose_unknown_word(struct sonde_target *target, const struct name_part *part,
 			       struct sonde_error *err)
 {
@@ -89,9 +97,9 @@ static int choose_unknown_word(struct sonde_target *target, const struct name_pa
 
 	if (!path)
 		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
-	if (access(path, F_OK) == 0)
+	if (url_is(path) || access(path, F_OK) == 0)
 		return choose_by_content(target, path, err);
-	sonde_error_prefix(err, "target: '%.200s': neither a file nor known", target->name);
+	sonde_error_prefix(err, "target: '%.200s': neither a file nor known", target->shown);
 	return SONDE_E_NOT_FOUND;
 }
 
@@ -186,7 +194,7 @@ static int open_connector(struct sonde_target *target, struct sonde_error *err)
 
 	struct sonde_target_info *info = &target->info;
 	target->ops.info(conn, info);
-	info->name = target->name;
+	info->name = target->shown;
 	info->connector = target->connector->desc.name;
 	info->detail = info->detail ? info->detail : "";
 	return 0;
@@ -257,7 +265,7 @@ static int find_layers(struct sonde_target *target, size_t first, size_t *ret_ke
 		int r = plugin_find(target->parts.parts[first + i].word, SONDE_PLUGIN_LAYER, plugin,
 				    err);
 		if (r < 0) {
-			sonde_error_prefix(err, "target: '%.200s'", target->name);
+			sonde_error_prefix(err, "target: '%.200s'", target->shown);
 			return r;
 		}
 		target->n_found++;
@@ -290,7 +298,7 @@ static int open_step(struct sonde_target *target, const struct name_part *step, 
 		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
 	if (step->n_args)
 		return sonde_error_set(err, SONDE_E_BAD_ARG,
-				       "target: '%.200s': %s: takes no %s=", target->name,
+				       "target: '%.200s': %s: takes no %s=", target->shown,
 				       step->word, step->args[0].key);
 	int r = sonde_target_open(target->loop, front, &options, &target->below, err);
 	if (r == 0)
@@ -298,7 +306,7 @@ static int open_step(struct sonde_target *target, const struct name_part *step, 
 	if (r < 0)
 		return r;
 	target->memory = target->link.memory;
-	target->info = (struct sonde_target_info){ .name = target->name,
+	target->info = (struct sonde_target_info){ .name = target->shown,
 						   .connector = step->word,
 						   .detail = target->link.detail,
 						   .flags = target->link.flags };
@@ -310,6 +318,7 @@ static int open_bottom(struct sonde_target *target, size_t step, int write, stru
 	if (step)
 		return open_step(target, &target->parts.parts[step], write, err);
 	target->args.write = write;
+	target->args.images = &target->images;
 	return open_connector(target, err);
 }
 
@@ -331,8 +340,10 @@ static int open_parts(struct sonde_target *target, struct sonde_error *err)
 static int open_all(struct sonde_target *target, const char *name, struct sonde_error *err)
 {
 	target->name = arena_strndup(&target->arena, name, strlen(name));
-	if (!target->name)
+	target->shown = arena_strndup(&target->arena, name, strlen(name));
+	if (!target->name || !target->shown)
 		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	url_conceal(target->shown);
 	int r = name_parse(&target->arena, name, &target->parts, err);
 	return r < 0 ? r : open_parts(target, err);
 }
@@ -381,6 +392,7 @@ void sonde_target_close(struct sonde_target *target)
 		sonde_space_close(target->memory); /* and with it the connection, which it took */
 	if (target->conn && !target->memory)
 		target->ops.close(target->conn);
+	image_shelf_close(&target->images);
 	sonde_target_close(target->below);
 	while (target->n_found > 0)
 		plugin_unref(target->layers[--target->n_found].plugin);
@@ -488,7 +500,21 @@ int sonde_target_gone(struct sonde_target *target, struct sonde_error *err)
 {
 	if (target->below)
 		return sonde_target_gone(target->below, err);
-	return target->ops.gone ? target->ops.gone(target->conn, err) : 0;
+	int r = image_shelf_failure(&target->images, err);
+	return r == 0 && target->ops.gone ? target->ops.gone(target->conn, err) : r;
+}
+
+int sonde_target_images(const struct sonde_target *target, sonde_image_figures_fn *fn, void *user)
+{
+	int r = target->below ? sonde_target_images(target->below, fn, user) : 0;
+
+	for (size_t i = 0; r == 0 && i < target->images.n; i++) {
+		struct sonde_image *image = target->images.at[i];
+		struct sonde_image_figures figures = { 0 };
+		image->ops->figures(image, &figures);
+		r = fn(user, &figures);
+	}
+	return r;
 }
 
 /* ---- events ------------------------------------------------------------------------------------- */

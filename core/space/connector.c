@@ -2,7 +2,7 @@
 /*
  * A space whose bytes come from a connector, in one of three ways:
  *
- *   extents   the connector said where the bytes live: by_extents.c
+ *   extents   the connector said where the bytes live: by_extents.c, by_engine.c, by_image.c
  *   transfer  the connector moves a batch in one blocking call, here or on a worker thread
  *   submit    the connector starts requests and they come home by host->io_done
  */
@@ -297,6 +297,7 @@ static void release(struct connector_space *cs)
 	by_engine_close(cs);
 	file_maps_close(&cs->maps);
 	extents_finish(&cs->extents);
+	free(cs->images);
 }
 
 static void connector_destroy(struct sonde_space *space)
@@ -341,6 +342,7 @@ static const struct space_ops inline_ops = CONNECTOR_SPACE_OPS(by_extents_inline
 static const struct space_ops engine_space_ops =
 	CONNECTOR_SPACE_OPS(by_engine_submit, connector_clone, .takes_queued = true,
 			    .submit_at_once = by_engine_submit_at_once);
+static const struct space_ops image_ops = CONNECTOR_SPACE_OPS(by_image_submit, connector_clone);
 static const struct space_ops transfer_ops = CONNECTOR_SPACE_OPS(submit_transfer, connector_clone);
 static const struct space_ops transfer_threads_ops =
 	CONNECTOR_SPACE_OPS(submit_transfer_threads, connector_clone);
@@ -383,22 +385,35 @@ static int told(void *user, const struct sonde_extent *extent)
 	return r;
 }
 
-static size_t count_files(const struct extents *extents)
+static size_t count_kind(const struct extents *extents, uint32_t kind)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < extents->n; i++)
-		n += extents->at[i].kind == SONDE_EXTENT_FILE;
+		n += extents->at[i].kind == kind;
 	return n;
+}
+
+static int open_images(struct connector_space *cs, struct sonde_error *err)
+{
+	if (count_kind(&cs->extents, SONDE_EXTENT_FILE))
+		return sonde_error_set(err, SONDE_E_BAD_ARG,
+				       "extents of descriptors and of images do not mix");
+	if (by_image_open(cs) < 0)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, "out of memory");
+	space_init(&cs->space, &image_ops, cs->space.loop, &space_never);
+	return SONDE_OK;
 }
 
 /* Maps serve the direct engine, and auto, which is direct wherever it can be. */
 static int open_files(struct connector_space *cs, struct sonde_error *err)
 {
 	struct sonde_loop *loop = cs->space.loop;
-	size_t n_files = count_files(&cs->extents);
+	size_t n_files = count_kind(&cs->extents, SONDE_EXTENT_FILE);
 	int left = (int)n_files;
 
+	if (count_kind(&cs->extents, SONDE_EXTENT_IMAGE))
+		return open_images(cs, err);
 	if (loop->kind == SONDE_ENGINE_AUTO || loop->kind == SONDE_ENGINE_DIRECT) {
 		left = file_maps_open(&cs->maps, &cs->extents);
 		if (left < 0)

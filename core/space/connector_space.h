@@ -40,6 +40,7 @@ struct connector_space {
 	struct copier copier;
 	struct by_auto choice;
 	bool guarded;                             /* copies may meet a truncated file           */
+	struct by_image *images;                  /* by_image.c; NULL: there are none           */
 	struct feed *feed;                        /* by_engine.c; NULL: nothing is ever sent    */
 	struct sonde_io *backlog, **backlog_tail; /* not sent, or not taken yet            */
 	struct sonde_io *working;                 /* transfer: the batch a worker thread has    */
@@ -80,6 +81,9 @@ int by_engine_open(struct connector_space *cs);
 void by_engine_submit(struct sonde_space *space, struct sonde_io *list);
 int by_engine_submit_at_once(struct sonde_space *space, struct sonde_io *io);
 void by_engine_close(struct connector_space *cs);
+/* ... and where some are in images. SONDE_E_NO_MEMORY. */
+int by_image_open(struct connector_space *cs);
+void by_image_submit(struct sonde_space *space, struct sonde_io *list);
 /* ... and where all is mapped and either would do. How: for --stats, as snprintf. */
 void by_auto_open(struct connector_space *cs);
 void by_auto_submit(struct sonde_space *space, struct sonde_io *list);

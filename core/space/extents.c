@@ -36,11 +36,11 @@ int extents_add(struct extents *extents, const struct sonde_extent *told)
 {
 	if (told->len == 0 || told->len - 1 > UINT64_MAX - told->addr)
 		return SONDE_E_BAD_ARG;
-	if (told->kind < SONDE_EXTENT_FILE || told->kind > SONDE_EXTENT_ABSENT)
+	if (told->kind < SONDE_EXTENT_FILE || told->kind > SONDE_EXTENT_IMAGE)
 		return SONDE_E_BAD_ARG;
-	if (told->kind == SONDE_EXTENT_MEMORY && !told->ptr)
+	if ((told->kind == SONDE_EXTENT_MEMORY || told->kind == SONDE_EXTENT_IMAGE) && !told->ptr)
 		return SONDE_E_BAD_ARG;
-	if (told->kind == SONDE_EXTENT_FILE &&
+	if ((told->kind == SONDE_EXTENT_FILE || told->kind == SONDE_EXTENT_IMAGE) &&
 	    (told->off > INT64_MAX || told->len > (uint64_t)INT64_MAX - told->off))
 		return add_beyond_files(extents, told);
 	if (extents->n == EXTENTS_MAX)
@@ -60,6 +60,7 @@ int extents_add(struct extents *extents, const struct sonde_extent *told)
 		.flags = told->flags,
 		.ptr = told->kind == SONDE_EXTENT_MEMORY ? told->ptr : NULL,
 		.off = told->off,
+		.image = told->kind == SONDE_EXTENT_IMAGE ? told->ptr : NULL,
 		.fd = told->fd,
 		.slot = -1,
 		.past = PAST_CACHE_NEVER,
@@ -128,6 +129,8 @@ static bool is_same(const struct extent *a, const struct extent *b)
 	switch (a->kind) {
 	case SONDE_EXTENT_FILE:
 		return a->fd == b->fd && a->off - a->addr == b->off - b->addr;
+	case SONDE_EXTENT_IMAGE:
+		return a->image == b->image && a->off - a->addr == b->off - b->addr;
 	case SONDE_EXTENT_MEMORY:
 		return (uintptr_t)a->ptr - a->addr == (uintptr_t)b->ptr - b->addr;
 	case SONDE_EXTENT_ABSENT:

@@ -14,12 +14,13 @@
 #include "space/past_cache.h"
 
 struct extent {
-	uint64_t addr, last; /* both inclusive                                     */
-	uint32_t kind;       /* enum sonde_extent_kind                             */
-	uint32_t flags;      /* enum sonde_region_flag                             */
-	char *ptr;           /* MEMORY, and FILE once mapped: byte at addr; or NULL */
-	bool ptr_read_only;  /* the host's own map may not be written              */
-	uint64_t off;        /* FILE: of the byte at addr                          */
+	uint64_t addr, last;       /* both inclusive                                     */
+	uint32_t kind;             /* enum sonde_extent_kind                             */
+	uint32_t flags;            /* enum sonde_region_flag                             */
+	char *ptr;                 /* MEMORY, and FILE once mapped: byte at addr; or NULL */
+	bool ptr_read_only;        /* the host's own map may not be written              */
+	uint64_t off;              /* FILE, IMAGE: of the byte at addr                   */
+	struct sonde_image *image; /* IMAGE                                            */
 	int32_t fd;
 	int32_t slot; /* FILE: of fd in the engine's table, -1: not there   */
 	int32_t err;  /* ABSENT                                             */

@@ -45,6 +45,7 @@ enum sonde_extent_kind {
 	SONDE_EXTENT_MEMORY = 2, /* host memory at ptr, which stays until close                */
 	SONDE_EXTENT_ZERO = 3,   /* reads as zeros                                             */
 	SONDE_EXTENT_ABSENT = 4, /* known to be missing: pieces here fail with err             */
+	SONDE_EXTENT_IMAGE = 5,  /* the image at ptr (host->image_open), at off; never with FILE */
 };
 
 struct sonde_extent {
@@ -52,12 +53,33 @@ struct sonde_extent {
 	uint64_t len;   /* bytes, > 0; addr + len - 1 does not wrap                           */
 	uint32_t kind;  /* enum sonde_extent_kind                                             */
 	uint32_t flags; /* enum sonde_region_flag                                             */
-	uint64_t off;   /* FILE: where in fd                                                  */
-	void *ptr;      /* MEMORY: [len]                                                      */
+	uint64_t off;   /* FILE, IMAGE: where in it                                           */
+	void *ptr;      /* MEMORY: [len]; IMAGE: struct sonde_image                           */
 	int32_t fd;     /* FILE: stays open until close                                       */
 	int32_t err;    /* ABSENT: enum sonde_err                                             */
 };
 typedef int sonde_extent_fn(void *user, const struct sonde_extent *extent);
+
+/* An opened file: of this machine, or behind a URL. Whoever names one may name the other. */
+struct sonde_image;
+
+struct sonde_image_info {
+	uint32_t size;    /* sizeof(this) in the core                                         */
+	int32_t fd;       /* its descriptor; -1: there is none, image_read alone reads it     */
+	uint64_t bytes;   /* its length                                                       */
+	const char *name; /* for messages: without what gives access. Until the image is closed */
+};
+
+/* One stretch of an image. */
+struct sonde_image_read {
+	uint64_t off;
+	void *buf; /* [len]                                                              */
+	uint32_t len;
+	uint32_t
+		done; /* out: bytes that came, from the front; fewer than len with err 0: the end */
+	int32_t err;  /* out: 0, or why no more came                                        */
+	uint32_t pad;
+};
 
 /* How a connection moves bytes; bits of the answer of ways(). */
 enum sonde_way {
@@ -145,6 +167,19 @@ struct sonde_host {
 	const char *(*code_text)(int code);
 	/* As sonde_space_borrow_run, of the space below. */
 	const void *(*borrow_run)(void *below, uint64_t addr, size_t cap, size_t *ret_len);
+
+	/*
+	 * Connectors: open what an argument names: a path, or a URL. For writing where the user asked for it (arg_write).
+	 * Returns 0; an error, and err says which file and why. Owns *ret: image_close, by the connection's end.
+	 */
+	int (*image_open)(const struct sonde_args *args, const char *name, struct sonde_image **ret,
+			  struct sonde_error *err);
+	void (*image_close)(struct sonde_image *image); /* NULL is allowed */
+	void (*image_info)(const struct sonde_image *image, struct sonde_image_info *ret);
+	/* Any thread. Blocks until all n are done: many at once cost as much as the slowest. */
+	void (*image_read)(struct sonde_image *image, struct sonde_image_read *reads, size_t n);
+	/* The first failure of reading: its code and err, which names the file; 0: there was none. Any thread. */
+	int (*image_failure)(struct sonde_image *image, struct sonde_error *err);
 };
 
 /* Something that a connector could open now, as its list tells it. Strings are borrowed for the call. */

@@ -3,6 +3,7 @@
  * A target: an opened machine, process or file, by name.
  *
  *	./memory.dump                    sniffed; an unknown format is refused, never taken for raw
+ *	https://HOST/memory.dump         likewise, read from a server as far as it is needed
  *	flat:FILE[,offset=N]             a raw image, because you say so
  *	process:PID    process:NAME      a process of this machine
  *	native                           this machine itself, asked through its system
@@ -65,7 +66,8 @@ struct sonde_loop *sonde_target_loop(const struct sonde_target *target);
 struct sonde_space *sonde_target_memory(const struct sonde_target *target);
 
 struct sonde_target_info {
-	const char *name;      /* as given to open; borrowed like the rest     */
+	const char *
+		name; /* as given to open, but what gives access to a server; borrowed like the rest */
 	const char *connector; /* "elfcore"                                    */
 	const char *detail;    /* one line for a person: "ELF64 core, QEMU"    */
 	uint32_t arch;         /* enum sonde_arch; NONE where not known        */
@@ -150,6 +152,19 @@ typedef int sonde_layer_stat_fn(void *user, const struct sonde_layer_stat *stat)
 int sonde_target_layer_stats(const struct sonde_target *target, sonde_layer_stat_fn *fn,
 			     void *user);
 
+/* What reading a file took that is no plain file of this machine. Strings are borrowed for the callback. */
+struct sonde_image_figures {
+	const char *name; /* the file, without what gives access to it   */
+	const char *how;  /* one line for a person: "HTTP ranges"        */
+	uint64_t size;    /* bytes of the file                           */
+	uint64_t requests;
+	uint64_t bytes; /* that came here                              */
+};
+typedef int sonde_image_figures_fn(void *user, const struct sonde_image_figures *figures);
+
+/* Visit such files of a target. Returns 0 or what fn returned to stop. */
+int sonde_target_images(const struct sonde_target *target, sonde_image_figures_fn *fn, void *user);
+
 /*
  * Stop and continue a live target; continuing invalidates its memory (sonde_space_invalidate). What pause has
  * stopped goes on when the target is closed; where several programs of Sonde on one machine hold it, when the last of
@@ -185,7 +200,8 @@ int sonde_target_snapshot(const struct sonde_target *target, struct sonde_snapsh
  * it is not all of what it is now, which pieces do not tell.
  *
  * Returns   0: nothing that is known of; SONDE_E_GONE, and err says what ("libvirt: domain 'vm' was shut off");
- *           SONDE_E_CHANGED: memory was plugged in or out: what was opened is still read, and the rest is not seen.
+ *           SONDE_E_CHANGED: memory was plugged in or out: what was opened is still read, and the rest is not seen;
+ *           a file's server has failed: its code, and nothing more is asked of it.
  * Context   plain code on the loop's thread, with no request in flight; may block for a second.
  */
 int sonde_target_gone(struct sonde_target *target, struct sonde_error *err);

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+#include "image/image.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "image/url.h"
+
+int image_init(struct sonde_image *image, const char *name)
+{
+	image->fd = -1;
+	image->refs = 1;
+	image->name = strdup(name);
+	image->shown = strdup(name);
+	if (!image->name || !image->shown) {
+		free(image->name);
+		free(image->shown);
+		return SONDE_E_NO_MEMORY;
+	}
+	url_conceal(image->shown);
+	pthread_mutex_init(&image->lock, NULL);
+	return 0;
+}
+
+void image_finish(struct sonde_image *image)
+{
+	pthread_mutex_destroy(&image->lock);
+	free(image->name);
+	free(image->shown);
+}
+
+int image_open_by_name(const char *who, const char *name, int write, struct sonde_image **ret,
+		       struct sonde_error *err)
+{
+	if (!url_is(name))
+		return image_file_open(who, name, write, ret, err);
+	if (!write)
+		return image_remote_open(who, name, ret, err);
+	return sonde_error_set(err, SONDE_E_READ_ONLY,
+			       "%s: a server's file cannot be written: put an overlay in front, "
+			       "'URL|overlay'",
+			       who);
+}
+
+void image_unref(struct sonde_image *image)
+{
+	if (image && --image->refs == 0)
+		image->ops->close(image);
+}
+
+/* ---- reading ------------------------------------------------------------------------------------ */
+
+/* What the caller asked for beyond the end is not asked of anybody; a descriptor knows best where that is. */
+static uint32_t within(const struct sonde_image *image, const struct sonde_image_read *read)
+{
+	if (image->fd >= 0)
+		return read->len;
+	uint64_t left = read->off < image->size ? image->size - read->off : 0;
+
+	return read->len < left ? read->len : (uint32_t)left;
+}
+
+void image_read(struct sonde_image *image, struct sonde_image_read *reads, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		reads[i].len = within(image, &reads[i]);
+		reads[i].done = 0;
+		reads[i].err = 0;
+	}
+	image->ops->read(image, reads, n);
+}
+
+int64_t image_read_at(struct sonde_image *image, uint64_t off, void *buf, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		size_t left = len - done < 1u << 30 ? len - done : 1u << 30;
+		struct sonde_image_read read = { .off = off + done,
+						 .buf = (char *)buf + done,
+						 .len = (uint32_t)left };
+		if (read.off < off)
+			break;
+		image_read(image, &read, 1);
+		if (read.err)
+			return read.err;
+		done += read.done;
+		if (read.done < left)
+			break;
+	}
+	return (int64_t)done;
+}
+
+void image_failed(struct sonde_image *image, const struct sonde_error *why)
+{
+	pthread_mutex_lock(&image->lock);
+	if (!image->failure.code)
+		image->failure = *why;
+	pthread_mutex_unlock(&image->lock);
+}
+
+int image_failure(struct sonde_image *image, struct sonde_error *err)
+{
+	pthread_mutex_lock(&image->lock);
+	int code = image->failure.code;
+	if (code && err)
+		*err = image->failure;
+	pthread_mutex_unlock(&image->lock);
+	return code;
+}
+
+void image_info(const struct sonde_image *image, struct sonde_image_info *ret)
+{
+	*ret = (struct sonde_image_info){
+		.size = sizeof(*ret), .fd = image->fd, .bytes = image->size, .name = image->shown
+	};
+}
+
+/* ---- the images of a target --------------------------------------------------------------------- */
+
+int image_shelf_open(struct image_shelf *shelf, const char *who, const char *name, int write,
+		     struct sonde_image **ret, struct sonde_error *err)
+{
+	for (size_t i = 0; shelf && !write && i < shelf->n; i++) {
+		if (strcmp(shelf->at[i]->name, name) == 0) {
+			*ret = shelf->at[i];
+			(*ret)->refs++;
+			return 0;
+		}
+	}
+	int r = image_open_by_name(who, name, write, ret, err);
+	if (r < 0 || !shelf || !(*ret)->ops->figures)
+		return r;
+	if (shelf->n == sizeof(shelf->at) / sizeof(shelf->at[0])) {
+		image_unref(*ret);
+		return sonde_error_set(err, SONDE_E_LIMIT, "%s: more than %zu images", who,
+				       shelf->n);
+	}
+	(*ret)->refs++;
+	shelf->at[shelf->n++] = *ret;
+	return 0;
+}
+
+void image_shelf_close(struct image_shelf *shelf)
+{
+	while (shelf->n > 0)
+		image_unref(shelf->at[--shelf->n]);
+}
+
+int image_shelf_failure(struct image_shelf *shelf, struct sonde_error *err)
+{
+	int code = 0;
+
+	for (size_t i = 0; code == 0 && i < shelf->n; i++)
+		code = image_failure(shelf->at[i], err);
+	return code;
+}
