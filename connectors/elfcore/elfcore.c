@@ -5,8 +5,8 @@
  * headers; the bytes are moved by the engines, from where the extents told here lie.
  */
 #include "../common/flattened.h"
+#include "../common/image_file.h"
 #include "../common/note.h"
-#include "../common/read_at.h"
 #include "elf_core.h"
 #include "elf_format.h"
 #include "elf_process.h"
@@ -16,19 +16,15 @@
 #include <sonde/plugin.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define ELF_FLAT_START (FLAT_VERSION_AT + 8) /* by which it is told */
 
 struct elfcore {
-	int fd;
+	struct image_file file;
 	int writable;
-	int read_errno; /* of the first header read that failed, else 0 */
 	int is_flat;
 	struct flattened flat; /* what its headers are read through, where is_flat */
 	struct elf_core core;
@@ -38,12 +34,10 @@ struct elfcore {
 
 static int64_t read_file(void *user, uint64_t off, void *buf, size_t len)
 {
-	struct elfcore *elf = user;
-	int64_t n = read_at(elf->fd, off, buf, len);
+	const struct elfcore *elf = user;
+	int64_t n = image_file_read(&elf->file, off, buf, len);
 
-	if (n < 0 && !elf->read_errno)
-		elf->read_errno = (int)-n;
-	return n;
+	return n < 0 ? -EIO : n; /* the image knows why */
 }
 
 static size_t read_core(void *user, uint64_t off, void *buf, size_t len)
@@ -107,24 +101,6 @@ static void describe(struct elfcore *elf)
 			 (unsigned long long)core->n_refused);
 }
 
-/* Opening a pipe would wait for its writer, so what a path is comes before open. */
-static int open_file(struct elfcore *elf, const struct sonde_host *host, const char *path,
-		     struct sonde_error *err)
-{
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return host->error_os(err, errno, "elfcore: '%.300s'", path);
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return host->error_set(
-			err, SONDE_E_BAD_FORMAT,
-			"elfcore: '%.300s': is neither a regular file nor a block device", path);
-	elf->fd = open(path, (elf->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
-	if (elf->fd < 0)
-		return host->error_os(err, errno, "elfcore: '%.300s'", path);
-	return 0;
-}
-
 /* The core in *file as it would lie on a disk. */
 static int unflatten(struct elfcore *elf, struct source *file, const char **ret_why)
 {
@@ -139,24 +115,16 @@ static int unflatten(struct elfcore *elf, struct source *file, const char **ret_
 	return r;
 }
 
-static int read_headers(struct elfcore *elf, const struct sonde_host *host, const char *path,
-			struct sonde_error *err)
+static int read_headers(struct elfcore *elf, const struct sonde_host *host, struct sonde_error *err)
 {
 	const char *why;
-	off_t size = lseek(elf->fd, 0, SEEK_END);
-	struct source file = { .read = read_file,
-			       .user = elf,
-			       .size = size > 0 ? (uint64_t)size : 0 };
+	struct source file = { .read = read_file, .user = elf, .size = elf->file.size };
 
-	if (size < 0)
-		return host->error_os(err, errno, "elfcore: '%.300s': size", path);
 	int r = unflatten(elf, &file, &why);
 	if (r == 0)
 		r = elf_core_read(&elf->core, read_core, &file, file.size, &why);
-	if (r < 0 && elf->read_errno)
-		return host->error_os(err, elf->read_errno, "elfcore: '%.300s'", path);
 	if (r < 0)
-		return host->error_set(err, r, "elfcore: '%.300s': %s", path, why);
+		return image_file_refuse(&elf->file, "elfcore", r, why, err);
 	describe(elf);
 	if (elf->core.by_vaddr && ((r = elf_process_facts(&elf->core, &elf->facts)) < 0 ||
 				   (r = elf_process_note(&elf->core, &elf->process)) < 0))
@@ -172,26 +140,21 @@ static void elfcore_close(void *conn)
 	note_lines_finish(&elf->process);
 	elf_core_finish(&elf->core);
 	flattened_finish(&elf->flat);
-	if (elf->fd >= 0)
-		close(elf->fd);
+	image_file_close(&elf->file);
 	free(elf);
 }
 
 static int elfcore_open(const struct sonde_host *host, const struct sonde_args *args,
 			void **ret_conn, struct sonde_error *err)
 {
-	const char *path = host->arg(args, "path");
 	struct elfcore *elf = calloc(1, sizeof(*elf));
 
 	if (!elf)
 		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
-	elf->fd = -1;
 	elf->writable = host->arg_write(args);
-	int r = path ? open_file(elf, host, path, err)
-		     : host->error_set(err, SONDE_E_BAD_ARG,
-				       "elfcore: no file given: write elfcore:FILE");
+	int r = image_file_open(&elf->file, host, args, "elfcore", err);
 	if (r == 0)
-		r = read_headers(elf, host, path, err);
+		r = read_headers(elf, host, err);
 	if (r < 0) {
 		elfcore_close(elf);
 		return r;
@@ -265,14 +228,9 @@ static int tell_pieces(const struct flattened *flat, const struct sonde_extent *
 static int tell_present(struct elfcore *elf, const struct elf_segment *s, sonde_extent_fn *fn,
 			void *user)
 {
-	struct sonde_extent extent = {
-		.addr = elf_segment_addr(&elf->core, s),
-		.len = present(&elf->core, s),
-		.kind = SONDE_EXTENT_FILE,
-		.flags = region_flags(elf, s),
-		.off = s->off,
-		.fd = elf->fd,
-	};
+	struct sonde_extent extent =
+		image_file_extent(&elf->file, elf_segment_addr(&elf->core, s),
+				  present(&elf->core, s), region_flags(elf, s), s->off);
 
 	if (elf->is_flat)
 		return tell_pieces(&elf->flat, &extent, fn, user);
@@ -396,5 +354,6 @@ static const struct sonde_connector_ops elfcore_ops = {
 };
 
 SONDE_PLUGIN(.name = "elfcore", .summary = "ELF core of a guest, a crashed kernel or a process",
-	     .main_arg = "path", .args_help = "path=FILE  the core to read (required)\n",
+	     .main_arg = "path",
+	     .args_help = "path=FILE  the core to read, or its URL (required)\n",
 	     .connector = &elfcore_ops);

@@ -4,21 +4,16 @@
  * moved by the engines, from where the extents told here lie.
  */
 #include "ranges.h"
-#include "../common/read_at.h"
+#include "../common/image_file.h"
 
 #include <sonde/plugin.h>
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct lime {
-	int fd;
+	struct image_file file;
 	int writable;
-	int read_errno; /* of a head that could not be read, else 0 */
 	struct lime_ranges ranges;
 	char detail[96];
 };
@@ -26,9 +21,8 @@ struct lime {
 static size_t read_file(void *user, uint64_t off, void *buf, size_t len)
 {
 	struct lime *lime = user;
-	int64_t n = read_at(lime->fd, off, buf, len);
+	int64_t n = image_file_read(&lime->file, off, buf, len);
 
-	lime->read_errno = n < 0 ? (int)-n : lime->read_errno;
 	return n < 0 ? 0 : (size_t)n;
 }
 
@@ -43,28 +37,13 @@ static void describe(struct lime *lime)
 				    : "");
 }
 
-/* Opening a pipe would wait for its writer, so what a path is comes before open. */
-static int open_file(struct lime *lime, const struct sonde_host *host, const char *path,
-		     struct sonde_error *err)
+static int read_ranges(struct lime *lime, struct sonde_error *err)
 {
-	struct stat st;
 	const char *why;
+	int r = lime_ranges_read(&lime->ranges, read_file, lime, lime->file.size, &why);
 
-	if (stat(path, &st) < 0)
-		return host->error_os(err, errno, "lime: '%.300s'", path);
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return host->error_set(
-			err, SONDE_E_BAD_FORMAT,
-			"lime: '%.300s': is neither a regular file nor a block device", path);
-	lime->fd = open(path, (lime->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
-	off_t size = lime->fd < 0 ? -1 : lseek(lime->fd, 0, SEEK_END);
-	if (size < 0)
-		return host->error_os(err, errno, "lime: '%.300s'", path);
-	int r = lime_ranges_read(&lime->ranges, read_file, lime, (uint64_t)size, &why);
-	if (r < 0 && lime->read_errno)
-		return host->error_os(err, lime->read_errno, "lime: '%.300s'", path);
 	if (r < 0)
-		return host->error_set(err, r, "lime: '%.300s': %s", path, why);
+		return image_file_refuse(&lime->file, "lime", r, why, err);
 	describe(lime);
 	return 0;
 }
@@ -74,24 +53,21 @@ static void lime_close(void *conn)
 	struct lime *lime = conn;
 
 	lime_ranges_finish(&lime->ranges);
-	if (lime->fd >= 0)
-		close(lime->fd);
+	image_file_close(&lime->file);
 	free(lime);
 }
 
 static int lime_open(const struct sonde_host *host, const struct sonde_args *args, void **ret_conn,
 		     struct sonde_error *err)
 {
-	const char *path = host->arg(args, "path");
 	struct lime *lime = calloc(1, sizeof(*lime));
 
 	if (!lime)
 		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
-	lime->fd = -1;
 	lime->writable = host->arg_write(args);
-	int r = path ? open_file(lime, host, path, err)
-		     : host->error_set(err, SONDE_E_BAD_ARG,
-				       "lime: no file given: write lime:FILE");
+	int r = image_file_open(&lime->file, host, args, "lime", err);
+	if (r == 0)
+		r = read_ranges(lime, err);
 	if (r < 0) {
 		lime_close(lime);
 		return r;
@@ -111,15 +87,10 @@ static void lime_info(void *conn, struct sonde_target_info *ret)
 static int tell(const struct lime *lime, const struct lime_range *range, int missing,
 		sonde_extent_fn *fn, void *user)
 {
-	struct sonde_extent extent = {
-		.addr = range->addr,
-		.len = range->have,
-		.kind = SONDE_EXTENT_FILE,
-		.flags = SONDE_REGION_READ | SONDE_REGION_RAM |
-			 (lime->writable ? SONDE_REGION_WRITE : 0),
-		.off = range->off,
-		.fd = lime->fd,
-	};
+	uint32_t flags =
+		SONDE_REGION_READ | SONDE_REGION_RAM | (lime->writable ? SONDE_REGION_WRITE : 0);
+	struct sonde_extent extent =
+		image_file_extent(&lime->file, range->addr, range->have, flags, range->off);
 
 	if (missing)
 		extent = (struct sonde_extent){ .addr = range->addr + range->have,
@@ -159,4 +130,5 @@ static const struct sonde_connector_ops lime_ops = {
 };
 
 SONDE_PLUGIN(.name = "lime", .summary = "image of LiME, or of AVML unpacked", .main_arg = "path",
-	     .args_help = "path=FILE  the image to read (required)\n", .connector = &lime_ops);
+	     .args_help = "path=FILE  the image to read, or its URL (required)\n",
+	     .connector = &lime_ops);
