@@ -20,6 +20,8 @@ enum {
 	CPUS,
 	REGIONS,
 	MEMORY,
+	REQUESTS,
+	FETCHED,
 	FACTS,
 	FAMILY,
 	RELEASE,
@@ -53,6 +55,8 @@ static const struct column columns[N_COLUMNS] = {
 	[CPUS] = { "cpus", "Processors with registers", 0 },
 	[REGIONS] = { "regions", "Regions", 0 },
 	[MEMORY] = { "memory", "Memory", 0 },
+	[REQUESTS] = { "requests", "Requests", 0 },
+	[FETCHED] = { "fetched", "Bytes fetched", 0 },
 	[FACTS] = { "facts", "Facts", 0 },
 	[FAMILY] = { "os", "System", 0 },
 	[RELEASE] = { "release", "Release", 0 },
@@ -94,6 +98,33 @@ static const char *or_null(const char *text)
 	return text && *text ? text : NULL;
 }
 
+static void put_count(struct table *t, uint64_t count)
+{
+	if (count)
+		table_u64(t, count);
+	else
+		table_null(t);
+}
+
+static int add_image(void *user, const struct sonde_image_figures *figures)
+{
+	struct sonde_image_figures *all = user;
+
+	all->requests += figures->requests;
+	all->bytes += figures->bytes;
+	return 0;
+}
+
+/* What all of this took of a server, the kernel included. */
+static void put_images(struct table *t, const struct sonde_target *target)
+{
+	struct sonde_image_figures all = { 0 };
+
+	sonde_target_images(target, add_image, &all);
+	put_count(t, all.requests);
+	put_count(t, all.bytes);
+}
+
 static void put_target(struct table *t, struct sonde_target *target)
 {
 	struct sonde_target_info info;
@@ -115,6 +146,7 @@ static void put_target(struct table *t, struct sonde_target *target)
 		table_null(t);
 		table_null(t);
 	}
+	put_images(t, target);
 }
 
 /* Its lines become the items of a list. */
@@ -132,14 +164,6 @@ static void put_facts(struct table *t, struct sonde_target *target)
 	else
 		table_null(t);
 	free(text);
-}
-
-static void put_count(struct table *t, uint64_t count)
-{
-	if (count)
-		table_u64(t, count);
-	else
-		table_null(t);
 }
 
 /* 0 is a place like others, of a kernel whose memory is known. */
@@ -217,12 +241,10 @@ const struct cmd cmd_info = {
 		"it and how. Without an operating system the rest is still printed, with the "
 		"reason,\n"
 		"and the exit code is 0. 'sonde maps --phys' lists the regions.\n"
-		"Fields: target connector detail arch live writable cpus regions memory facts "
-		"os release\n"
-		"version command_line hostname found_by candidates types_from symbols online_cpus\n"
-		"page_levels page_table kaslr_offset phys_base text_start text_end boot_time "
-		"uptime\n"
-		"no_os.\n",
+		"Fields: target connector detail arch live writable cpus regions memory requests\n"
+		"fetched facts os release version command_line hostname found_by candidates\n"
+		"types_from symbols online_cpus page_levels page_table kaslr_offset phys_base\n"
+		"text_start text_end boot_time uptime no_os.\n",
 	.example = "sonde info guest.elf",
 	.options = OPT_BIT(FIELDS),
 	.min_args = 1,

@@ -318,6 +318,15 @@ static int peak_memory(uint64_t *ret)
 	return found;
 }
 
+static int image_stats(void *user, const struct sonde_image_figures *f)
+{
+	complain(user,
+		 "stats: image: %s: %" PRIu64 " requests, %" PRIu64 " of %" PRIu64
+		 " bytes fetched: %s",
+		 f->how, f->requests, f->bytes, f->size, f->name);
+	return 0;
+}
+
 /* One line a layer: "stats: layer cache: 12 hits, 3 misses". */
 struct layer_line {
 	struct ctx *ctx;
@@ -378,6 +387,7 @@ void session_stats(struct ctx *ctx)
 		snapshot_stats(ctx);
 		space_stats(ctx, "target memory", sonde_target_memory(ctx->target));
 		how_stats(ctx, sonde_target_memory(ctx->target));
+		sonde_target_images(ctx->target, image_stats, ctx);
 		layer_stats(ctx);
 	}
 	if (ctx->os)

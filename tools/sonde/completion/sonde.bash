@@ -29,7 +29,7 @@ _sonde_options() {
 
 _sonde_fields() {
 	case $1 in
-	info) echo 'target connector detail arch live writable cpus regions memory facts os release version
+	info) echo 'target connector detail arch live writable cpus regions memory requests fetched facts os release version
 		command_line hostname found_by candidates types_from symbols online_cpus page_levels
 		page_table kaslr_offset phys_base text_start text_end boot_time uptime no_os' ;;
 	ps) echo 'pid tgid ppid uid gid euid egid state threads rss vsize start_ns start name command
