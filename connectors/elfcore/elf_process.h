@@ -26,7 +26,10 @@ struct elf_files {
 /* What NT_FILE tells; entries that make no sense are left out. Returns 0; SONDE_E_NO_MEMORY. Owns *ret: free(ret->at). */
 int elf_files_read(const struct elf_core *core, struct elf_files *ret);
 
-/* SONDE_NOTE_FACTS and SONDE_NOTE_PROCESS. Each returns 0, SONDE_E_NO_MEMORY. Owns *ret: note_lines_finish, also after an error. */
+/*
+ * SONDE_NOTE_FACTS and SONDE_NOTE_PROCESS; the latter stays empty where no note is of a process. Each returns 0, SONDE_E_NO_MEMORY.
+ * Owns *ret: note_lines_finish, also after an error.
+ */
 int elf_process_facts(const struct elf_core *core, struct note_lines *ret);
 int elf_process_note(const struct elf_core *core, struct note_lines *ret);
 

@@ -57,7 +57,7 @@ static void check_process(const struct elf_core *core)
 	if (elf_process_facts(core, &lines) < 0 || !lines.len || lines.text[lines.len - 1] != '\n')
 		abort();
 	note_lines_finish(&lines);
-	if (elf_process_note(core, &lines) < 0 || lines.text[lines.len - 1] != '\n')
+	if (elf_process_note(core, &lines) < 0 || (lines.len && lines.text[lines.len - 1] != '\n'))
 		abort();
 	note_lines_finish(&lines);
 }
