@@ -190,7 +190,7 @@ class Missing(Case):
             self.assertEqual(read(path, addr, PAGE).out, RANGES[2][1][addr - 0x100000:][:PAGE])
 
     def test_memory_that_cannot_be_read_at_all_is_a_failure(self):
-        result = dump(path_of("none.elf"), "elf", source=f"lime:{SOURCE}|fault,error=IO")
+        result = dump(path_of("unreadable.elf"), "elf", source=f"lime:{SOURCE}|fault,error=IO")
         self.assertEqual(result.code, 1, str(result))
 
 
