@@ -39,14 +39,22 @@ static int fetch(struct probes_reader *reader)
 	return r;
 }
 
+/* Whatever a guest's clock says, it fits. */
+static uint64_t ns_of(uint64_t ticks, uint32_t khz)
+{
+	const double most = 1e18;
+	double ns = (double)(int64_t)ticks * 1e6 / khz;
+
+	return (uint64_t)(int64_t)(ns > most ? most : ns < -most ? -most : ns);
+}
+
 /* When a call was made: their clock tells what lies between two. Never in the future, and never before the last one. */
 static uint64_t time_of(struct probes_reader *reader, uint64_t clock)
 {
 	uint64_t now = sonde_now_ns(), ns = now;
 
 	if (reader->clock_ns && reader->state->khz)
-		ns = reader->clock_ns + (uint64_t)((double)(int64_t)(clock - reader->clock) * 1e6 /
-						   reader->state->khz);
+		ns = reader->clock_ns + ns_of(clock - reader->clock, reader->state->khz);
 	if (!reader->clock_ns || ns > now) {
 		reader->clock = clock;
 		reader->clock_ns = ns = now;
