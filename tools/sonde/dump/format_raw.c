@@ -2,13 +2,16 @@
 /* raw: the byte at physical address a is byte a of the file. What is no memory, or missing, is a hole of it. */
 #include "format.h"
 
+#define RAW_MAX                                                                                    \
+	(UINT64_C(1) << 48) /* bytes, holes included: 256 TiB, which nobody reads to its end */
+
 static int raw_begin(struct dump_writer *writer, struct sonde_error *err)
 {
-	if (writer->plan->last >= INT64_MAX)
+	if (writer->plan->last >= RAW_MAX)
 		return sonde_error_set(
 			err, SONDE_E_BAD_ARG,
-			"raw: memory goes up to 0x%llx, and no file is so long: write "
-			"elf or lime",
+			"raw: memory goes up to 0x%llx, and a raw image would be as long: "
+			"write elf or lime",
 			(unsigned long long)writer->plan->last);
 	return 0;
 }
