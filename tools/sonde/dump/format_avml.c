@@ -5,6 +5,7 @@
  * framing_format.txt): a name, then chunks of at most 64 KiB: kind, length in 24 bits, masked CRC-32C of what it unpacks
  * to, and that, packed or as it was.
  */
+#include "../../../connectors/common/crc32c.h"
 #include "../../../connectors/lime/ranges.h"
 #include "format.h"
 
@@ -22,38 +23,19 @@ enum {
 
 struct avml {
 	uint64_t end; /* of the file */
-	uint32_t crc[256];
 };
 
-/* CRC-32C: RFC 3720 B.4, low bit first. */
-static void fill_table(uint32_t table[256])
+static uint32_t masked_crc(const uint8_t *bytes, size_t len)
 {
-	for (uint32_t i = 0; i < 256; i++) {
-		uint32_t sum = i;
-		for (int bit = 0; bit < 8; bit++)
-			sum = sum >> 1 ^ (sum & 1 ? 0x82f63b78u : 0);
-		table[i] = sum;
-	}
-}
+	uint32_t sum = crc32c(bytes, len);
 
-static uint32_t masked_crc(const uint32_t table[256], const uint8_t *bytes, size_t len)
-{
-	uint32_t sum = UINT32_MAX;
-
-	for (size_t i = 0; i < len; i++)
-		sum = sum >> 8 ^ table[(sum ^ bytes[i]) & 0xff];
-	sum = ~sum;
 	return (sum >> 15 | sum << 17) + 0xa282ead8u;
 }
 
 static int avml_begin(struct dump_writer *writer, struct sonde_error *err)
 {
-	struct avml *avml = writer->state = calloc(1, sizeof(*avml));
-
-	if (!avml)
-		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
-	fill_table(avml->crc);
-	return 0;
+	writer->state = calloc(1, sizeof(struct avml));
+	return writer->state ? 0 : sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
 }
 
 static int append(struct dump_writer *writer, const void *bytes, size_t len,
@@ -81,13 +63,11 @@ static int append_head(struct dump_writer *writer, uint64_t first, uint64_t last
 static int append_chunk(struct dump_writer *writer, const struct batch *batch,
 			const struct batch_unit *unit, struct sonde_error *err)
 {
-	const struct avml *avml = writer->state;
 	const uint8_t *packed = batch->packed + (size_t)(unit - batch->units) * batch->room;
 	uint8_t head[CHUNK_HEAD] = { unit->is_packed ? CHUNK_PACKED : CHUNK_PLAIN };
 
 	sonde_store(head + 1, 3, SONDE_LITTLE, unit->packed + 4);
-	sonde_store(head + 4, 4, SONDE_LITTLE,
-		    masked_crc(avml->crc, batch->bytes + unit->off, unit->len));
+	sonde_store(head + 4, 4, SONDE_LITTLE, masked_crc(batch->bytes + unit->off, unit->len));
 	int r = append(writer, head, sizeof(head), err);
 	return r == 0 ? append(writer, packed, unit->packed, err) : r;
 }
