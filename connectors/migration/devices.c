@@ -42,17 +42,10 @@ static void take_cmos(struct devices *devices, const uint8_t *cmos)
 
 static void take_field(struct walk *walk, const struct register_field *field)
 {
-	struct devices *devices = walk->devices;
-	uint64_t value = be_number(field->bytes, field->size <= 8 ? field->size : 0);
-
 	if (walk->cpu)
 		register_take(walk->cpu, field);
 	else if (strcmp(field->name, "cmos_data") == 0 && field->size == 128)
-		take_cmos(devices, field->bytes);
-	else if (strcmp(field->name, "vmcoreinfo.paddr") == 0)
-		devices->note_at = value;
-	else if (strcmp(field->name, "vmcoreinfo.size") == 0)
-		devices->note_len = value;
+		take_cmos(walk->devices, field->bytes);
 }
 
 /* ---- fields ---------------------------------------------------------------------------------------- */

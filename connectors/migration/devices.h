@@ -25,8 +25,6 @@ struct devices {
 	size_t n_cpus;
 	uint32_t arch;               /* of the processors                              */
 	uint64_t below_4g, above_4g; /* bytes of RAM by the CMOS of a PC; both 0: none */
-	uint64_t note_at,
-		note_len; /* physical, of the note that the guest's kernel left for dumps */
 };
 
 /*
