@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The public face of the OS layers: tries each, then asks the one that fits. */
 #include "common/os.h"
+#include "sym/symbols.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,14 @@ int os_whole_memory(struct sonde_target *target, struct sonde_space **ret, struc
 	int r = sonde_space_remap(sonde_target_loop(target), &all, 1, ret);
 
 	return r < 0 ? sonde_error_set(err, r, NULL) : r;
+}
+
+int os_without_kernel(struct sonde_os *os, struct sonde_target *target)
+{
+	os->symbols = symbols_create(0, 0);
+	if (!os->symbols || symbols_seal(os->symbols) < 0)
+		return SONDE_E_NO_MEMORY;
+	return sonde_space_remap(sonde_target_loop(target), NULL, 0, &os->kernel_memory);
 }
 
 void sonde_os_detach(struct sonde_os *os)

@@ -65,4 +65,10 @@ extern const struct os_layer os_linux, os_native, os_process;
  */
 int os_whole_memory(struct sonde_target *target, struct sonde_space **ret, struct sonde_error *err);
 
+/*
+ * Where the kernel and its memory would be in a guest there is nothing: no symbols until somebody asks for them, nothing mapped. The
+ * layer's detach owns both, also after an error. Returns 0, SONDE_E_NO_MEMORY.
+ */
+int os_without_kernel(struct sonde_os *os, struct sonde_target *target);
+
 #endif

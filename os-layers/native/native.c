@@ -96,15 +96,6 @@ static int open_proc(struct native_os *native, struct sonde_error *err)
 	return 0;
 }
 
-/* What the kernel and its memory would be in a guest: nothing is mapped, until somebody asks for symbols. */
-static int make_empty(struct native_os *native)
-{
-	native->os.symbols = symbols_create(0, 0);
-	if (!native->os.symbols || symbols_seal(native->os.symbols) < 0)
-		return SONDE_E_NO_MEMORY;
-	return sonde_space_remap(native->loop, NULL, 0, &native->os.kernel_memory);
-}
-
 static int native_attach(struct sonde_target *target, const struct sonde_os_options *options,
 			 struct sonde_os **ret, struct sonde_error *err)
 {
@@ -121,7 +112,8 @@ static int native_attach(struct sonde_target *target, const struct sonde_os_opti
 	int r = open_proc(native, err);
 	if (r == 0)
 		r = find_process(native, err);
-	if (r == 0 && ((r = make_empty(native)) < 0 || (r = native_describe(native)) < 0))
+	if (r == 0 &&
+	    ((r = os_without_kernel(&native->os, target)) < 0 || (r = native_describe(native)) < 0))
 		sonde_error_set(err, r, NULL);
 	if (r < 0)
 		native_detach(&native->os);

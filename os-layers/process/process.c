@@ -34,16 +34,6 @@ static int read_description(struct process_os *process)
 	return description_parse(process->text, &process->arena, &process->said);
 }
 
-/* There is no kernel: nothing is mapped, until somebody asks for symbols. */
-static int make_empty(struct process_os *process)
-{
-	process->os.symbols = symbols_create(0, 0);
-	if (!process->os.symbols || symbols_seal(process->os.symbols) < 0)
-		return SONDE_E_NO_MEMORY;
-	return sonde_space_remap(sonde_target_loop(process->target), NULL, 0,
-				 &process->os.kernel_memory);
-}
-
 static int process_attach(struct sonde_target *target, const struct sonde_os_options *options,
 			  struct sonde_os **ret, struct sonde_error *err)
 {
@@ -56,7 +46,7 @@ static int process_attach(struct sonde_target *target, const struct sonde_os_opt
 	process->target = target;
 	int r = read_description(process);
 	if (r == 0)
-		r = make_empty(process);
+		r = os_without_kernel(&process->os, target);
 	if (r == 0)
 		*ret = &process->os;
 	else
