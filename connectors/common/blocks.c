@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "blocks.h"
-#include "crew.h"
-#include "page_cache.h"
+#include "../../core/base/crew.h"
+#include "../../core/base/page_cache.h"
 #include "unpack.h"
 
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 #ifndef SONDE_TOOL_DUMP_BATCH_H
 #define SONDE_TOOL_DUMP_BATCH_H
 
-#include "../../../connectors/common/crew.h"
+#include "../../../core/base/crew.h"
 #include "packer.h"
 
 #include <sonde/sonde.h>

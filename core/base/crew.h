@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Threads that share the items of one piece of work with who hands it out. */
-#ifndef CREW_H
-#define CREW_H
+#ifndef SONDE_BASE_CREW_H
+#define SONDE_BASE_CREW_H
 
 #include <stddef.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Unpacked pages that are kept, so that neighbours are not unpacked again: a dump does not change. One thread at a time. */
-#ifndef PAGE_CACHE_H
-#define PAGE_CACHE_H
+#ifndef SONDE_BASE_PAGE_CACHE_H
+#define SONDE_BASE_PAGE_CACHE_H
 
 #include <stddef.h>
 #include <stdint.h>
