@@ -10,66 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "linux/linux.h"
-#include "linux/percpu.h"
 #include "linux/pid_tree.h"
 #include "linux/recheck.h"
+#include "linux/task.h"
 
 /* linux v6.6 include/linux/sched.h */
 #define PF_KTHREAD UINT64_C(0x00200000)
-#define PF_WQ_WORKER UINT64_C(0x00000020)
 #define TASK_REPORT 0x7fu
 #define TASK_IDLE 0x402u
 #define TASK_RTLOCK_WAIT 0x1000u
 #define TASK_FROZEN 0x8000u
 #define TASK_UNINTERRUPTIBLE 0x2u
-
-#define CMDLINE_MAX (UINT64_C(1) << 20)    /* of one process             */
-#define CMDLINES_MAX (UINT64_C(256) << 20) /* of all together            */
-#define PAGES_MAX (UINT64_C(1) << 40)      /* more than 52 bits of bytes */
-
-/* linux v6.6 include/linux/mm_types_task.h: MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES. */
-enum { MM_FILE = 0, MM_ANON = 1, MM_SHMEM = 3 };
-static const uint32_t rss_counters[] = { MM_FILE, MM_ANON, MM_SHMEM };
-#define N_RSS (sizeof(rss_counters) / sizeof(rss_counters[0]))
-#define SHARES_MAX (UINT64_C(1) << 22) /* more: rss without them, as older kernels show it */
-
-/* What is fetched of each task, row i of each belonging to item i. */
-struct fetch {
-	struct linux_os *lx;
-	struct sonde_processes *list;
-	uint32_t fields;
-	size_t n;
-	struct sonde_batch *batch;
-	struct plan task_plan, cred_plan, mm_plan, signal_plan, kthread_plan, worker_plan,
-		file_plan;
-	struct rows task, cred, mm, signal, kthread, worker, file;
-	uint32_t *parent_tgid;
-	int32_t *parent_err;
-	struct percpu percpu;
-	uint8_t *
-		shares; /* [n * N_RSS * percpu.n] of 4: what each processor has yet to add to rss */
-	int32_t *share_errs;    /* as many; both NULL where rss_stat has no shares */
-	uint64_t cmdline_bytes; /* so far */
-};
-
-static void fail(struct sonde_process *p, uint32_t field, int32_t err)
-{
-	p->missing |= field;
-	if (!p->err)
-		p->err = err;
-}
-
-/* A number of a row into *ret; a failure marks the item. */
-static bool take(const struct rows *rows, size_t i, struct field field, struct sonde_process *p,
-		 uint32_t missing, uint64_t *ret)
-{
-	int r = rows_u64(rows, i, field, ret);
-
-	if (r < 0)
-		fail(p, missing, r);
-	return r == SONDE_OK;
-}
 
 /* ---- identity ------------------------------------------------------------------------------------ */
 
@@ -88,7 +39,7 @@ static char state_letter(uint64_t state, uint64_t exit_state)
 	return letters[32 - __builtin_clz(report)];
 }
 
-static void plan_tasks(struct fetch *f)
+static void plan_tasks(struct tasks *f)
 {
 	const struct layout *l = &f->lx->layout;
 	struct plan *plan = &f->task_plan;
@@ -110,43 +61,44 @@ static void plan_tasks(struct fetch *f)
 	plan_add(plan, l->task_thread_pid);
 }
 
-static void set_name(struct fetch *f, size_t i, struct sonde_process *p)
+static void set_name(struct tasks *f, size_t i, struct sonde_process *p)
 {
 	int32_t err;
 	struct field comm = f->lx->layout.task_comm;
 	const uint8_t *bytes = rows_bytes(&f->task, i, comm, &err);
 
 	if (!bytes) {
-		fail(p, SONDE_PROCESS_IDENTITY, err);
+		task_fail(p, SONDE_PROCESS_IDENTITY, err);
 		return;
 	}
 	p->name = arena_strndup(&f->list->arena, (const char *)bytes,
 				strnlen((const char *)bytes, comm.size));
 }
 
-static void set_identity(struct fetch *f, size_t i, struct sonde_process *p)
+static void set_identity(struct tasks *f, size_t i, struct sonde_process *p)
 {
 	const struct layout *l = &f->lx->layout;
 	uint64_t pid = 0, tgid = 0, state = 0, exit_state = 0, flags = 0;
 	uint32_t bit = SONDE_PROCESS_IDENTITY;
 
 	p->state = '?';
-	if (take(&f->task, i, l->task_pid, p, bit, &pid))
+	if (task_take(&f->task, i, l->task_pid, p, bit, &pid))
 		p->pid = (int32_t)pid;
-	if (take(&f->task, i, l->task_tgid, p, bit, &tgid))
+	if (task_take(&f->task, i, l->task_tgid, p, bit, &tgid))
 		p->tgid = (int32_t)tgid;
-	if (take(&f->task, i, l->task_state, p, bit, &state) &&
-	    take(&f->task, i, l->task_exit_state, p, bit, &exit_state))
+	if (task_take(&f->task, i, l->task_state, p, bit, &state) &&
+	    task_take(&f->task, i, l->task_exit_state, p, bit, &exit_state))
 		p->state = state_letter(state, exit_state);
-	if (take(&f->task, i, l->task_flags, p, bit, &flags))
+	if (task_take(&f->task, i, l->task_flags, p, bit, &flags))
 		p->kernel_thread = !!(flags & PF_KTHREAD);
 	if (f->fields & SONDE_PROCESS_TIMES)
-		take(&f->task, i, l->task_start_boottime, p, SONDE_PROCESS_TIMES, &p->start_ns);
-	take(&f->task, i, l->task_real_parent, p, bit, &p->parent_addr);
+		task_take(&f->task, i, l->task_start_boottime, p, SONDE_PROCESS_TIMES,
+			  &p->start_ns);
+	task_take(&f->task, i, l->task_real_parent, p, bit, &p->parent_addr);
 	set_name(f, i, p);
 }
 
-static int fetch_tasks(struct fetch *f, const struct task_addrs *addrs)
+static int fetch_tasks(struct tasks *f, const struct task_addrs *addrs)
 {
 	int r;
 
@@ -168,7 +120,7 @@ static int fetch_tasks(struct fetch *f, const struct task_addrs *addrs)
 
 /* ---- what the task points to ------------------------------------------------------------------------ */
 
-static void plan_others(struct fetch *f)
+static void plan_others(struct tasks *f)
 {
 	const struct layout *l = &f->lx->layout;
 
@@ -194,7 +146,7 @@ static void plan_others(struct fetch *f)
 		plan_add(&f->mm_plan, l->mm_exe_file);
 }
 
-static uint64_t pointer_of(const struct fetch *f, size_t i, struct field field)
+uint64_t task_pointer(const struct tasks *f, size_t i, struct field field)
 {
 	uint64_t value;
 
@@ -203,20 +155,21 @@ static uint64_t pointer_of(const struct fetch *f, size_t i, struct field field)
 	return value;
 }
 
-static int want_others(struct fetch *f, size_t i, struct sonde_process *p)
+static int want_others(struct tasks *f, size_t i, struct sonde_process *p)
 {
 	const struct layout *l = &f->lx->layout;
 	struct sonde_space *memory = f->lx->os.kernel_memory;
 	int r = SONDE_OK;
 
 	if (f->fields & SONDE_PROCESS_CRED)
-		r = rows_want(&f->cred, i, pointer_of(f, i, l->task_real_cred), memory, f->batch);
+		r = rows_want(&f->cred, i, task_pointer(f, i, l->task_real_cred), memory, f->batch);
 	if (r == SONDE_OK)
-		r = rows_want(&f->signal, i, pointer_of(f, i, l->task_signal), memory, f->batch);
-	if (r == SONDE_OK && pointer_of(f, i, l->task_mm))
-		r = rows_want(&f->mm, i, pointer_of(f, i, l->task_mm), memory, f->batch);
-	if (r == SONDE_OK && p->kernel_thread && pointer_of(f, i, l->task_kthread))
-		r = rows_want(&f->kthread, i, pointer_of(f, i, l->task_kthread), memory, f->batch);
+		r = rows_want(&f->signal, i, task_pointer(f, i, l->task_signal), memory, f->batch);
+	if (r == SONDE_OK && task_pointer(f, i, l->task_mm))
+		r = rows_want(&f->mm, i, task_pointer(f, i, l->task_mm), memory, f->batch);
+	if (r == SONDE_OK && p->kernel_thread && task_pointer(f, i, l->task_kthread))
+		r = rows_want(&f->kthread, i, task_pointer(f, i, l->task_kthread), memory,
+			      f->batch);
 	f->parent_err[i] = SONDE_E_NOT_MAPPED;
 	if (r == SONDE_OK && linux_pointer_plausible(f->lx, p->parent_addr) && p->parent_addr)
 		r = sonde_batch_add(f->batch, memory, p->parent_addr + l->task_tgid.off,
@@ -224,131 +177,20 @@ static int want_others(struct fetch *f, size_t i, struct sonde_process *p)
 	return r;
 }
 
-static void set_cred(struct fetch *f, size_t i, struct sonde_process *p)
+static void set_cred(struct tasks *f, size_t i, struct sonde_process *p)
 {
 	const struct layout *l = &f->lx->layout;
 	uint64_t value;
 	uint32_t bit = SONDE_PROCESS_CRED;
 
-	if (take(&f->cred, i, l->cred_uid, p, bit, &value))
+	if (task_take(&f->cred, i, l->cred_uid, p, bit, &value))
 		p->uid = (uint32_t)value;
-	if (take(&f->cred, i, l->cred_gid, p, bit, &value))
+	if (task_take(&f->cred, i, l->cred_gid, p, bit, &value))
 		p->gid = (uint32_t)value;
-	if (take(&f->cred, i, l->cred_euid, p, bit, &value))
+	if (task_take(&f->cred, i, l->cred_euid, p, bit, &value))
 		p->euid = (uint32_t)value;
-	if (take(&f->cred, i, l->cred_egid, p, bit, &value))
+	if (task_take(&f->cred, i, l->cred_egid, p, bit, &value))
 		p->egid = (uint32_t)value;
-}
-
-/* Counter k of process i without what its processors keep: where it is in rss_stat, NULL if
- * nowhere. */
-static const uint8_t *rss_counter(const struct fetch *f, size_t i, size_t k, struct field field,
-				  int32_t *ret_err)
-{
-	const struct layout *l = &f->lx->layout;
-	uint32_t stride = l->rss_percpu ? l->rss_counter_size : 8;
-	uint32_t at = rss_counters[k] * stride + field.off;
-	const uint8_t *stat = rows_bytes(&f->mm, i, l->mm_rss_stat, ret_err);
-
-	if (stat && at + 8 > l->mm_rss_stat.size) {
-		*ret_err = SONDE_E_NO_TYPES;
-		return NULL;
-	}
-	return stat ? stat + at : NULL;
-}
-
-/*
- * From v6.2 on a processor keeps up to a few dozen pages of a counter to itself (linux v6.6
- * lib/percpu_counter.c). Small processes would show next to nothing without them.
- */
-static int want_shares(struct fetch *f, size_t i)
-{
-	struct field field = f->lx->layout.percpu_counters;
-	int32_t err;
-	int r = SONDE_OK;
-
-	for (size_t k = 0; k < N_RSS; k++) {
-		const uint8_t *counter = rss_counter(f, i, k, field, &err);
-		for (uint32_t cpu = 0; counter && cpu < f->percpu.n && r == SONDE_OK; cpu++) {
-			size_t at = (i * N_RSS + k) * f->percpu.n + cpu;
-			r = sonde_batch_add(f->batch, f->lx->os.kernel_memory,
-					    sonde_le64(counter) + f->percpu.off[cpu],
-					    f->shares + 4 * at, 4, &f->share_errs[at]);
-		}
-	}
-	return r;
-}
-
-static int fetch_shares(struct fetch *f)
-{
-	int r = percpu_read(f->lx, &f->percpu);
-	size_t n = f->n * N_RSS * f->percpu.n;
-
-	if (r < 0 || !n || n > SHARES_MAX)
-		return r;
-	f->shares = calloc(n, 4);
-	f->share_errs = calloc(n, sizeof(*f->share_errs));
-	if (!f->shares || !f->share_errs)
-		return SONDE_E_NO_MEMORY;
-	for (size_t i = 0; i < f->n && r == SONDE_OK; i++)
-		r = want_shares(f, i);
-	return r < 0 ? r : sonde_batch_run(f->batch);
-}
-
-/* One counter in pages; the kernel shows a negative one as 0 as well. */
-static int add_rss(const struct fetch *f, size_t i, size_t k, uint64_t *pages)
-{
-	struct field first =
-		f->lx->layout.rss_percpu ? f->lx->layout.percpu_count : (struct field){ 0 };
-	int32_t err;
-	const uint8_t *counter = rss_counter(f, i, k, first, &err);
-
-	if (!counter)
-		return err;
-	uint64_t sum = sonde_le64(counter);
-	for (uint32_t cpu = 0; f->shares && cpu < f->percpu.n; cpu++) {
-		size_t at = (i * N_RSS + k) * f->percpu.n + cpu;
-		if (f->share_errs[at])
-			return f->share_errs[at];
-		sum += (uint64_t)(int64_t)(int32_t)sonde_le32(f->shares + 4 * at);
-	}
-	*pages += sum < PAGES_MAX ? sum : 0;
-	return SONDE_OK;
-}
-
-static void set_memory(struct fetch *f, size_t i, struct sonde_process *p)
-{
-	const struct layout *l = &f->lx->layout;
-	uint64_t vsize, rss = 0;
-
-	if (take(&f->mm, i, l->mm_total_vm, p, SONDE_PROCESS_MEMORY, &vsize) && vsize < PAGES_MAX)
-		p->vsize = vsize << linux_page_shift(f->lx);
-	for (size_t k = 0; k < N_RSS; k++) {
-		int r = add_rss(f, i, k, &rss);
-		if (r < 0) {
-			fail(p, SONDE_PROCESS_MEMORY, r);
-			return;
-		}
-	}
-	p->rss = rss << linux_page_shift(f->lx);
-}
-
-/* Sizes of all, once their rss_stat is there. A processor's share that is lost costs the sizes
- * only. */
-static int fetch_memory(struct fetch *f)
-{
-	const struct layout *l = &f->lx->layout;
-	int r = l->rss_percpu && has(l->percpu_counters) ? fetch_shares(f) : SONDE_OK;
-
-	for (size_t i = 0; i < f->n && r != SONDE_E_NO_MEMORY; i++) {
-		struct sonde_process *p = &f->list->items[i];
-		if (!pointer_of(f, i, l->task_mm))
-			continue;
-		set_memory(f, i, p);
-		if (r < 0)
-			fail(p, SONDE_PROCESS_MEMORY, r);
-	}
-	return r == SONDE_E_NO_MEMORY ? r : SONDE_OK;
 }
 
 bool linux_root_of_pgd(const struct linux_os *lx, uint64_t pgd, uint64_t *ret)
@@ -362,7 +204,7 @@ bool linux_root_of_pgd(const struct linux_os *lx, uint64_t pgd, uint64_t *ret)
 	return *ret < UINT64_C(1) << 52;
 }
 
-static void set_others(struct fetch *f, size_t i, struct sonde_process *p)
+static void set_others(struct tasks *f, size_t i, struct sonde_process *p)
 {
 	const struct layout *l = &f->lx->layout;
 	uint64_t value, pgd;
@@ -370,22 +212,22 @@ static void set_others(struct fetch *f, size_t i, struct sonde_process *p)
 	if (f->parent_err[i] == SONDE_OK)
 		p->ppid = (int32_t)sonde_le32(&f->parent_tgid[i]);
 	else
-		fail(p, SONDE_PROCESS_IDENTITY, f->parent_err[i]);
+		task_fail(p, SONDE_PROCESS_IDENTITY, f->parent_err[i]);
 	if (rows_u64(&f->signal, i, l->signal_nr_threads, &value) == SONDE_OK)
 		p->n_threads = (uint32_t)value;
 	if (f->fields & SONDE_PROCESS_CRED)
 		set_cred(f, i, p);
-	if (!pointer_of(f, i, l->task_mm)) {
+	if (!task_pointer(f, i, l->task_mm)) {
 		if (rows_u64(&f->task, i, l->task_mm, &value) == SONDE_OK && value)
-			fail(p, SONDE_PROCESS_MEMORY, SONDE_E_CORRUPT);
+			task_fail(p, SONDE_PROCESS_MEMORY, SONDE_E_CORRUPT);
 		return;
 	}
-	if (take(&f->mm, i, l->mm_pgd, p, SONDE_PROCESS_MEMORY, &pgd) &&
+	if (task_take(&f->mm, i, l->mm_pgd, p, SONDE_PROCESS_MEMORY, &pgd) &&
 	    !linux_root_of_pgd(f->lx, pgd, &p->page_table))
-		fail(p, SONDE_PROCESS_MEMORY, SONDE_E_CORRUPT);
+		task_fail(p, SONDE_PROCESS_MEMORY, SONDE_E_CORRUPT);
 }
 
-static int fetch_others(struct fetch *f)
+static int fetch_others(struct tasks *f)
 {
 	int r;
 
@@ -408,271 +250,9 @@ static int fetch_others(struct fetch *f)
 	return r;
 }
 
-/* ---- names of kernel threads -------------------------------------------------------------------------- */
-
-#define FULL_NAME_MAX 64u /* linux v6.6 fs/proc/array.c proc_task_name */
-
-static bool is_worker(const struct fetch *f, size_t i)
-{
-	uint64_t flags;
-
-	return rows_u64(&f->task, i, f->lx->layout.task_flags, &flags) == SONDE_OK &&
-	       (flags & PF_WQ_WORKER);
-}
-
-/*
- * The kernel shows more of its threads than the 15 bytes of comm: a worker's "-" or "+" and what it does
- * (linux v6.6 kernel/workqueue.c wq_worker_comm), and the full name (kernel/kthread.c get_kthread_comm).
- */
-static int want_name(struct fetch *f, size_t i, char *full, int32_t *err)
-{
-	const struct layout *l = &f->lx->layout;
-	struct sonde_space *memory = f->lx->os.kernel_memory;
-	uint64_t at;
-
-	*err = SONDE_E_NOT_FOUND;
-	if (is_worker(f, i))
-		return rows_u64(&f->kthread, i, l->kthread_data, &at) < 0
-			       ? SONDE_OK
-			       : rows_want(&f->worker, i, at, memory, f->batch);
-	if (rows_u64(&f->kthread, i, l->kthread_full_name, &at) < 0 || (int64_t)at >= 0)
-		return SONDE_OK;
-	return sonde_batch_add(f->batch, memory, at, full, FULL_NAME_MAX, err);
-}
-
-static void set_worker_name(struct fetch *f, size_t i, struct sonde_process *p)
-{
-	const struct layout *l = &f->lx->layout;
-	uint64_t pool, work;
-	int32_t err;
-	const uint8_t *desc = rows_bytes(&f->worker, i, l->worker_desc, &err);
-
-	if (!desc || !desc[0] || !p->name || rows_u64(&f->worker, i, l->worker_pool, &pool) < 0 ||
-	    !pool || rows_u64(&f->worker, i, l->worker_current_work, &work) < 0)
-		return;
-	const char *name = arena_printf(&f->list->arena, "%s%c%.*s", p->name, work ? '+' : '-',
-					(int)strnlen((const char *)desc, l->worker_desc.size),
-					(const char *)desc);
-	if (name)
-		p->name = name;
-}
-
-/* A name that does not go on where comm ends is not this thread's. */
-static void set_full_name(struct fetch *f, struct sonde_process *p, const char *full)
-{
-	size_t len = strnlen(full, FULL_NAME_MAX - 1);
-
-	if (!p->name || strncmp(full, p->name, strlen(p->name)) != 0)
-		return;
-	const char *name = arena_strndup(&f->list->arena, full, len);
-	if (name)
-		p->name = name;
-}
-
-static int fetch_names(struct fetch *f)
-{
-	char(*full)[FULL_NAME_MAX] = calloc(f->n + 1, sizeof(*full));
-	int32_t *errs = calloc(f->n + 1, sizeof(*errs));
-	int r = full && errs ? SONDE_OK : SONDE_E_NO_MEMORY;
-
-	for (size_t i = 0; i < f->n && r == SONDE_OK; i++)
-		r = want_name(f, i, full[i], &errs[i]);
-	if (r == SONDE_OK)
-		r = sonde_batch_run(f->batch);
-	for (size_t i = 0; i < f->n && r >= 0; i++) {
-		struct sonde_process *p = &f->list->items[i];
-		if (is_worker(f, i))
-			set_worker_name(f, i, p);
-		else if (errs[i] == SONDE_OK)
-			set_full_name(f, p, full[i]);
-	}
-	free(full);
-	free(errs);
-	return r;
-}
-
-/* ---- command lines --------------------------------------------------------------------------------- */
-
-/* One process's arguments on their way. */
-struct cmdline {
-	struct sonde_process *p;
-	struct sonde_space *space;
-	uint64_t start, len;
-	char *bytes;  /* [len], then [one page] of the second try */
-	bool title;   /* may end within its last page, where the stack does */
-	bool settled; /* read twice, and the same */
-	int32_t err, again_err;
-};
-
-static bool arg_range(struct fetch *f, size_t i, struct sonde_process *p, struct cmdline *c)
-{
-	const struct layout *l = &f->lx->layout;
-	uint64_t start, end;
-
-	if (!p->page_table || !take(&f->mm, i, l->mm_arg_start, p, SONDE_PROCESS_CMDLINE, &start) ||
-	    !take(&f->mm, i, l->mm_arg_end, p, SONDE_PROCESS_CMDLINE, &end))
-		return false;
-	if (end <= start)
-		return false;
-	if (end - start > CMDLINE_MAX || f->cmdline_bytes + (end - start) > CMDLINES_MAX) {
-		fail(p, SONDE_PROCESS_CMDLINE, SONDE_E_LIMIT);
-		return false;
-	}
-	f->cmdline_bytes += end - start;
-	c->start = start;
-	c->len = end - start;
-	c->p = p;
-	return true;
-}
-
-static int want_cmdline(struct fetch *f, struct cmdline *c)
-{
-	int r = linux_user_space(f->lx, c->p->page_table, &c->space);
-
-	if (r < 0)
-		return r;
-	c->bytes = arena_alloc(&f->list->arena, (size_t)c->len + 1);
-	if (!c->bytes)
-		return SONDE_E_NO_MEMORY;
-	return sonde_batch_add(f->batch, c->space, c->start, c->bytes, (size_t)c->len, &c->err);
-}
-
-/*
- * A process that wrote over its arguments, the last byte included, has set a title: one string, which
- * may go on behind them (linux v6.6 fs/proc/base.c get_mm_proctitle).
- */
-static bool is_title(const struct cmdline *c)
-{
-	return !c->err && c->bytes[c->len - 1] != 0;
-}
-
-static int want_title(struct fetch *f, struct cmdline *c)
-{
-	const size_t page = (size_t)1 << linux_page_shift(f->lx);
-
-	c->bytes = arena_alloc(&f->list->arena, page + 1);
-	if (!c->bytes)
-		return SONDE_E_NO_MEMORY;
-	c->len = page;
-	/* The stack may end within the page: what is not there reads as the zero that ends the title. */
-	return sonde_batch_add(f->batch, c->space, c->start, c->bytes, page, NULL);
-}
-
-static void set_cmdline(struct cmdline *c)
-{
-	struct sonde_process *p = c->p;
-
-	if (c->err) {
-		fail(p, SONDE_PROCESS_CMDLINE, c->err);
-		return;
-	}
-	p->cmdline = c->bytes;
-	p->cmdline_len = c->title ? strnlen(c->bytes, c->len) : c->len;
-	if (c->title && p->cmdline_len < c->len)
-		p->cmdline_len++;
-}
-
-/*
- * Of a guest that runs a page may have changed hands between its entry and its bytes: a process that forks keeps copies of what
- * it writes to, and the page it had becomes the child's, and then anybody's. What is found twice in a row counts.
- */
-static int read_again(struct fetch *f, struct cmdline *c, size_t n, char *again)
-{
-	int r = SONDE_OK;
-
-	for (size_t i = 0; i < n && r >= 0; again += c[i++].len) {
-		if (c[i].settled)
-			continue;
-		sonde_space_invalidate(c[i].space);
-		r = sonde_batch_add(f->batch, c[i].space, c[i].start, again, (size_t)c[i].len,
-				    c[i].title ? NULL : &c[i].again_err);
-	}
-	return r < 0 ? r : sonde_batch_run(f->batch);
-}
-
-/* Returns how many were found changed. */
-static size_t compare_again(struct cmdline *c, size_t n, const char *again)
-{
-	size_t n_changed = 0;
-
-	for (size_t i = 0; i < n; again += c[i++].len) {
-		if (c[i].settled)
-			continue;
-		c[i].settled = !c[i].again_err && memcmp(c[i].bytes, again, c[i].len) == 0;
-		if (!c[i].settled && !c[i].again_err)
-			memcpy(c[i].bytes, again, c[i].len);
-		n_changed += !c[i].settled;
-	}
-	return n_changed;
-}
-
-static int check_cmdlines(struct fetch *f, struct cmdline *c, size_t n)
-{
-	enum { TRIES = 3 };
-	size_t total = 0, left = n;
-	int r = SONDE_OK;
-
-	for (size_t i = 0; i < n; i++) {
-		total += c[i].len;
-		c[i].settled = c[i].err != 0;
-	}
-	char *again = malloc(total + 1);
-	if (!again)
-		return SONDE_E_NO_MEMORY;
-	for (int i = 0; i < TRIES && left > 0 && r >= 0; i++) {
-		r = read_again(f, c, n, again);
-		left = r < 0 ? 0 : compare_again(c, n, again);
-	}
-	free(again);
-	for (size_t i = 0; i < n && r >= 0; i++)
-		c[i].err = c[i].settled ? c[i].err : SONDE_E_CHANGED;
-	return r;
-}
-
-static int run_cmdlines(struct fetch *f, struct cmdline *c, size_t n)
-{
-	int r = SONDE_OK;
-
-	for (size_t i = 0; i < n && r == SONDE_OK; i++)
-		r = want_cmdline(f, &c[i]);
-	if (r == SONDE_OK)
-		r = sonde_batch_run(f->batch);
-	for (size_t i = 0; i < n && r >= 0; i++) {
-		c[i].title = is_title(&c[i]);
-		if (c[i].title)
-			r = want_title(f, &c[i]);
-	}
-	if (r >= 0)
-		r = sonde_batch_run(f->batch);
-	if (r >= 0 && f->lx->is_live)
-		r = check_cmdlines(f, c, n);
-	for (size_t i = 0; i < n && r >= 0; i++)
-		set_cmdline(&c[i]);
-	return r;
-}
-
-static int fetch_cmdlines(struct fetch *f)
-{
-	struct cmdline *c = calloc(f->n + 1, sizeof(*c));
-	size_t n = 0;
-
-	if (!c)
-		return SONDE_E_NO_MEMORY;
-	for (size_t i = 0; i < f->n; i++) {
-		struct sonde_process *p = &f->list->items[i];
-		if (arg_range(f, i, p, &c[n]))
-			n++;
-	}
-	int r = run_cmdlines(f, c, n);
-	for (size_t i = 0; i < n; i++)
-		sonde_space_close(c[i].space);
-	free(c);
-	return r;
-}
-
 /* ---- executables ------------------------------------------------------------------------------------- */
 
-static int fetch_files(struct fetch *f)
+static int fetch_files(struct tasks *f)
 {
 	const struct layout *l = &f->lx->layout;
 	int r;
@@ -688,7 +268,7 @@ static int fetch_files(struct fetch *f)
 	return r < 0 ? r : sonde_batch_run(f->batch);
 }
 
-static int fetch_exes(struct fetch *f)
+static int fetch_exes(struct tasks *f)
 {
 	const struct layout *l = &f->lx->layout;
 	struct linux_path *paths = calloc(f->n + 1, sizeof(*paths));
@@ -701,7 +281,7 @@ static int fetch_exes(struct fetch *f)
 		if (!path) {
 			/* Never asked for: a kernel thread, or a process without an executable. */
 			if (err != SONDE_E_NOT_FOUND)
-				fail(&f->list->items[i], SONDE_PROCESS_EXE, err);
+				task_fail(&f->list->items[i], SONDE_PROCESS_EXE, err);
 			continue;
 		}
 		paths[n].mnt = sonde_le64(path + l->path_mnt.off);
@@ -714,7 +294,7 @@ static int fetch_exes(struct fetch *f)
 		struct sonde_process *p = &f->list->items[owner[k]];
 		p->exe = paths[k].text;
 		if (paths[k].err)
-			fail(p, SONDE_PROCESS_EXE, paths[k].err);
+			task_fail(p, SONDE_PROCESS_EXE, paths[k].err);
 	}
 	free(paths);
 	free(owner);
@@ -723,7 +303,7 @@ static int fetch_exes(struct fetch *f)
 
 /* ---- all together -------------------------------------------------------------------------------------- */
 
-static void fetch_finish(struct fetch *f)
+static void fetch_finish(struct tasks *f)
 {
 	sonde_batch_destroy(f->batch);
 	rows_finish(&f->task);
@@ -740,7 +320,7 @@ static void fetch_finish(struct fetch *f)
 	free(f->share_errs);
 }
 
-static int fetch_all(struct fetch *f, const struct task_addrs *addrs)
+static int fetch_all(struct tasks *f, const struct task_addrs *addrs)
 {
 	f->batch = sonde_batch_create(f->lx->loop);
 	int r = f->batch ? fetch_tasks(f, addrs) : SONDE_E_NO_MEMORY;
@@ -748,11 +328,11 @@ static int fetch_all(struct fetch *f, const struct task_addrs *addrs)
 	if (r >= 0)
 		r = fetch_others(f);
 	if (r >= 0 && (f->fields & SONDE_PROCESS_MEMORY))
-		r = fetch_memory(f);
+		r = task_memory(f);
 	if (r >= 0)
-		r = fetch_names(f);
+		r = task_names(f);
 	if (r >= 0 && (f->fields & SONDE_PROCESS_CMDLINE))
-		r = fetch_cmdlines(f);
+		r = task_cmdlines(f);
 	if (r >= 0 && (f->fields & SONDE_PROCESS_EXE))
 		r = fetch_exes(f);
 	if (r >= 0 && f->lx->is_live)
@@ -832,7 +412,7 @@ static int collect_addrs(struct linux_os *lx, enum os_tasks what, int32_t pid,
 int linux_tasks(struct sonde_os *os, enum os_tasks what, int32_t pid, uint32_t fields,
 		struct sonde_processes *list, struct sonde_error *err)
 {
-	struct fetch f = { .lx = linux_of(os), .list = list, .fields = fields };
+	struct tasks f = { .lx = linux_of(os), .list = list, .fields = fields };
 	struct task_addrs addrs = { 0 };
 	int r = collect_addrs(f.lx, what, pid, &addrs, list, err);
 
