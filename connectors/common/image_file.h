@@ -12,26 +12,36 @@ struct image_file {
 	uint64_t size;
 };
 
-/* Open what the argument path names; connector: for messages. Errors as open of plugin.h. Owns *ret: image_file_close. */
-static inline int image_file_open(struct image_file *ret, const struct sonde_host *host,
-				  const struct sonde_args *args, const char *connector,
-				  struct sonde_error *err)
+/* Open a file by its name, or URL. Errors as open of plugin.h. Owns *ret: image_file_close. */
+static inline int image_file_open_name(struct image_file *ret, const struct sonde_host *host,
+				       const struct sonde_args *args, const char *name,
+				       struct sonde_error *err)
 {
-	const char *path = host->arg(args, "path");
 	struct sonde_image_info info;
 
 	*ret = (struct image_file){ .host = host, .fd = -1 };
-	if (!path)
-		return host->error_set(err, SONDE_E_BAD_ARG,
-				       "%s: no file given: write %s:FILE or %s:URL", connector,
-				       connector, connector);
-	int r = host->image_open(args, path, &ret->image, err);
+	int r = host->image_open(args, name, &ret->image, err);
 	if (r < 0)
 		return r;
 	host->image_info(ret->image, &info);
 	ret->fd = info.fd;
 	ret->size = info.bytes;
 	return 0;
+}
+
+/* Open what the argument path names; connector: for messages. As image_file_open_name. */
+static inline int image_file_open(struct image_file *ret, const struct sonde_host *host,
+				  const struct sonde_args *args, const char *connector,
+				  struct sonde_error *err)
+{
+	const char *path = host->arg(args, "path");
+
+	*ret = (struct image_file){ .host = host, .fd = -1 };
+	if (!path)
+		return host->error_set(err, SONDE_E_BAD_ARG,
+				       "%s: no file given: write %s:FILE or %s:URL", connector,
+				       connector, connector);
+	return image_file_open_name(ret, host, args, path, err);
 }
 
 static inline void image_file_close(struct image_file *file)
@@ -96,6 +106,27 @@ static inline struct sonde_extent image_file_extent(const struct image_file *fil
 		.ptr = file->fd < 0 ? file->image : NULL,
 		.fd = file->fd,
 	};
+}
+
+/* Memory that a file holds: len bytes from addr on, of which the first have lie at off; it lacks the rest. */
+struct image_stretch {
+	uint64_t addr, len, off, have;
+};
+
+/* Tell what is there of it, or (missing) what is not. */
+static inline int image_file_tell(const struct image_file *file,
+				  const struct image_stretch *stretch, uint32_t flags, int missing,
+				  sonde_extent_fn *fn, void *user)
+{
+	struct sonde_extent extent =
+		image_file_extent(file, stretch->addr, stretch->have, flags, stretch->off);
+
+	if (missing)
+		extent = (struct sonde_extent){ .addr = stretch->addr + stretch->have,
+						.len = stretch->len - stretch->have,
+						.kind = SONDE_EXTENT_ABSENT,
+						.err = SONDE_E_TRUNCATED };
+	return extent.len ? fn(user, &extent) : 0;
 }
 
 #endif

@@ -84,32 +84,22 @@ static void lime_info(void *conn, struct sonde_target_info *ret)
 	ret->flags = SONDE_TARGET_PHYSICAL | (lime->writable ? SONDE_TARGET_WRITABLE : 0);
 }
 
-static int tell(const struct lime *lime, const struct lime_range *range, int missing,
-		sonde_extent_fn *fn, void *user)
-{
-	uint32_t flags =
-		SONDE_REGION_READ | SONDE_REGION_RAM | (lime->writable ? SONDE_REGION_WRITE : 0);
-	struct sonde_extent extent =
-		image_file_extent(&lime->file, range->addr, range->have, flags, range->off);
-
-	if (missing)
-		extent = (struct sonde_extent){ .addr = range->addr + range->have,
-						.len = range->len - range->have,
-						.kind = SONDE_EXTENT_ABSENT,
-						.err = SONDE_E_TRUNCATED };
-	return extent.len ? fn(user, &extent) : 0;
-}
-
 /* What is there before what is not: where ranges overlap, bytes beat their lack. */
 static int lime_extents(void *conn, sonde_extent_fn *fn, void *user, struct sonde_error *err)
 {
 	const struct lime *lime = conn;
+	uint32_t flags =
+		SONDE_REGION_READ | SONDE_REGION_RAM | (lime->writable ? SONDE_REGION_WRITE : 0);
 	int r = 0;
 
 	(void)err;
 	for (int missing = 0; missing < 2; missing++) {
-		for (size_t i = 0; r == 0 && i < lime->ranges.n; i++)
-			r = tell(lime, &lime->ranges.at[i], missing, fn, user);
+		for (size_t i = 0; r == 0 && i < lime->ranges.n; i++) {
+			const struct lime_range *range = &lime->ranges.at[i];
+			struct image_stretch stretch = { range->addr, range->len, range->off,
+							 range->have };
+			r = image_file_tell(&lime->file, &stretch, flags, missing, fn, user);
+		}
 	}
 	return r;
 }
