@@ -111,6 +111,14 @@ static int ask(void *user, struct plugin *plugin)
 	return 0;
 }
 
+/* The memory of a guest of VMware has no magic, but a name. */
+static int is_vmem(const char *path)
+{
+	size_t len = strlen(path);
+
+	return len > 5 && strcmp(path + len - 5, ".vmem") == 0;
+}
+
 static int refuse_unknown(const char *path, const struct sniff_head *head, struct sonde_error *err)
 {
 	const char *name = sniff_known(head->bytes, head->len);
@@ -123,6 +131,11 @@ static int refuse_unknown(const char *path, const struct sniff_head *head, struc
 			"target: '%.150s': is %s, which no connector here reads (%s): say "
 			"flat:%.50s to take it as raw memory all the same",
 			path, name, asked, path);
+	if (is_vmem(path))
+		return sonde_error_set(err, SONDE_E_BAD_FORMAT,
+				       "target: '%.150s': has the name of the memory of a guest of "
+				       "VMware: say vmware:%.150s to read it as that",
+				       path, path);
 	for (size_t i = 0; i < head->len && i < 8; i++)
 		snprintf(bytes + 3 * i, 4, " %02x", head->bytes[i]);
 	return sonde_error_set(

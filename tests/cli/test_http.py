@@ -20,6 +20,15 @@ ENVIRONMENT = dict(os.environ, no_proxy="*", SONDE_HTTP_STALL="1")
 NONE = run("info", "http://127.0.0.1:1/x", env=ENVIRONMENT)
 
 
+def vmware_state():
+    """A .vmss that says: page i of the memory is page i + 1 of the guest's."""
+    tags = b""
+    for name, value in ((b"regionsCount", 1), (b"regionPPN", 1), (b"regionPageNum", 0), (b"regionSize", len(BYTES) // 4096)):
+        index = b"" if name == b"regionsCount" else bytes(4)
+        tags += struct.pack("<BB", len(index) << 4 | 4, len(name)) + name + index + struct.pack("<I", value)
+    return struct.pack("<III64sQQ", 0xbed2bed2, 8, 1, b"memory", 92, len(tags)) + tags + bytes(2)
+
+
 def ask(*args):
     return run(*args, env=ENVIRONMENT)
 
@@ -30,6 +39,8 @@ class HttpCase(Case):
     def setUpClass(cls):
         head = b"EMiL" + struct.pack("<IQQQ", 1, 0x1000, 0x1000 + len(BYTES) - 1, 0)
         make_file("image.lime", head + BYTES)
+        make_file("vm.vmss", vmware_state())
+        make_file("vm.vmem", BYTES)
         make_file("nothing", b"")
         make_file("noise", bytes(range(1, 256)) * 64)
         cls.server = Server(FOLDER)
@@ -49,6 +60,10 @@ class Reads(HttpCase):
     def test_a_connector_may_be_named(self):
         url = self.server.url("image.lime")
         self.expect(ask("read", "lime:" + url, 0x1000, 4, "--phys", "--hex"), 0, BYTES[:4].hex() + "\n")
+
+    def test_a_state_of_vmware_and_its_memory_find_each_other(self):
+        for url in (self.server.url("vm.vmss"), "vmware:" + self.server.url("vm.vmem")):
+            self.expect(ask("read", url, 0x1fff, 4098, "--phys", "--hex"), 0, BYTES[0xfff:][:4098].hex() + "\n")
 
     def test_a_little_is_fetched_once(self):
         result = ask("read", self.server.url("image.lime"), 0x81000, 64, "--phys", "--stats")

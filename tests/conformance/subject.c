@@ -19,6 +19,7 @@
 #include "synth/kdump.h"
 #include "synth/page_tables.h"
 #include "synth/stream.h"
+#include "synth/vmss.h"
 
 int subject_has(const struct subject *subject, uint64_t off)
 {
@@ -181,6 +182,28 @@ static int open_lime(struct subject *subject, struct sonde_loop *loop, struct so
 		fwrite(subject->model + from[i], 1, end[i] - from[i], file);
 	}
 	fclose(file);
+	return open_file(subject, loop, err);
+}
+
+/* The same two stretches within a state file of VMware, behind padding that makes them begin at no page. */
+static int open_vmware(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
+{
+	const uint64_t behind = (HOLE_ADDR + HOLE_LEN) / 4096, end = SUBJECT_SIZE / 4096;
+	struct synth_vmss *state = calloc(1, sizeof(*state));
+	FILE *file = make_file(subject);
+
+	if (!state || !file)
+		return sonde_error_set(err, SONDE_E_IO, "%s: cannot be made", subject->path);
+	synth_vmss_begin(state, 0xbed2bed2, 1);
+	synth_vmss_group(state, "memory");
+	synth_vmss_number(state, "regionsCount", -1, -1, 4, 2);
+	synth_vmss_region(state, 0, 0, 0, HOLE_ADDR / 4096);
+	synth_vmss_region(state, 1, behind, behind, end - behind);
+	synth_vmss_block(state, "Memory", 0, 0, 63, subject->model, SUBJECT_SIZE, 99);
+	synth_vmss_end(state);
+	fwrite(state->bytes, 1, state->size, file);
+	fclose(file);
+	free(state);
 	return open_file(subject, loop, err);
 }
 
@@ -417,6 +440,7 @@ struct subject subjects[] = {
 	{ "kcore", "kcore.so", NULL, open_elfcore, "kcore", 1, 0 },
 	{ "kdump", "kdump.so", NULL, open_kdump, "kdump", 1, 0 },
 	{ "lime", "lime.so", NULL, open_lime, "lime", 0, 0 },
+	{ "vmware", "vmware.so", NULL, open_vmware, "vmware", 0, 0 },
 	{ "avml", "avml.so", NULL, open_avml, "avml", 1, 0 },
 	{ "crashdmp", "crashdmp.so", NULL, open_crashdmp, "crashdmp", 0, 0 },
 	{ "crashdmp, read only", "crashdmp.so", NULL, open_crashdmp, "crashdmp", 1, 0 },

@@ -247,6 +247,54 @@ class OwnWritersTest(FormatCase):
                 copy_range(raw, out, address, length)
         self.prove("LiME", "own writer", path)
 
+    def vmware_state(self, memory):
+        """A .vmss, whose tag Memory is a block at the file's end: Volatility 2.6 vmware.py, crash 8 vmware_vmss.c."""
+        def tag(name, data, *index, size=None):
+            head = struct.pack("<BB", len(index) << 6 | (len(data) if size is None else size), len(name)) + name
+            return head + struct.pack(f"<{len(index)}I", *index) + data
+
+        general, rip, rflags, cr, _, gdt, idt, _ = self.registers()
+        names = (b"rax", b"rbx", b"rcx", b"rdx", b"rsi", b"rdi", b"rsp", b"rbp", *(b"r%d" % i for i in range(8, 16)), b"rip")
+        cpu = tag(b"cpu:numVCPUs", struct.pack("<I", 1)) + tag(b"eflags", struct.pack("<I", rflags), 0)
+        cpu += b"".join(tag(name, struct.pack("<Q", value), 0) for name, value in zip(names, (*general, rip)))
+        cpu += b"".join(tag(b"CR64", struct.pack("<Q", value), 0, i) for i, value in enumerate(cr))
+        for name, base in ((b"GDTR", gdt), (b"IDTR", idt)):
+            cpu += tag(name, struct.pack("<I", base & 0xffffffff), 0, 1) + tag(name, struct.pack("<I", base >> 32), 0, 2)
+        told, at = tag(b"align_mask", struct.pack("<I", 0xffff)) + tag(b"regionsCount", struct.pack("<I", len(RANGES))), 0
+        for i, (address, length) in enumerate(RANGES):
+            for name, page in ((b"regionPageNum", at // PAGE), (b"regionPPN", address // PAGE), (b"regionSize", length // PAGE)):
+                told += tag(name, struct.pack("<I", page), i)
+            at += length
+        groups, start = ((b"cpu", cpu + bytes(2)), (b"memory", told if memory else told + bytes(2))), 12 + 2 * 80
+        head = struct.pack("<III", 0xbed2bed2, 8, len(groups))
+        for name, data in groups:
+            head += struct.pack("<64sQQ", name, start, len(data))
+            start += len(data)
+        head += b"".join(data for _, data in groups)
+        if memory:
+            head += tag(b"Memory", struct.pack("<QQH", at, at, -(len(head) + 34) % PAGE), 0, 0, size=63)
+        return head.ljust(-(-len(head) // PAGE) * PAGE, b"\0") if memory else head
+
+    def write_vmware(self, path, head, tail=b""):
+        with open(self.moment.raw, "rb") as raw, open(path, "wb") as out:
+            out.write(head)
+            for each in RANGES:
+                copy_range(raw, out, *each)
+            out.write(tail)
+
+    def test_vmware_state_and_memory(self):
+        state, memory = self.path("moment.vmsn"), self.path("moment.vmem")
+        with open(state, "wb") as out:
+            out.write(self.vmware_state(memory=False))
+        self.write_vmware(memory, b"")
+        self.assertIn("state and memory, 2 regions, 1 CPU", View(state).info()["detail"])
+        self.prove("VMware .vmsn and .vmem", "own writer", "vmware:" + memory)
+
+    def test_vmware_state_that_holds_the_memory(self):
+        path = self.path("moment.vmss")
+        self.write_vmware(path, self.vmware_state(memory=True), bytes(2))
+        self.prove("VMware .vmss with the memory in it", "own writer", path)
+
     def crash_header(self, kind):
         """DUMP_HEADER64 of a dump of that type, of which nobody has set the rest; its runs stand in it as well."""
         head = bytearray(b"PAGE" * (0x2000 // 4))
