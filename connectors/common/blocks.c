@@ -184,7 +184,7 @@ static void cut(struct blocks *blocks, const struct sonde_host *host, struct son
 			return;
 		}
 		blocks->map.at(blocks->map.user, addr, &block);
-		len = block.size - block.inside;
+		len = block.run ? block.run : block.size - block.inside;
 		len = x->len - off < len ? x->len - off : len;
 		if (block.err || writing) {
 			sonde_progress(host, ios[io], xfer, off, len,

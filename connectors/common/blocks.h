@@ -21,6 +21,7 @@ struct block {
 	uint32_t size;   /* > 0, unpacked, up to size_max; of a hole, any        */
 	uint32_t inside; /* < size: where the address is in it                   */
 	int32_t err;     /* not 0: none, from the address on for size - inside bytes */
+	uint32_t run;    /* bytes of it that lie from the address on; 0: all behind inside */
 };
 
 /* Where its bytes lie. */

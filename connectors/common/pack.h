@@ -14,6 +14,9 @@ enum pack {
 	 * (google/snappy framing_format.txt 3, 4.2, 4.3). */
 	PACK_CHUNK = 0x100,
 	PACK_CHUNK_PLAIN = 0x200,
+	/* Microsoft's Xpress: plain LZ77, or with Huffman codes ([MS-XCA] 2.4, 2.2). */
+	PACK_XPRESS = 0x400,
+	PACK_XPRESS_HUFFMAN = 0x800,
 };
 
 #endif

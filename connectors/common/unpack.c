@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "unpack.h"
 #include "crc32c.h"
+#include "xpress.h"
 
 #include <libdeflate.h>
 #include <lzo/lzo1x.h>
@@ -14,6 +15,7 @@
 struct unpacker {
 	struct libdeflate_decompressor *zlib;
 	ZSTD_DCtx *zstd;
+	struct xpress_table xpress;
 };
 
 struct unpacker *unpacker_create(void)
@@ -93,5 +95,9 @@ int unpack(struct unpacker *unpacker, uint32_t packed, const void *from, size_t 
 		whole = ZSTD_decompressDCtx(unpacker->zstd, page, size, from, len) == size;
 	else if (packed == PACK_CHUNK || packed == PACK_CHUNK_PLAIN)
 		whole = from_chunk(packed == PACK_CHUNK, from, len, page, size);
+	else if (packed == PACK_XPRESS)
+		whole = xpress_plain(from, len, page, size);
+	else if (packed == PACK_XPRESS_HUFFMAN)
+		whole = xpress_huffman(&unpacker->xpress, from, len, page, size);
 	return whole ? 0 : SONDE_E_CORRUPT;
 }
