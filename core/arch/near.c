@@ -230,19 +230,30 @@ static inline bool is_for_us(const struct sonde_io *io)
 	return io->op == SONDE_IO_READ && !io->fragment;
 }
 
-static void next_lot(struct lane *lane)
+/* Of the request at the cursor, as many as there is room for. */
+static inline void take_pieces(struct lane *lane)
 {
 	struct lot *lot = &lane->lot;
+	struct sonde_xfer *x = &lane->io->xfers[lane->piece];
+	uint32_t left = lane->io->n - lane->piece, room = LOT - lot->n;
+	uint32_t n = left < room ? left : room;
 
-	lot->n = 0;
-	while (lane->io && lot->n < LOT) {
-		struct sonde_io *io = lane->io;
-		if (lane->piece == io->n || !is_for_us(io)) {
-			lane->io = io_core(io)->next;
-			lane->piece = 0;
+	for (uint32_t i = 0; i < n; i++)
+		lot->x[lot->n + i] = x + i;
+	lot->n += n;
+	lane->piece += n;
+}
+
+static void next_lot(struct lane *lane)
+{
+	lane->lot.n = 0;
+	while (lane->io && lane->lot.n < LOT) {
+		if (is_for_us(lane->io) && lane->piece < lane->io->n) {
+			take_pieces(lane);
 			continue;
 		}
-		lot->x[lot->n++] = &io->xfers[lane->piece++];
+		lane->io = io_core(lane->io)->next;
+		lane->piece = 0;
 	}
 }
 
@@ -252,24 +263,33 @@ static inline void fetch(const struct stretch_near *s)
 		__builtin_prefetch(s->at + off);
 }
 
-static void find_entries(struct near *near, struct lot *lot)
+/* Returns how many of them lead to a table. */
+static uint32_t find_entries(struct near *near, struct lot *lot)
 {
+	const uint32_t shift = near->span_shift;
+	const struct near_span *span = NULL;
+	uint32_t n_tables = 0;
+
 	for (uint32_t i = 0; i < lot->n; i++) {
 		const struct sonde_xfer *x = lot->x[i];
-		const struct near_span *span = find_span(near, x->addr);
 		lot->entry[i] = NULL;
 		lot->s[i].at = NULL;
+		/* Neighbours in a list tend to be so in memory. On a live machine every look is a new one. */
+		if (!span || span->tag != (x->addr >> shift) + 1 || near->live)
+			span = find_span(near, x->addr);
 		if (!span)
 			continue;
 		if (span->kind == SPAN_TABLE) {
 			lot->entry[i] = page_entry(near, span, x->addr);
 			__builtin_prefetch(lot->entry[i]);
+			n_tables++;
 			continue;
 		}
 		lot->s[i] = stretch_in(near, span, x->addr, x->len);
 		if (lot->s[i].at)
 			fetch(&lot->s[i]);
 	}
+	return n_tables;
 }
 
 static void find_pages(struct near *near, struct lot *lot)
@@ -365,8 +385,8 @@ static void run_lane(void *arg)
 	struct lane *lane = arg;
 
 	for (next_lot(lane); lane->lot.n; next_lot(lane)) {
-		find_entries(lane->near, &lane->lot);
-		find_pages(lane->near, &lane->lot);
+		if (find_entries(lane->near, &lane->lot))
+			find_pages(lane->near, &lane->lot);
 		copy_all(lane->near, &lane->lot);
 	}
 }

@@ -76,8 +76,10 @@ static const char *lies_elsewhere(struct connector_space *cs, const struct exten
 				  const struct sonde_xfer *x)
 {
 	uint64_t gap;
-	const struct extent *found = extents_find(&cs->extents, x->addr, &cs->hint, &gap);
+	const struct extent *found = extents_indexed(&cs->extents, x->addr);
 
+	if (!found)
+		found = extents_find(&cs->extents, x->addr, &cs->hint, &gap);
 	if (!found || !found->ptr)
 		return NULL;
 	*e = found;

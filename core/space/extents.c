@@ -278,10 +278,13 @@ const struct extent *extents_find(const struct extents *extents, uint64_t addr, 
 
 	if (*hint < high && at[*hint].addr <= addr && addr <= at[*hint].last)
 		return &at[*hint];
+	const struct extent *found = extents_indexed(extents, addr);
+	if (found) {
+		*hint = (size_t)(found - at);
+		return found;
+	}
 	if (extents->index)
 		narrow(extents, addr, &low, &high);
-	if (low < high && at[low].last >= addr)
-		high = low; /* as nearly always where there is an index */
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 		if (at[mid].last < addr)

@@ -47,6 +47,18 @@ int extents_seal(struct extents *extents);
 int extents_copy(struct extents *to, const struct extents *from);
 void extents_finish(struct extents *extents);
 
+/* The extent that holds addr where the index leads to it at once, as nearly always; NULL: look longer. */
+static inline const struct extent *extents_indexed(const struct extents *extents, uint64_t addr)
+{
+	if (!extents->index)
+		return NULL;
+	uint64_t slice = (addr - extents->at[0].addr) >> extents->shift;
+	if (slice >= extents->n_slices)
+		return NULL;
+	const struct extent *e = &extents->at[extents->index[slice]];
+	return addr - e->addr <= e->last - e->addr ? e : NULL;
+}
+
 /* The extent that holds addr, else NULL; then *ret_gap is how many bytes the hole goes on (0: to the end). */
 const struct extent *extents_find(const struct extents *extents, uint64_t addr, size_t *hint,
 				  uint64_t *ret_gap);
