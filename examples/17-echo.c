@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sockets in tasks: an echo server and its clients on one thread. Every call here that waits
- * parks its task only, and takes blocking sockets as they are.
+ * parks its task only.
  */
 #include <sonde/sonde.h>
 
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { N_CLIENTS = 50, N_ROUNDS = 20 };
 
 static struct sonde_loop *loop;
-static struct sockaddr_in addr = { .sin_family = AF_INET };
+static char address[SONDE_NET_TEXT];
 static int n_served;
 
 static int echo(struct sonde_task *task, void *arg)
@@ -37,17 +35,16 @@ static int serve(struct sonde_task *task, void *arg)
 static int client(struct sonde_task *task, void *arg)
 {
 	char sent[32], got[32] = "";
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), n_bad;
+	int fd = sonde_net_connect(task, loop, address, NULL, NULL), n_bad = fd < 0;
 
-	connect(fd, (struct sockaddr *)&addr, sizeof(addr)); /* EINPROGRESS */
-	n_bad = sonde_fd_connected(task, loop, fd) < 0;
 	for (int i = 0; i < N_ROUNDS && !n_bad; i++) {
 		int len = snprintf(sent, sizeof(sent), "%d of %d", i, (int)(intptr_t)arg);
 		sonde_fd_write_all(task, loop, fd, sent, (size_t)len);
 		sonde_fd_read_all(task, loop, fd, got, (size_t)len);
 		n_bad += strcmp(sent, got) != 0;
 	}
-	close(fd);
+	if (fd >= 0)
+		sonde_fd_close(task, loop, fd);
 	return n_bad;
 }
 
@@ -55,14 +52,15 @@ int main(void)
 {
 	struct sonde_acceptor *acceptor;
 	struct sonde_task *server, *clients[N_CLIENTS];
-	socklen_t len = sizeof(addr);
-	int listener = socket(AF_INET, SOCK_STREAM, 0), n_bad = 0;
-	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (bind(listener, (struct sockaddr *)&addr, len) || listen(listener, N_CLIENTS) ||
-	    getsockname(listener, (struct sockaddr *)&addr, &len) ||
-	    sonde_loop_create(NULL, &loop, NULL) < 0 ||
-	    sonde_acceptor_open(loop, listener, &acceptor) < 0)
+	struct sonde_error err = { 0 };
+	int listener = sonde_net_listen("127.0.0.1:0", NULL, &err), n_bad = 0;
+
+	if (listener < 0 || sonde_net_own(listener, address, sizeof(address)) < 0 ||
+	    sonde_loop_create(NULL, &loop, &err) < 0 ||
+	    sonde_acceptor_open(loop, listener, &acceptor) < 0) {
+		fprintf(stderr, "%s\n", err.text);
 		return 1;
+	}
 	sonde_task_spawn(loop, serve, acceptor, &server);
 	for (intptr_t i = 0; i < N_CLIENTS; i++)
 		sonde_task_spawn(loop, client, (void *)i, &clients[i]);
@@ -70,7 +68,7 @@ int main(void)
 		n_bad += sonde_task_join(NULL, clients[i]);
 	sonde_acceptor_close(NULL, acceptor);
 	sonde_task_join(NULL, server);
-	close(listener);
+	sonde_fd_close(NULL, loop, listener);
 	sonde_loop_run(loop); /* the last ones see their client's end */
 	printf("%d clients, %d served, %d bad\n", N_CLIENTS, n_served, n_bad);
 	sonde_loop_destroy(loop);

@@ -74,10 +74,17 @@ static int code_of_errno(int os_code)
 	case ENOENT:
 	case ENODEV:
 	case ENXIO:
+	case EADDRNOTAVAIL:
+		return SONDE_E_NOT_FOUND;
 	case ECONNREFUSED:
+		return SONDE_E_REFUSED;
 	case EHOSTUNREACH:
 	case ENETUNREACH:
-		return SONDE_E_NOT_FOUND;
+	case EHOSTDOWN:
+	case ENETDOWN:
+		return SONDE_E_UNREACHABLE;
+	case EADDRINUSE:
+		return SONDE_E_IN_USE;
 	case EPERM:
 	case EACCES:
 		return SONDE_E_NO_ACCESS;
@@ -95,6 +102,7 @@ static int code_of_errno(int os_code)
 		return SONDE_E_GONE;
 	case ENOSYS:
 	case EOPNOTSUPP:
+	case EAFNOSUPPORT:
 		return SONDE_E_UNSUPPORTED;
 	case ETIMEDOUT:
 		return SONDE_E_TIMED_OUT;

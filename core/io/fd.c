@@ -216,7 +216,7 @@ static bool is_valid(const struct sonde_fd_io *io)
 {
 	const uint32_t events = SONDE_FD_READABLE | SONDE_FD_WRITABLE;
 
-	if (!io->done || io->state != SONDE_IO_IDLE || io->fd < 0 || io->op > SONDE_FD_CLOSE)
+	if (!io->done || io->state != SONDE_IO_IDLE || io->fd < 0 || io->op > SONDE_FD_SHUTDOWN)
 		return false;
 	if (moves_bytes(io) && (io->len > INT32_MAX || (io->len && !io->buf)))
 		return false;

@@ -162,6 +162,8 @@ int32_t fd_try_step(struct sonde_fd_io *io)
 		return fd_plain(&core->op);
 	if (io->op == SONDE_FD_CONNECT)
 		return fd_connected(io->fd);
+	if (io->op == SONDE_FD_SHUTDOWN)
+		return fd_no_more(io->fd);
 	return fd_try(&core->fds->hints, &core->op);
 }
 

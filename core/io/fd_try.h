@@ -41,4 +41,7 @@ int32_t fd_listens(int fd);
 /* The end of connect(2): 0, -EAGAIN, -errno. */
 int32_t fd_connected(int fd);
 
+/* The end of what is written: 0, -errno. */
+int32_t fd_no_more(int fd);
+
 #endif

@@ -210,6 +210,11 @@ int32_t fd_connected(int fd)
 	return error ? -error : outcome(getpeername(fd, (struct sockaddr *)&peer, &len));
 }
 
+int32_t fd_no_more(int fd)
+{
+	return outcome(shutdown(fd, SHUT_WR));
+}
+
 int32_t fd_try(struct fd_hints *hints, const struct fd_op *op)
 {
 	int32_t r;

@@ -9,6 +9,7 @@
  *   host_linux.c   waiting, posts from other threads, embedding; clock_posix.c the clock
  *   fd.c           requests on descriptors without offsets; fd_steps.c moves them, fd_table.c keeps their
  *                  order, fd_try_linux.c attempts, poller_linux.c waits
+ *   net_posix.c    sockets that listen and connect; net_address_posix.c their addresses
  *   create.c       making a loop from its options
  *   engine.c       choosing an engine; engine_*.c are the engines, engine_sync.c the reference
  */

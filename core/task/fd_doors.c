@@ -103,3 +103,8 @@ int sonde_fd_close(struct sonde_task *self, struct sonde_loop *loop, int fd)
 {
 	return run(self, loop, fd, SONDE_FD_CLOSE, NULL, 0, 0);
 }
+
+int sonde_fd_shutdown(struct sonde_task *self, struct sonde_loop *loop, int fd)
+{
+	return run(self, loop, fd, SONDE_FD_SHUTDOWN, NULL, 0, 0);
+}

@@ -260,7 +260,7 @@ static void connect_to_nobody(struct bench *b)
 		return;
 	}
 	ask(b, SONDE_FD_CONNECT, fd, NULL, 0);
-	WANT(b, "result", perform(b, NULL), SONDE_E_NOT_FOUND);
+	WANT(b, "result", perform(b, NULL), SONDE_E_REFUSED);
 	WANT(b, "errno", b->io.os_code, ECONNREFUSED);
 	close(fd);
 }

@@ -40,6 +40,11 @@ static void codes_keep_their_numbers(void **state)
 		{ SONDE_E_AMBIGUOUS, -20, "AMBIGUOUS" },
 		{ SONDE_E_NOT_SAVED, -21, "NOT_SAVED" },
 		{ SONDE_E_EXHAUSTED, -22, "EXHAUSTED" },
+		{ SONDE_E_CLOSED, -23, "CLOSED" },
+		{ SONDE_E_CHANGED, -24, "CHANGED" },
+		{ SONDE_E_REFUSED, -25, "REFUSED" },
+		{ SONDE_E_UNREACHABLE, -26, "UNREACHABLE" },
+		{ SONDE_E_IN_USE, -27, "IN_USE" },
 	};
 
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {

@@ -80,7 +80,7 @@ static void what_is_out_of_range_is_refused(void **state)
 		assert_int_equal(sonde_fd_submit(world->loop, &bad), SONDE_E_BAD_ARG);             \
 	} while (0)
 	REFUSED(bad.fd = -1);
-	REFUSED(bad.op = SONDE_FD_CLOSE + 1);
+	REFUSED(bad.op = SONDE_FD_SHUTDOWN + 1);
 	REFUSED(bad.len = 0x80000000u);
 	REFUSED(bad.buf = NULL);
 	REFUSED(bad.done = NULL);

@@ -40,7 +40,10 @@ extern "C" {
 	X(NOT_SAVED, -21, "the dump left this page out")                                           \
 	X(EXHAUSTED, -22, "no file descriptor is left")                                            \
 	X(CLOSED, -23, "the channel is closed")                                                    \
-	X(CHANGED, -24, "it changed while it was read")
+	X(CHANGED, -24, "it changed while it was read")                                            \
+	X(REFUSED, -25, "nobody listens at this address")                                          \
+	X(UNREACHABLE, -26, "no way leads to this address")                                        \
+	X(IN_USE, -27, "somebody else has this address")
 
 enum sonde_err {
 	SONDE_OK = 0,

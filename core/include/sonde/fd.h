@@ -28,6 +28,8 @@ enum sonde_fd_op {
 	SONDE_FD_CONNECT = 5,   /* the end of a connect(2) that was EINPROGRESS. Result: 0       */
 	SONDE_FD_POLL = 6,      /* until one of events is there. Result: enum sonde_fd_event     */
 	SONDE_FD_CLOSE = 7,     /* cancel all others on it, wait for their ends, close it        */
+	SONDE_FD_SHUTDOWN = 8,  /* no more is written to this socket: behind the writes before
+				 * it, the other side reads the end. Reading goes on. Result: 0 */
 };
 
 enum sonde_fd_event {
@@ -79,9 +81,9 @@ struct sonde_fd_io {
  *           its range, the request is not idle), SONDE_E_BUSY (a SONDE_FD_CLOSE of this descriptor
  *           waits) and SONDE_E_NO_MEMORY (first request of a loop).
  * Errors    in result: GONE (EPIPE, ECONNRESET; never a SIGPIPE), TRUNCATED, CANCELLED, TIMED_OUT,
- *           BAD_ARG (closed or of the wrong kind: EBADF, ENOTSOCK, EINVAL), NOT_FOUND
- *           (ECONNREFUSED, unreachable), EXHAUSTED (EMFILE, ENFILE), others as sonde_error_os
- *           gives them.
+ *           BAD_ARG (closed or of the wrong kind: EBADF, ENOTSOCK, EINVAL), REFUSED and
+ *           UNREACHABLE (CONNECT), EXHAUSTED (EMFILE, ENFILE), others as sonde_error_os gives
+ *           them.
  * Context   never blocks, never calls back; allocates with a loop's first request only. The loop's
  *           thread. A regular file is served at its position, and may make the loop wait for the
  *           disk.
@@ -117,6 +119,7 @@ int sonde_fd_accept(struct sonde_task *self, struct sonde_loop *loop, int fd);
 int sonde_fd_connected(struct sonde_task *self, struct sonde_loop *loop, int fd);
 int sonde_fd_poll(struct sonde_task *self, struct sonde_loop *loop, int fd, uint32_t events);
 int sonde_fd_close(struct sonde_task *self, struct sonde_loop *loop, int fd);
+int sonde_fd_shutdown(struct sonde_task *self, struct sonde_loop *loop, int fd);
 
 /*
  * Connections of a listener for code that asks for one after another, while a single request stays

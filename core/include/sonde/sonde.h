@@ -13,6 +13,7 @@
 #include <sonde/fragments.h>
 #include <sonde/io.h>
 #include <sonde/loop.h>
+#include <sonde/net.h>
 #include <sonde/os.h>
 #include <sonde/scan.h>
 #include <sonde/select.h>
