@@ -157,7 +157,8 @@ static uint8_t *room_for_runs(struct blocks *blocks)
 
 static void copy_part(const struct part *part, const uint8_t *block)
 {
-	memcpy((uint8_t *)part->read->buf + part->off, block + part->inside, part->len);
+	if (part->read->buf)
+		memcpy((uint8_t *)part->read->buf + part->off, block + part->inside, part->len);
 }
 
 /* Parts and runs are both by block. */

@@ -16,7 +16,7 @@
 struct sonde_image;
 
 struct image_ops {
-	/* Any thread. Each read gets done and err; those that reach beyond the end have been cut. */
+	/* Any thread. Each read gets done and err; those that reach beyond the end have been cut. buf may be NULL. */
 	void (*read)(struct sonde_image *image, struct sonde_image_read *reads, size_t n);
 	void (*close)(struct sonde_image *image);
 	/* Optional: what it took so far. */
@@ -37,7 +37,7 @@ struct sonde_image {
 
 /* Those that one target has opened and that took more than a descriptor: closed with it. */
 struct image_shelf {
-	struct sonde_image *at[16];
+	struct sonde_image *at[64];
 	size_t n;
 };
 

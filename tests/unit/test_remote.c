@@ -209,6 +209,23 @@ static void a_batch_is_one_call_of_joined_ranges(void **state)
 	image_blocks_destroy(blocks);
 }
 
+static void what_is_fetched_ahead_is_there_when_it_is_read(void **state)
+{
+	struct sonde_image_read reads[2] = { { .off = 7, .len = 9000 },
+					     { .off = 80 * BLOCK_SIZE, .len = 1 } };
+	struct fake fake;
+	struct blocks *blocks = make(&fake, 1 << 20);
+
+	(void)state;
+	image_blocks_read(blocks, reads, 2);
+	assert_int_equal(reads[0].done, 9000);
+	assert_int_equal(fake.n_calls, 1);
+	read_and_check(blocks, 0, 3 * BLOCK_SIZE);
+	read_and_check(blocks, 80 * BLOCK_SIZE, BLOCK_SIZE);
+	assert_int_equal(fake.n_calls, 1);
+	image_blocks_destroy(blocks);
+}
+
 static void the_end_is_fetched_as_far_as_it_goes(void **state)
 {
 	struct fake fake;
@@ -293,6 +310,7 @@ int main(void)
 		cmocka_unit_test(ranges_that_make_no_sense_are_none),
 		cmocka_unit_test(versions_are_compared_by_what_both_tell),
 		cmocka_unit_test(a_batch_is_one_call_of_joined_ranges),
+		cmocka_unit_test(what_is_fetched_ahead_is_there_when_it_is_read),
 		cmocka_unit_test(the_end_is_fetched_as_far_as_it_goes),
 		cmocka_unit_test(what_is_kept_is_bounded_and_all_is_right),
 		cmocka_unit_test(who_reads_on_gets_more_each_time),

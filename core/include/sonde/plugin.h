@@ -73,7 +73,7 @@ struct sonde_image_info {
 /* One stretch of an image. */
 struct sonde_image_read {
 	uint64_t off;
-	void *buf; /* [len]                                                              */
+	void *buf; /* [len]; NULL: have them at hand, for a read of them that follows     */
 	uint32_t len;
 	uint32_t
 		done; /* out: bytes that came, from the front; fewer than len with err 0: the end */
