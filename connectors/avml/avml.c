@@ -4,22 +4,18 @@
  * unpacks those that are asked for. What AVML writes unpacked are images of LiME: the connector lime.
  */
 #include "../common/blocks.h"
-#include "../common/read_at.h"
+#include "../common/image_file.h"
 #include "../common/unpack.h"
 #include "chunks.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define KEEP_DEFAULT UINT64_C(32) /* MiB */
 
 struct avml {
 	const struct sonde_host *host;
-	int fd;
+	struct image_file file;
 	struct source source;
 	struct avml_chunks chunks;
 	struct blocks *blocks;
@@ -63,11 +59,6 @@ static int place(void *user, uint64_t id, struct block_place *ret)
 
 /* ---- life --------------------------------------------------------------------------------------- */
 
-static int64_t read_file(void *user, uint64_t off, void *buf, size_t len)
-{
-	return read_at(((const struct avml *)user)->fd, off, buf, len);
-}
-
 static void describe(struct avml *avml)
 {
 	const struct avml_chunks *chunks = &avml->chunks;
@@ -86,27 +77,14 @@ static void describe(struct avml *avml)
 				    : "");
 }
 
-/* Opening a pipe would wait for its writer, so what a path is comes before open. */
-static int open_file(struct avml *avml, const struct sonde_host *host, const char *path,
-		     struct sonde_error *err)
+static int read_chunks(struct avml *avml, struct sonde_error *err)
 {
-	struct stat st;
 	const char *why;
 
-	if (stat(path, &st) < 0)
-		return host->error_os(err, errno, "avml: '%.300s'", path);
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return host->error_set(
-			err, SONDE_E_BAD_FORMAT,
-			"avml: '%.300s': is neither a regular file nor a block device", path);
-	avml->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	off_t size = avml->fd < 0 ? -1 : lseek(avml->fd, 0, SEEK_END);
-	if (size < 0)
-		return host->error_os(err, errno, "avml: '%.300s'", path);
-	avml->source = (struct source){ .read = read_file, .user = avml, .size = (uint64_t)size };
+	avml->source = image_file_source(&avml->file);
 	int r = avml_chunks_read(&avml->chunks, &avml->source, &why);
 	if (r < 0)
-		return host->error_set(err, r, "avml: '%.300s': %s", path, why);
+		return image_file_refuse(&avml->file, "avml", r, why, err);
 	describe(avml);
 	return 0;
 }
@@ -117,8 +95,7 @@ static void avml_close(void *conn)
 
 	blocks_destroy(avml->blocks);
 	avml_chunks_finish(&avml->chunks);
-	if (avml->fd >= 0)
-		close(avml->fd);
+	image_file_close(&avml->file);
 	free(avml);
 }
 
@@ -138,12 +115,11 @@ static int start(struct avml *avml, const struct sonde_host *host, uint64_t keep
 static int avml_open(const struct sonde_host *host, const struct sonde_args *args, void **ret_conn,
 		     struct sonde_error *err)
 {
-	const char *path = host->arg(args, "path");
+	const char *path = image_file_path(host, args, "avml", err);
 	uint64_t keep = KEEP_DEFAULT;
 
 	if (!path)
-		return host->error_set(err, SONDE_E_BAD_ARG,
-				       "avml: no file given: write avml:FILE");
+		return SONDE_E_BAD_ARG;
 	if (host->arg_write(args))
 		return host->error_set(err, SONDE_E_READ_ONLY,
 				       "avml: '%.300s': packed memory cannot be written: put an "
@@ -156,8 +132,9 @@ static int avml_open(const struct sonde_host *host, const struct sonde_args *arg
 	if (!avml)
 		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
 	avml->host = host;
-	avml->fd = -1;
-	r = open_file(avml, host, path, err);
+	r = image_file_open_name(&avml->file, host, args, path, err);
+	if (r == 0)
+		r = read_chunks(avml, err);
 	if (r == 0)
 		r = start(avml, host, keep << 20, err);
 	if (r < 0) {
@@ -222,6 +199,6 @@ static const struct sonde_connector_ops avml_ops = {
 };
 
 SONDE_PLUGIN(.name = "avml", .summary = "image of AVML, packed", .main_arg = "path",
-	     .args_help = "path=FILE  the image to read (required)\n"
+	     .args_help = "path=FILE  the image to read, or its URL (required)\n"
 			  "keep=MB  unpacked memory that is kept (32)\n",
 	     .connector = &avml_ops);

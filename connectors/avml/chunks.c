@@ -15,6 +15,7 @@ enum { CHUNK_PACKED = 0x00, CHUNK_PLAIN = 0x01, CHUNK_SKIPPED = 0x80, CHUNK_STRE
 struct reader {
 	struct avml_chunks *chunks;
 	const struct source *source;
+	struct source_scan scan;
 	uint64_t at; /* in the file */
 	const char *why;
 };
@@ -53,9 +54,10 @@ static int add(struct reader *r, const struct avml_chunk *chunk)
 	return 0;
 }
 
-/* Bytes that came, up to len. */
+/* Bytes that came, up to len; a code. */
 static int64_t read_some(struct reader *r, uint64_t off, void *buf, size_t len)
 {
+	source_scan(&r->scan, r->source, off, len);
 	int64_t n = off < r->source->size ? r->source->read(r->source->user, off, buf, len) : 0;
 
 	if (n < 0)
@@ -115,7 +117,7 @@ static int read_chunk(struct reader *r, struct range *range)
 	int64_t n = read_some(r, r->at, head, sizeof(head));
 
 	if (n < 0)
-		return SONDE_E_IO;
+		return (int)n;
 	uint32_t len = n < (int64_t)AVML_CHUNK_HEAD ? 0 : sonde_le32(head) >> 8;
 	if (n < (int64_t)AVML_CHUNK_HEAD || len > r->source->size - r->at - AVML_CHUNK_HEAD)
 		return lose(r, range, SONDE_E_TRUNCATED);
@@ -165,7 +167,7 @@ static int search(struct reader *r, uint64_t end, uint64_t body, uint64_t other_
 		n = read_some(r, r->at, bytes, SEARCH_AT_ONCE);
 		size_t found = n > 0 ? find_head(bytes, (size_t)n, r->at, bodies) : 0;
 		if (n < 0)
-			result = SONDE_E_IO;
+			result = (int)n;
 		else if (found < (size_t)n)
 			result = 1;
 		else if (n >= 16)
@@ -219,7 +221,7 @@ static int close_range(struct reader *r, const struct range *range)
 			return found;
 	}
 	r->at = end + 8;
-	return n < 0 ? SONDE_E_IO : 1;
+	return n < 0 ? (int)n : 1;
 }
 
 /* All of a range, and to where the next one begins. Returns 1; 0: there is none; an error. */
@@ -288,7 +290,7 @@ static int read_head(struct reader *r, struct range *range)
 		int64_t n = read_some(r, r->at, head, sizeof(head));
 		if (n < (int64_t)sizeof(head)) {
 			r->chunks->cut |= n > 0;
-			return n < 0 ? SONDE_E_IO : 0;
+			return n < 0 ? (int)n : 0;
 		}
 		uint64_t first = sonde_le64(head + 8), last = sonde_le64(head + 16);
 		if (is_head(head) && last >= first && last - first != UINT64_MAX) {
@@ -310,7 +312,7 @@ static int check_first(struct reader *r)
 	int64_t n = read_some(r, 0, head, sizeof(head));
 
 	if (n < 0)
-		return SONDE_E_IO;
+		return (int)n;
 	r->why = "ends inside the head of its first range";
 	if (n < (int64_t)sizeof(head))
 		return SONDE_E_TRUNCATED;

@@ -45,6 +45,8 @@ struct blocks {
 	struct part parts[LOT_MAX];
 	struct want wants[LOT_MAX];
 	struct want *missing[LOT_MAX]; /* those of wants that are to be unpacked */
+	uint64_t ids[LOT_MAX];
+	struct source_lot ahead;
 	uint32_t n_parts, n_missing;
 };
 
@@ -119,6 +121,28 @@ static void place(struct blocks *blocks, struct want *want, struct sonde_io *con
 	blocks->missing[blocks->n_missing++] = want;
 }
 
+/* Where they lie is found out for all of them at once. */
+static void expect(struct blocks *blocks)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < blocks->n_parts; i++) {
+		if (n == 0 || blocks->ids[n - 1] != blocks->parts[i].block)
+			blocks->ids[n++] = blocks->parts[i].block;
+	}
+	blocks->map.expect(blocks->map.user, blocks->ids, n);
+}
+
+/* What answers after a while is asked for all of a lot at once. */
+static void have_at_hand(struct blocks *blocks)
+{
+	for (uint32_t i = 0; i < blocks->n_missing; i++) {
+		const struct block_place *where = &blocks->missing[i]->where;
+		source_lot_add(&blocks->ahead, where->source, where->off, where->len);
+	}
+	source_lot_end(&blocks->ahead);
+}
+
 static uint32_t find_wants(struct blocks *blocks, struct sonde_io *const *ios)
 {
 	uint32_t n = 0;
@@ -157,7 +181,10 @@ static void run_lot(struct blocks *blocks, const struct sonde_host *host,
 		    struct sonde_io *const *ios)
 {
 	sort_parts(blocks);
+	if (blocks->map.expect)
+		expect(blocks);
 	uint32_t n = find_wants(blocks, ios);
+	have_at_hand(blocks);
 	crew_run(blocks->crew, blocks->n_missing, fetch, blocks);
 	for (uint32_t i = 0; i < n; i++)
 		hand_out(blocks, host, &blocks->wants[i], ios);

@@ -37,6 +37,8 @@ struct block_map {
 	void *user;
 	uint32_t size_max, packed_max;
 	void (*at)(void *user, uint64_t addr, struct block *ret);
+	/* Optional: place will be asked for these, by rising id. */
+	void (*expect)(void *user, const uint64_t *ids, size_t n);
 	/* Returns 0; 1 all of it is zeros; an error of all of it. */
 	int (*place)(void *user, uint64_t id, struct block_place *ret);
 };

@@ -60,10 +60,12 @@ static int add_piece(struct flattened *flat, size_t *cap, const struct flat_piec
 }
 
 /* One piece at *pos. Returns 1, 0 behind the last one, or an error. */
-static int read_piece(struct flattened *flat, uint64_t *pos, struct flat_piece *ret,
-		      const char **ret_why)
+static int read_piece(struct flattened *flat, struct source_scan *scan, uint64_t *pos,
+		      struct flat_piece *ret, const char **ret_why)
 {
 	uint8_t head[FLAT_PIECE_HEAD];
+
+	source_scan(scan, &flat->below, *pos, sizeof(head));
 	int r = source_read(&flat->below, *pos, head, sizeof(head));
 
 	if (r == SONDE_E_TRUNCATED) {
@@ -91,12 +93,13 @@ static int read_piece(struct flattened *flat, uint64_t *pos, struct flat_piece *
 
 static int read_pieces(struct flattened *flat, const char **ret_why)
 {
+	struct source_scan scan = { 0 };
 	uint64_t pos = FLAT_HEAD_SIZE;
 	size_t cap = 0;
 
 	for (;;) {
 		struct flat_piece piece;
-		int r = read_piece(flat, &pos, &piece, ret_why);
+		int r = read_piece(flat, &scan, &pos, &piece, ret_why);
 		if (r <= 0)
 			return r;
 		r = piece.len ? add_piece(flat, &cap, &piece) : 0;
@@ -291,7 +294,41 @@ static int64_t read_flat(void *user, uint64_t off, void *buf, size_t len)
 	return (int64_t)done;
 }
 
+static void add_pieces(const struct flattened *flat, struct source_lot *lot,
+		       const struct sonde_image_read *read)
+{
+	uint32_t done = 0;
+
+	for (size_t i = flattened_find(flat, read->off); done < read->len && i < flat->n; i++) {
+		const struct flat_piece *piece = &flat->at[i];
+		uint64_t at = read->off + done;
+		uint64_t gap = piece->off > at ? piece->off - at : 0;
+		if (gap >= read->len - done)
+			return;
+		done += (uint32_t)gap;
+		uint64_t inside = at + gap - piece->off, left = piece->len - inside;
+		uint32_t len = read->len - done < left ? read->len - done : (uint32_t)left;
+		source_lot_add(lot, &flat->below, piece->pos + inside, len);
+		done += len;
+	}
+}
+
+static void flat_ahead(void *user, struct sonde_image_read *reads, size_t n)
+{
+	struct source_lot *lot = calloc(1, sizeof(*lot));
+
+	if (!lot)
+		return;
+	for (size_t i = 0; i < n; i++)
+		add_pieces(user, lot, &reads[i]);
+	source_lot_end(lot);
+	free(lot);
+}
+
 struct source flattened_source(struct flattened *flat)
 {
-	return (struct source){ .read = read_flat, .user = flat, .size = flat->size };
+	return (struct source){ .read = read_flat,
+				.ahead = flat->below.ahead ? flat_ahead : NULL,
+				.user = flat,
+				.size = flat->size };
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The file of a dump, of this machine or behind a URL: opened, read, and told as an extent. */
+/* The file of a dump, of this machine or behind a URL: opened, read as a source, and told as an extent. */
 #ifndef IMAGE_FILE_H
 #define IMAGE_FILE_H
 
 #include <sonde/plugin.h>
+
+#include "source.h"
 
 struct image_file {
 	const struct sonde_host *host;
@@ -12,7 +14,7 @@ struct image_file {
 	uint64_t size;
 };
 
-/* Open a file by its name, or URL. Errors as open of plugin.h. Owns *ret: image_file_close. */
+/* Open what name names. Errors as image_open of plugin.h. Owns *ret: image_file_close. */
 static inline int image_file_open_name(struct image_file *ret, const struct sonde_host *host,
 				       const struct sonde_args *args, const char *name,
 				       struct sonde_error *err)
@@ -29,19 +31,28 @@ static inline int image_file_open_name(struct image_file *ret, const struct sond
 	return 0;
 }
 
-/* Open what the argument path names; connector: for messages. As image_file_open_name. */
+/* The argument path; NULL with err filled where it is not given. connector: for messages. */
+static inline const char *image_file_path(const struct sonde_host *host,
+					  const struct sonde_args *args, const char *connector,
+					  struct sonde_error *err)
+{
+	const char *path = host->arg(args, "path");
+
+	if (!path)
+		host->error_set(err, SONDE_E_BAD_ARG, "%s: no file given: write %s:FILE or %s:URL",
+				connector, connector, connector);
+	return path;
+}
+
+/* As image_file_open_name, of what the argument path names. */
 static inline int image_file_open(struct image_file *ret, const struct sonde_host *host,
 				  const struct sonde_args *args, const char *connector,
 				  struct sonde_error *err)
 {
-	const char *path = host->arg(args, "path");
+	const char *path = image_file_path(host, args, connector, err);
 
 	*ret = (struct image_file){ .host = host, .fd = -1 };
-	if (!path)
-		return host->error_set(err, SONDE_E_BAD_ARG,
-				       "%s: no file given: write %s:FILE or %s:URL", connector,
-				       connector, connector);
-	return image_file_open_name(ret, host, args, path, err);
+	return path ? image_file_open_name(ret, host, args, path, err) : SONDE_E_BAD_ARG;
 }
 
 static inline void image_file_close(struct image_file *file)
@@ -78,6 +89,35 @@ static inline int64_t image_file_read(const struct image_file *file, uint64_t of
 			break;
 	}
 	return (int64_t)done;
+}
+
+static inline int64_t image_file_source_read(void *user, uint64_t off, void *buf, size_t len)
+{
+	return image_file_read(user, off, buf, len);
+}
+
+static inline void image_file_source_ahead(void *user, struct sonde_image_read *reads, size_t n)
+{
+	const struct image_file *file = user;
+
+	file->host->image_read(file->image, reads, n);
+}
+
+/* Its bytes. Valid while *file stays where it is. */
+static inline struct source image_file_source(struct image_file *file)
+{
+	return (struct source){ .read = image_file_source_read,
+				.ahead = file->fd < 0 ? image_file_source_ahead : NULL,
+				.user = file,
+				.size = file->size };
+}
+
+/* Of one that gives no codes: how many bytes came, 0 where none could. */
+static inline size_t image_file_some(void *user, uint64_t off, void *buf, size_t len)
+{
+	int64_t n = image_file_read(user, off, buf, len);
+
+	return n < 0 ? 0 : (size_t)n;
 }
 
 /* err of an open that failed by r: where a read failed, that is why; else what the format has to say. */

@@ -3,8 +3,8 @@
  * crashdmp: crash dumps of Windows: of its kernel (crash_file.h) and of a process (mini_file.h). Those files read the
  * headers; the bytes are moved by the engines, from where the extents told here lie.
  */
+#include "../common/image_file.h"
 #include "../common/note.h"
-#include "../common/read_at.h"
 #include "../common/win_context.h"
 #include "crash_file.h"
 #include "facts.h"
@@ -12,20 +12,15 @@
 
 #include <sonde/plugin.h>
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define NOTE_HEADER "DUMP_HEADER"
 
 struct crashdmp {
-	int fd;
+	struct image_file file;
 	int writable;
-	int read_errno; /* of a header that could not be read, else 0 */
-	int is_mini;    /* mini counts, else crash */
+	int is_mini; /* mini counts, else crash */
 	struct crash_file crash;
 	struct mini_file mini;
 	struct note_lines facts, process; /* process: of virtual memory */
@@ -35,15 +30,6 @@ struct crashdmp {
 static const struct dump *dump_of(const struct crashdmp *dump)
 {
 	return dump->is_mini ? &dump->mini.dump : &dump->crash.dump;
-}
-
-static size_t read_file(void *user, uint64_t off, void *buf, size_t len)
-{
-	struct crashdmp *dump = user;
-	int64_t n = read_at(dump->fd, off, buf, len);
-
-	dump->read_errno = n < 0 ? (int)-n : dump->read_errno;
-	return n < 0 ? 0 : (size_t)n;
 }
 
 static uint32_t n_cpus(const struct crashdmp *dump)
@@ -77,48 +63,36 @@ static void describe(struct crashdmp *dump)
 }
 
 /* Returns 0; an error whose story is in dump_of(dump)->why, or SONDE_E_NO_MEMORY. */
-static int read_dump(struct crashdmp *dump, uint64_t size)
+static int read_dump(struct crashdmp *dump)
 {
+	struct image_file *file = &dump->file;
 	uint8_t head[8] = { 0 };
 	int r;
 
-	read_file(dump, 0, head, sizeof(head));
+	image_file_some(file, 0, head, sizeof(head));
 	dump->is_mini = mini_probe(head, sizeof(head));
 	if (dump->is_mini) {
-		if ((r = mini_file_read(&dump->mini, read_file, dump, size)) == 0 &&
+		if ((r = mini_file_read(&dump->mini, image_file_some, file, file->size)) == 0 &&
 		    (r = mini_process(&dump->mini, &dump->process)) == 0)
 			r = mini_facts(&dump->mini, &dump->facts);
 		return r;
 	}
-	r = crash_file_read(&dump->crash, read_file, dump, size);
+	r = crash_file_read(&dump->crash, image_file_some, file, file->size);
 	if (r == 0 && dump->crash.dump.is_virtual)
 		r = crash_process(&dump->crash, &dump->process);
 	return r < 0 ? r : crash_facts(&dump->crash, &dump->facts);
 }
 
-/* Opening a pipe would wait for its writer, so what a path is comes before open. */
-static int open_file(struct crashdmp *dump, const struct sonde_host *host, const char *path,
-		     struct sonde_error *err)
+static int open_file(struct crashdmp *dump, const struct sonde_host *host,
+		     const struct sonde_args *args, struct sonde_error *err)
 {
-	struct stat st;
+	int r = image_file_open(&dump->file, host, args, "crashdmp", err);
 
-	if (stat(path, &st) < 0)
-		return host->error_os(err, errno, "crashdmp: '%.300s'", path);
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return host->error_set(
-			err, SONDE_E_BAD_FORMAT,
-			"crashdmp: '%.300s': is neither a regular file nor a block device", path);
-	dump->fd = open(path, (dump->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
-	off_t size = dump->fd < 0 ? -1 : lseek(dump->fd, 0, SEEK_END);
-	if (size < 0)
-		return host->error_os(err, errno, "crashdmp: '%.300s'", path);
-	int r = read_dump(dump, (uint64_t)size);
-	if (r < 0 && dump->read_errno)
-		return host->error_os(err, dump->read_errno, "crashdmp: '%.300s'", path);
-	return r < 0 ? host->error_set(err, r, "crashdmp: '%.300s': %s", path,
-				       r == SONDE_E_NO_MEMORY ? "out of memory"
-							      : dump_of(dump)->why)
-		     : r;
+	if (r < 0 || (r = read_dump(dump)) == 0)
+		return r;
+	return image_file_refuse(&dump->file, "crashdmp", r,
+				 r == SONDE_E_NO_MEMORY ? "out of memory" : dump_of(dump)->why,
+				 err);
 }
 
 static void crashdmp_close(void *conn)
@@ -129,24 +103,19 @@ static void crashdmp_close(void *conn)
 	note_lines_finish(&dump->process);
 	crash_file_finish(&dump->crash);
 	mini_file_finish(&dump->mini);
-	if (dump->fd >= 0)
-		close(dump->fd);
+	image_file_close(&dump->file);
 	free(dump);
 }
 
 static int crashdmp_open(const struct sonde_host *host, const struct sonde_args *args,
 			 void **ret_conn, struct sonde_error *err)
 {
-	const char *path = host->arg(args, "path");
 	struct crashdmp *dump = calloc(1, sizeof(*dump));
 
 	if (!dump)
 		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
-	dump->fd = -1;
 	dump->writable = host->arg_write(args);
-	int r = path ? open_file(dump, host, path, err)
-		     : host->error_set(err, SONDE_E_BAD_ARG,
-				       "crashdmp: no file given: write crashdmp:FILE");
+	int r = open_file(dump, host, args, err);
 	if (r < 0) {
 		crashdmp_close(dump);
 		return r;
@@ -170,15 +139,10 @@ static void crashdmp_info(void *conn, struct sonde_target_info *ret)
 static int tell(const struct crashdmp *dump, const struct dump_run *run, int missing,
 		sonde_extent_fn *fn, void *user)
 {
-	struct sonde_extent extent = {
-		.addr = run->addr,
-		.len = run->have,
-		.kind = SONDE_EXTENT_FILE,
-		.flags = SONDE_REGION_READ | (dump_of(dump)->is_virtual ? 0 : SONDE_REGION_RAM) |
-			 (dump->writable ? SONDE_REGION_WRITE : 0),
-		.off = run->off,
-		.fd = dump->fd,
-	};
+	uint32_t flags = SONDE_REGION_READ | (dump_of(dump)->is_virtual ? 0 : SONDE_REGION_RAM) |
+			 (dump->writable ? SONDE_REGION_WRITE : 0);
+	struct sonde_extent extent =
+		image_file_extent(&dump->file, run->addr, run->have, flags, run->off);
 
 	if (missing)
 		extent = (struct sonde_extent){ .addr = run->addr + run->have,
@@ -249,5 +213,6 @@ static const struct sonde_connector_ops crashdmp_ops = {
 
 SONDE_PLUGIN(.name = "crashdmp",
 	     .summary = "crash dump of Windows: of its kernel, or a minidump of a process",
-	     .main_arg = "path", .args_help = "path=FILE  the dump to read (required)\n",
+	     .main_arg = "path",
+	     .args_help = "path=FILE  the dump to read, or its URL (required)\n",
 	     .connector = &crashdmp_ops);

@@ -15,7 +15,6 @@
 
 #include <sonde/plugin.h>
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,14 +30,6 @@ struct elfcore {
 	struct note_lines facts, process; /* of a process */
 	char detail[160];
 };
-
-static int64_t read_file(void *user, uint64_t off, void *buf, size_t len)
-{
-	const struct elfcore *elf = user;
-	int64_t n = image_file_read(&elf->file, off, buf, len);
-
-	return n < 0 ? -EIO : n; /* the image knows why */
-}
 
 static size_t read_core(void *user, uint64_t off, void *buf, size_t len)
 {
@@ -118,7 +109,7 @@ static int unflatten(struct elfcore *elf, struct source *file, const char **ret_
 static int read_headers(struct elfcore *elf, const struct sonde_host *host, struct sonde_error *err)
 {
 	const char *why;
-	struct source file = { .read = read_file, .user = elf, .size = elf->file.size };
+	struct source file = image_file_source(&elf->file);
 
 	int r = unflatten(elf, &file, &why);
 	if (r == 0)

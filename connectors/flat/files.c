@@ -1,125 +1,103 @@
 /* SPDX-License-Identifier: MIT */
 #include "files.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "../common/numbered.h"
 
-static int refuse(const struct sonde_host *host, struct sonde_error *err, const char *path,
-		  const char *why)
+static int refuse(const struct sonde_host *host, struct sonde_error *err,
+		  const struct image_file *file, const char *why)
 {
-	return host->error_set(err, SONDE_E_BAD_FORMAT, "flat: '%.300s': %s", path, why);
+	return host->error_set(err, SONDE_E_BAD_FORMAT, "flat: '%.300s': %s", image_file_name(file),
+			       why);
 }
 
-/* Opening a pipe would wait for its writer, so what a path is comes before open. */
-static int check_path(const struct sonde_host *host, const char *path, struct sonde_error *err)
+static int add_file(struct flat_files *files, const struct sonde_host *host,
+		    const struct sonde_args *args, const char *path, struct sonde_error *err)
 {
-	struct stat st;
-
-	if (stat(path, &st) < 0)
-		return host->error_os(err, errno, "flat: '%.300s'", path);
-	if (S_ISDIR(st.st_mode))
-		return refuse(host, err, path, "is a folder, not an image");
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return refuse(
-			host, err, path,
-			"is neither a regular file nor a block device: copy it to a file first");
-	return 0;
-}
-
-static int add_file(struct flat_files *files, const struct sonde_host *host, const char *path,
-		    int writable, struct sonde_error *err)
-{
-	int r = check_path(host, path, err);
+	struct flat_file *file = &files->at[files->n];
+	int r = image_file_open_name(&file->file, host, args, path, err);
 
 	if (r < 0)
 		return r;
-	int fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return host->error_os(err, errno, "flat: '%.300s'", path);
-	files->at[files->n] = (struct flat_file){ .fd = fd, .start = files->size };
-	struct flat_file *file = &files->at[files->n++];
-	off_t size = lseek(fd, 0, SEEK_END); /* st_size is 0 for block devices */
-	if (size < 0)
-		return host->error_os(err, errno, "flat: '%.300s': size", path);
-	if (size == 0)
-		return refuse(host, err, path, "is empty");
-	file->len = (uint64_t)size;
-	if (file->len > INT64_MAX - files->size)
-		return refuse(host, err, path, "the parts are longer than any file");
-	files->size += file->len;
+	files->n++;
+	file->start = files->size;
+	if (file->file.size == 0)
+		return refuse(host, err, &file->file, "is empty");
+	if (file->file.size > INT64_MAX - files->size)
+		return refuse(host, err, &file->file, "the parts are longer than any file");
+	files->size += file->file.size;
 	return 0;
 }
 
-/* ---- names of parts ----------------------------------------------------------------------------- */
+/* ---- parts -------------------------------------------------------------------------------------- */
 
-/* The name of the n-th part behind the first, whose name ends in a dot and digits. Returns 0 where it has none. */
-static int name_part(char *ret, size_t cap, const char *first, unsigned n)
+/* Is there such a file? 1, 0; an error other than that there is none. */
+static int is_there(const struct sonde_host *host, const struct sonde_args *args, const char *path,
+		    struct sonde_error *err)
 {
-	size_t len = strlen(first), digits = 0;
-	unsigned long number = 0;
+	struct image_file file;
+	int r = image_file_open_name(&file, host, args, path, err);
 
-	while (digits < len && first[len - digits - 1] >= '0' && first[len - digits - 1] <= '9')
-		digits++;
-	if (digits == 0 || digits > 6 || digits == len || first[len - digits - 1] != '.')
+	image_file_close(&file);
+	return r == 0 ? 1 : r == SONDE_E_NOT_FOUND ? 0 : r;
+}
+
+/* Part n is not there: the one behind it is not, either. */
+static int check_end(const struct sonde_host *host, const struct sonde_args *args,
+		     const struct numbered *numbered, unsigned long n, const char *lacking,
+		     struct sonde_error *err)
+{
+	char behind[4096];
+
+	if (!numbered_name(numbered, numbered->number + n + 1, behind, sizeof(behind)) ||
+	    !is_there(host, args, behind, NULL))
 		return 0;
-	for (size_t i = len - digits; i < len; i++)
-		number = number * 10 + (unsigned long)(first[i] - '0');
-	int used = snprintf(ret, cap, "%.*s%0*lu", (int)(len - digits), first, (int)digits,
-			    number + n);
-	return used > 0 && (size_t)used < cap;
+	return host->error_set(err, SONDE_E_TRUNCATED,
+			       "flat: '%.300s': this part is missing, and '%.300s' is there",
+			       lacking, behind);
 }
 
-static int is_there(const char *path)
+static int add_parts(struct flat_files *files, const struct sonde_host *host,
+		     const struct sonde_args *args, const char *first, struct sonde_error *err)
 {
-	struct stat st;
+	struct numbered numbered;
+	char name[4096];
 
-	return stat(path, &st) == 0;
-}
-
-static int add_parts(struct flat_files *files, const struct sonde_host *host, const char *first,
-		     int writable, struct sonde_error *err)
-{
-	char name[4096], behind[4096];
-
-	if (!name_part(name, sizeof(name), first, 1))
+	if (!numbered_find(&numbered, first, files->at[0].file.fd < 0) || !numbered.at ||
+	    first[numbered.at - 1] != '.' || numbered.at + numbered.digits != numbered.end)
 		return host->error_set(err, SONDE_E_BAD_ARG,
 				       "flat: '%.300s': parts=all: the name of the first part ends "
 				       "in a dot and a number, as in image.001",
-				       first);
-	for (unsigned n = 1; name_part(name, sizeof(name), first, n) && is_there(name); n++) {
+				       image_file_name(&files->at[0].file));
+	for (unsigned long n = 1; numbered_name(&numbered, numbered.number + n, name, sizeof(name));
+	     n++) {
 		if (files->n == FLAT_FILES_MAX)
 			return host->error_set(err, SONDE_E_LIMIT,
-					       "flat: '%.300s': more than %u parts", first,
-					       FLAT_FILES_MAX);
-		int r = add_file(files, host, name, writable, err);
+					       "flat: '%.300s': more than %u parts",
+					       image_file_name(&files->at[0].file), FLAT_FILES_MAX);
+		int r = add_file(files, host, args, name, err);
+		if (r == SONDE_E_NOT_FOUND)
+			return check_end(host, args, &numbered, n, name, err);
 		if (r < 0)
 			return r;
 	}
-	if (name_part(behind, sizeof(behind), first, (unsigned)files->n + 1) && is_there(behind))
-		return host->error_set(
-			err, SONDE_E_TRUNCATED,
-			"flat: '%.300s': this part is missing, and '%.300s' is there", name,
-			behind);
 	return 0;
 }
 
 /* ---- all of them -------------------------------------------------------------------------------- */
 
-int flat_files_open(struct flat_files *ret, const struct sonde_host *host, const char *path,
-		    int parts, int writable, struct sonde_error *err)
+int flat_files_open(struct flat_files *ret, const struct sonde_host *host,
+		    const struct sonde_args *args, const char *path, int parts,
+		    struct sonde_error *err)
 {
-	int r = add_file(ret, host, path, writable, err);
+	int r = add_file(ret, host, args, path, err);
 
-	return r == 0 && parts ? add_parts(ret, host, path, writable, err) : r;
+	return r == 0 && parts ? add_parts(ret, host, args, path, err) : r;
 }
 
 void flat_files_close(struct flat_files *files)
 {
 	for (size_t i = 0; i < files->n; i++)
-		close(files->at[i].fd);
+		image_file_close(&files->at[i].file);
 	files->n = 0;
 }
 
@@ -128,17 +106,11 @@ int flat_files_tell(const struct flat_files *files, uint64_t addr, uint64_t off,
 {
 	for (size_t i = 0; len && i < files->n; i++) {
 		const struct flat_file *file = &files->at[i];
-		if (off - file->start >= file->len)
+		if (off - file->start >= file->file.size)
 			continue;
-		uint64_t left = file->len - (off - file->start);
-		struct sonde_extent extent = {
-			.addr = addr,
-			.len = len < left ? len : left,
-			.kind = SONDE_EXTENT_FILE,
-			.flags = flags,
-			.off = off - file->start,
-			.fd = file->fd,
-		};
+		uint64_t left = file->file.size - (off - file->start);
+		struct sonde_extent extent = image_file_extent(
+			&file->file, addr, len < left ? len : left, flags, off - file->start);
 		int r = fn(user, &extent);
 		if (r != 0)
 			return r;

@@ -115,22 +115,23 @@ static int set_regions(struct flat *flat, const struct sonde_host *host,
 static int open_files(struct flat *flat, const struct sonde_host *host,
 		      const struct sonde_args *args, struct sonde_error *err)
 {
-	const char *path = host->arg(args, "path"), *parts = host->arg(args, "parts");
+	const char *path = image_file_path(host, args, "flat", err);
+	const char *parts = host->arg(args, "parts");
 
 	if (!path)
-		return host->error_set(err, SONDE_E_BAD_ARG,
-				       "flat: no file given: write flat:FILE");
+		return SONDE_E_BAD_ARG;
 	if (parts && strcmp(parts, "all") != 0 && strcmp(parts, "one") != 0)
 		return host->error_set(err, SONDE_E_BAD_ARG,
 				       "flat: parts=%.40s: write parts=all or parts=one", parts);
 	flat->writable = host->arg_write(args) ? 1 : 0;
-	int r = flat_files_open(&flat->files, host, path, parts && strcmp(parts, "all") == 0,
-				(int)flat->writable, err);
+	int r = flat_files_open(&flat->files, host, args, path, parts && strcmp(parts, "all") == 0,
+				err);
 	if (r < 0)
 		return r;
 	return host->arg(args, "regions")
 		       ? set_regions(flat, host, args, err)
-		       : set_range(flat, host, args, path, flat->files.size, err);
+		       : set_range(flat, host, args, image_file_name(&flat->files.at[0].file),
+				   flat->files.size, err);
 }
 
 static void describe(struct flat *flat)
@@ -219,7 +220,8 @@ static const struct sonde_connector_ops flat_ops = {
 };
 
 SONDE_PLUGIN(.name = "flat", .summary = "raw image of memory, byte for byte", .main_arg = "path",
-	     .args_help = "path=FILE  image to read: a regular file or a block device (required)\n"
+	     .args_help = "path=FILE  image to read: a regular file, a block device or a URL "
+			  "(required)\n"
 			  "offset=N  first byte used in the file (0)\n"
 			  "base=ADDR  physical address of that byte (0)\n"
 			  "length=N  bytes used (the rest of the file)\n"

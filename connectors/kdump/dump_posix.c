@@ -1,46 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 #include "dump.h"
-#include "../common/read_at.h"
+#include "../common/numbered.h"
 #include "kdump_format.h"
 #include "spool.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int64_t read_fd(void *user, uint64_t off, void *buf, size_t len)
-{
-	return read_at((int)(intptr_t)user, off, buf, len);
-}
-
 static void close_part(struct dump_part *part, struct kdump_file *file)
 {
 	kdump_file_finish(file);
 	flattened_finish(&part->flat);
-	if (part->fd >= 0)
-		close(part->fd);
-	part->fd = -1;
+	image_file_close(&part->file);
 }
 
-/* What fd holds, made plain. Neither may move afterwards. On failure *ret_why says what is wrong. */
+/* What its file holds, made plain. Neither may move afterwards. On failure *ret_why says what is wrong. */
 static int open_part(struct dump_part *part, struct kdump_file *file, const char **ret_why)
 {
 	uint8_t head[FLAT_HEAD_SIZE];
-	off_t size = lseek(part->fd, 0, SEEK_END);
-	struct source source = { .read = read_fd,
-				 .user = (void *)(intptr_t)part->fd,
-				 .size = size > 0 ? (uint64_t)size : 0 };
-	int64_t n = read_fd(source.user, 0, head, sizeof(head));
+	struct source source = image_file_source(&part->file);
+	int64_t n = source.read(source.user, 0, head, sizeof(head));
 	int r = 0;
 
 	*ret_why = n < 0 ? "cannot be read" : "is empty";
 	if (n <= 0)
-		return n < 0 ? SONDE_E_IO : SONDE_E_TRUNCATED;
+		return n < 0 ? (int)n : SONDE_E_TRUNCATED;
 	part->is_flat = flattened_probe(head, (size_t)n);
 	if (part->is_flat) {
 		r = flattened_open(&part->flat, &source, ret_why);
@@ -50,26 +40,33 @@ static int open_part(struct dump_part *part, struct kdump_file *file, const char
 }
 
 /* Opening a pipe waits for its writer: this one is asked for by "-" or by its own name. */
-static int open_path(const struct sonde_host *host, const char *path, struct sonde_error *err)
+static int is_pipe(const char *path)
 {
 	struct stat st;
 
-	if (strcmp(path, "-") == 0)
-		return spool(host, STDIN_FILENO, "standard input", err);
-	if (stat(path, &st) < 0)
-		return host->error_os(err, errno, "kdump: '%.300s'", path);
-	int pipe = S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode);
-	if (!pipe && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return host->error_set(err, SONDE_E_BAD_FORMAT,
-				       "kdump: '%.300s': is no file: name a dump", path);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	return strcmp(path, "-") == 0 ||
+	       (stat(path, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)));
+}
+
+static int open_pipe(struct image_file *ret, const struct sonde_host *host,
+		     const struct sonde_args *args, const char *path, struct sonde_error *err)
+{
+	int named = strcmp(path, "-") != 0;
+	const char *name = named ? path : "standard input";
+	int pipe = named ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+	char spooled[32];
+
+	if (pipe < 0)
+		return host->error_os(err, errno, "kdump: '%.300s'", name);
+	int fd = spool(host, pipe, name, err);
+	if (named)
+		close(pipe);
 	if (fd < 0)
-		return host->error_os(err, errno, "kdump: '%.300s'", path);
-	if (!pipe)
 		return fd;
-	int file = spool(host, fd, path, err);
+	snprintf(spooled, sizeof(spooled), "/proc/self/fd/%d", fd);
+	int r = image_file_open_name(ret, host, args, spooled, err);
 	close(fd);
-	return file;
+	return r;
 }
 
 /* ---- the other parts ---------------------------------------------------------------------------- */
@@ -92,61 +89,88 @@ static int has_pages(const struct dump *dump, const struct kdump_file *file)
 	return 0;
 }
 
-/* Is it a regular file that begins as a dump does? Then it is opened. */
-static int open_other(int folder, const char *name)
+/* Another part of the same dump stays open; the rest is none of ours. Returns 0; as opening its image fails. */
+static int try_other(struct dump *dump, const struct sonde_host *host,
+		     const struct sonde_args *args, const char *name)
+{
+	struct dump_part *part = &dump->parts[dump->n];
+	struct kdump_file *file = &dump->files[dump->n];
+	const char *why;
+
+	*part = (struct dump_part){ 0 };
+	int r = image_file_open_name(&part->file, host, args, name, NULL);
+	if (r < 0)
+		return r;
+	if (open_part(part, file, &why) == 0 && same_dump(&dump->files[0], file) &&
+	    file->first < file->end && !has_pages(dump, file))
+		dump->n++;
+	else
+		close_part(part, file);
+	return 0;
+}
+
+/* Is it a regular file that begins as a dump does? */
+static int looks_like_one(int folder, const char *name)
 {
 	char head[KDUMP_SIGNATURE_SIZE];
 	struct stat st;
 	int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0)
-		return -1;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	    pread(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head) &&
-	    (memcmp(head, KDUMP_SIGNATURE, sizeof(head)) == 0 ||
-	     memcmp(head, "makedump", sizeof(head)) == 0))
-		return fd;
+		return 0;
+	int is = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+		 pread(fd, head, sizeof(head), 0) == (ssize_t)sizeof(head) &&
+		 (memcmp(head, KDUMP_SIGNATURE, sizeof(head)) == 0 ||
+		  memcmp(head, "makedump", sizeof(head)) == 0);
 	close(fd);
-	return -1;
+	return is;
 }
 
-/* Another part of the same dump stays open; the rest is none of ours. */
-static void try_other(struct dump *dump, int folder, const char *name)
+static void find_beside(struct dump *dump, const struct sonde_host *host,
+			const struct sonde_args *args, const char *path)
 {
-	struct dump_part *part = &dump->parts[dump->n];
-	struct kdump_file *file = &dump->files[dump->n];
-	const char *why;
+	const char *slash = strrchr(path, '/');
+	size_t len = slash ? (size_t)(slash - path) + 1 : 0; /* of the folder, with its slash */
+	char name[4096];
 
-	*part = (struct dump_part){ .fd = open_other(folder, name) };
-	if (part->fd < 0)
+	if (len + NAME_MAX >= sizeof(name))
 		return;
-	if (open_part(part, file, &why) == 0 && same_dump(&dump->files[0], file) &&
-	    file->first < file->end && !has_pages(dump, file)) {
-		snprintf(part->name, sizeof(part->name), "%.255s", name);
-		dump->n++;
-	} else {
-		close_part(part, file);
-	}
-}
-
-static void find_others(struct dump *dump, const char *path)
-{
-	char copy[4096];
-
-	if (snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy))
-		return;
-	DIR *folder = opendir(dirname(copy));
+	snprintf(name, sizeof(name), "%.*s", (int)len, path);
+	DIR *folder = opendir(len ? name : ".");
 	struct dirent *entry;
-	while (folder && dump->n < DUMP_PARTS_MAX && (entry = readdir(folder)))
-		try_other(dump, dirfd(folder), entry->d_name);
+	while (folder && dump->n < DUMP_PARTS_MAX && (entry = readdir(folder))) {
+		snprintf(name + len, sizeof(name) - len, "%s", entry->d_name);
+		if (looks_like_one(dirfd(folder), entry->d_name))
+			try_other(dump, host, args, name);
+	}
 	if (folder)
 		closedir(folder);
 }
 
+/* A server lists no folder: the next number is asked for until there is none. */
+static void find_counting(struct dump *dump, const struct sonde_host *host,
+			  const struct sonde_args *args, const char *url)
+{
+	struct numbered numbered;
+	char name[4096];
+
+	if (!numbered_find(&numbered, url, 1))
+		return;
+	for (int up = 1; up >= 0; up--) {
+		unsigned long number = numbered.number;
+		while (dump->n < DUMP_PARTS_MAX && (up || number > 0)) {
+			number = up ? number + 1 : number - 1;
+			if (!numbered_name(&numbered, number, name, sizeof(name)) ||
+			    try_other(dump, host, args, name) < 0)
+				break;
+		}
+	}
+}
+
 /* ---- all of it ---------------------------------------------------------------------------------- */
 
-int dump_open(struct dump *ret, const struct sonde_host *host, const char *path, int alone,
-	      struct sonde_error *err)
+int dump_open(struct dump *ret, const struct sonde_host *host, const struct sonde_args *args,
+	      const char *path, int alone, struct sonde_error *err)
 {
 	const char *why = "";
 
@@ -155,16 +179,22 @@ int dump_open(struct dump *ret, const struct sonde_host *host, const char *path,
 	ret->files = calloc(DUMP_PARTS_MAX, sizeof(*ret->files));
 	if (!ret->parts || !ret->files)
 		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
-	int fd = open_path(host, path, err);
-	if (fd < 0)
-		return fd;
-	ret->parts[0].fd = fd;
-	ret->n = 1;
-	int r = open_part(&ret->parts[0], &ret->files[0], &why);
+	struct dump_part *first = &ret->parts[0];
+	int pipe = is_pipe(path);
+	int r = pipe ? open_pipe(&first->file, host, args, path, err)
+		     : image_file_open_name(&first->file, host, args, path, err);
 	if (r < 0)
+		return r;
+	ret->n = 1;
+	r = open_part(first, &ret->files[0], &why);
+	if (r < 0 && pipe)
 		return host->error_set(err, r, "kdump: '%.300s': %s", path, why);
-	if (ret->files[0].split && !alone)
-		find_others(ret, path);
+	if (r < 0)
+		return image_file_refuse(&first->file, "kdump", r, why, err);
+	if (ret->files[0].split && !alone && first->file.fd < 0)
+		find_counting(ret, host, args, path);
+	else if (ret->files[0].split && !alone)
+		find_beside(ret, host, args, path);
 	return 0;
 }
 

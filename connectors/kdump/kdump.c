@@ -129,12 +129,12 @@ static int start(struct kdump *kdump, const struct sonde_host *host, uint64_t ke
 static int kdump_open(const struct sonde_host *host, const struct sonde_args *args, void **ret_conn,
 		      struct sonde_error *err)
 {
-	const char *path = host->arg(args, "path"), *parts = host->arg(args, "parts");
+	const char *path = image_file_path(host, args, "kdump", err);
+	const char *parts = host->arg(args, "parts");
 	uint64_t keep = KEEP_DEFAULT >> 20;
 
 	if (!path)
-		return host->error_set(err, SONDE_E_BAD_ARG,
-				       "kdump: no file given: write kdump:FILE");
+		return SONDE_E_BAD_ARG;
 	if (parts && strcmp(parts, "all") != 0 && strcmp(parts, "one") != 0)
 		return host->error_set(err, SONDE_E_BAD_ARG,
 				       "kdump: parts=%.40s: write parts=all or parts=one", parts);
@@ -147,7 +147,7 @@ static int kdump_open(const struct sonde_host *host, const struct sonde_args *ar
 	if (!kdump)
 		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
 	kdump->host = host;
-	r = dump_open(&kdump->dump, host, path, parts && strcmp(parts, "one") == 0, err);
+	r = dump_open(&kdump->dump, host, args, path, parts && strcmp(parts, "one") == 0, err);
 	if (r == 0)
 		r = start(kdump, host, keep << 20, err);
 	if (r < 0) {
@@ -241,7 +241,7 @@ static const struct sonde_connector_ops kdump_ops = {
 
 SONDE_PLUGIN(.name = "kdump", .summary = "kdump-compressed dump of a machine, plain or flattened",
 	     .main_arg = "path",
-	     .args_help = "path=FILE  the dump to read, - standard input (required)\n"
+	     .args_help = "path=FILE  the dump to read, its URL, or - standard input (required)\n"
 			  "parts=all|one  of a split dump: also the parts beside it (all)\n"
 			  "keep=MB  unpacked pages that are kept (8)\n",
 	     .connector = &kdump_ops);

@@ -15,26 +15,63 @@ static const struct kdump_file *file_of(const struct pages *pages, uint64_t page
 	return &pages->files[0]; /* which knows that it is not there, and why */
 }
 
+static struct desc_block *block_of(struct pages *pages, const struct kdump_file *file,
+				   uint64_t index)
+{
+	uint64_t number = index / DESCS_AT_ONCE + (uint64_t)(file - pages->files) * 61;
+
+	return &pages->blocks[number % DESC_BLOCKS];
+}
+
+static int holds(const struct desc_block *block, const struct kdump_file *file, uint64_t index)
+{
+	return block->of == file && block->first == index - index % DESCS_AT_ONCE;
+}
+
+static uint64_t desc_at(const struct kdump_file *file, uint64_t index)
+{
+	return file->descs_at + (index - index % DESCS_AT_ONCE) * KDUMP_DESC_SIZE;
+}
+
 static int read_desc(struct pages *pages, const struct kdump_file *file, uint64_t index,
 		     const uint8_t **ret)
 {
-	if (file != pages->descs_of || index < pages->first_desc ||
-	    index - pages->first_desc >= pages->n_descs) {
-		uint64_t left = file->n_saved - index;
-		uint32_t n = left < DESCS_AT_ONCE ? (uint32_t)left : DESCS_AT_ONCE;
-		uint64_t at = file->descs_at + index * KDUMP_DESC_SIZE;
+	struct desc_block *block = block_of(pages, file, index);
+
+	if (!holds(block, file, index)) {
+		uint64_t at = desc_at(file, index);
 		int64_t came = at < file->source.size
-				       ? file->source.read(file->source.user, at, pages->descs,
-							   n * KDUMP_DESC_SIZE)
+				       ? file->source.read(file->source.user, at, block->descs,
+							   sizeof(block->descs))
 				       : 0;
-		pages->descs_of = file;
-		pages->first_desc = index;
-		pages->n_descs = came < 0 ? 0 : (uint32_t)(came / KDUMP_DESC_SIZE);
-		if (!pages->n_descs)
-			return came < 0 ? SONDE_E_IO : SONDE_E_TRUNCATED;
+		block->of = came < 0 ? NULL : file;
+		block->first = index - index % DESCS_AT_ONCE;
+		block->n = came < 0 ? 0 : (uint32_t)(came / KDUMP_DESC_SIZE);
+		if (came < 0)
+			return (int)came;
 	}
-	*ret = pages->descs[index - pages->first_desc];
+	if (index - block->first >= block->n)
+		return SONDE_E_TRUNCATED;
+	*ret = block->descs[index - block->first];
 	return 0;
+}
+
+/* Descriptors of pages by rising number, where they have to be waited for. */
+static void expect(void *user, const uint64_t *ids, size_t n)
+{
+	struct pages *pages = user;
+	uint64_t asked = UINT64_MAX, index = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct kdump_file *file = file_of(pages, ids[i]);
+		if (!file->source.ahead || kdump_file_find(file, ids[i], &index) != 0 ||
+		    desc_at(file, index) == asked ||
+		    holds(block_of(pages, file, index), file, index))
+			continue;
+		asked = desc_at(file, index);
+		source_lot_add(&pages->lot, &file->source, asked, DESCS_AT_ONCE * KDUMP_DESC_SIZE);
+	}
+	source_lot_end(&pages->lot);
 }
 
 static int place(void *user, uint64_t page, struct block_place *ret)
@@ -74,6 +111,11 @@ struct block_map pages_map(struct pages *pages)
 	uint32_t size = pages->files->page_size;
 
 	return (struct block_map){
-		.user = pages, .size_max = size, .packed_max = size, .at = page_at, .place = place
+		.user = pages,
+		.size_max = size,
+		.packed_max = size,
+		.at = page_at,
+		.expect = pages->files->source.ahead ? expect : NULL,
+		.place = place,
 	};
 }

@@ -18,14 +18,6 @@ struct lime {
 	char detail[96];
 };
 
-static size_t read_file(void *user, uint64_t off, void *buf, size_t len)
-{
-	struct lime *lime = user;
-	int64_t n = image_file_read(&lime->file, off, buf, len);
-
-	return n < 0 ? 0 : (size_t)n;
-}
-
 static void describe(struct lime *lime)
 {
 	const struct lime_ranges *ranges = &lime->ranges;
@@ -40,7 +32,8 @@ static void describe(struct lime *lime)
 static int read_ranges(struct lime *lime, struct sonde_error *err)
 {
 	const char *why;
-	int r = lime_ranges_read(&lime->ranges, read_file, lime, lime->file.size, &why);
+	int r = lime_ranges_read(&lime->ranges, image_file_some, &lime->file, lime->file.size,
+				 &why);
 
 	if (r < 0)
 		return image_file_refuse(&lime->file, "lime", r, why, err);

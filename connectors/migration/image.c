@@ -52,11 +52,11 @@ static const struct qcow2_snapshot *choose(const struct qcow2 *qcow2, const char
 	return found;
 }
 
-static int open_qcow2(struct image *image, span_read_fn *read, void *user, uint64_t file_len,
-		      const char *want, struct fault *fault)
+static int open_qcow2(struct image *image, const struct source *file, const char *want,
+		      struct fault *fault)
 {
 	struct qcow2 *qcow2 = &image->qcow2;
-	int r = qcow2_open(qcow2, read, user, file_len, fault);
+	int r = qcow2_open(qcow2, file, fault);
 
 	if (r < 0)
 		return r;
@@ -72,24 +72,24 @@ static int open_qcow2(struct image *image, span_read_fn *read, void *user, uint6
 	return qcow2_state(qcow2, image->snapshot, &image->spans, fault);
 }
 
-int image_open(struct image *ret, span_read_fn *read, void *user, uint64_t file_len,
-	       const char *snapshot, struct fault *ret_fault)
+int image_open(struct image *ret, const struct source *file, const char *snapshot,
+	       struct fault *ret_fault)
 {
 	uint8_t head[SAVE_IMAGE_HEAD];
-	int64_t n = read(user, 0, head, sizeof(head));
+	int64_t n = file->read(file->user, 0, head, sizeof(head));
 
 	*ret = (struct image){ 0 };
-	spans_init(&ret->spans, read, user);
+	spans_init(&ret->spans, file);
 	if (n < 0)
-		return fault_set(ret_fault, SONDE_E_IO, "cannot be read", 0);
+		return fault_set(ret_fault, (int)n, "cannot be read", 0);
 	ret->kind = image_probe(head, (size_t)n);
 	switch (ret->kind) {
 	case IMAGE_STREAM:
-		return one_span(ret, 0, file_len, ret_fault);
+		return one_span(ret, 0, file->size, ret_fault);
 	case IMAGE_SAVE:
-		return open_save(ret, head, (size_t)n, file_len, ret_fault);
+		return open_save(ret, head, (size_t)n, file->size, ret_fault);
 	case IMAGE_QCOW2:
-		return open_qcow2(ret, read, user, file_len, snapshot, ret_fault);
+		return open_qcow2(ret, file, snapshot, ret_fault);
 	default:
 		return fault_set(ret_fault, SONDE_E_BAD_FORMAT,
 				 "magic: is none of a migration stream, of libvirt or of qcow2", 0);

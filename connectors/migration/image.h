@@ -26,14 +26,14 @@ struct image {
 enum image_kind image_probe(const uint8_t *head, size_t len);
 
 /*
- * Open what read gives, file_len bytes. snapshot: name or number of one in a qcow2 image, NULL the youngest with a state.
+ * Open what file holds. snapshot: name or number of one in a qcow2 image, NULL the youngest with a state.
  *
  * Returns   0; SONDE_E_BAD_FORMAT, _TRUNCATED, _UNSUPPORTED, _NOT_FOUND (no such snapshot), _LIMIT, _IO, _NO_MEMORY:
  *           *ret_fault says why.
  * Owns      *ret: image_close, also after an error. It does not move.
  */
-int image_open(struct image *ret, span_read_fn *read, void *user, uint64_t file_len,
-	       const char *snapshot, struct fault *ret_fault);
+int image_open(struct image *ret, const struct source *file, const char *snapshot,
+	       struct fault *ret_fault);
 void image_close(struct image *image);
 
 #endif

@@ -7,7 +7,7 @@
  *	devices    processors and CMOS behind the RAM (registers)
  *	layout     blocks of RAM at physical addresses
  */
-#include "../common/read_at.h"
+#include "../common/image_file.h"
 #include "devices.h"
 #include "image.h"
 #include "layout.h"
@@ -15,20 +15,17 @@
 
 #include <sonde/plugin.h>
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #define NOTE_MAX 65536u
 
 struct migration {
 	const struct sonde_host *host;
-	const char *path;
-	int fd;
+	struct image_file file;
+	const char *path; /* for messages */
 	struct image image;
 	struct ram ram;
 	struct devices devices;
@@ -36,11 +33,6 @@ struct migration {
 	struct fault no_devices; /* code 0: all of them were read */
 	char detail[600];
 };
-
-static int64_t read_file(void *user, uint64_t off, void *buf, size_t len)
-{
-	return read_at(((struct migration *)user)->fd, off, buf, len);
-}
 
 /* ---- what it is ------------------------------------------------------------------------------------ */
 
@@ -109,26 +101,6 @@ static void migration_info(void *conn, struct sonde_target_info *ret)
 
 /* ---- opening --------------------------------------------------------------------------------------- */
 
-/* Opening a pipe would wait for its writer, so what a path is comes before open. */
-static int open_file(struct migration *m, uint64_t *ret_len, struct sonde_error *err)
-{
-	struct stat st;
-
-	if (stat(m->path, &st) < 0)
-		return m->host->error_os(err, errno, "migration: '%.300s'", m->path);
-	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return m->host->error_set(
-			err, SONDE_E_BAD_FORMAT,
-			"migration: '%.300s': is neither a regular file nor a block device",
-			m->path);
-	m->fd = open(m->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	off_t len = m->fd < 0 ? -1 : lseek(m->fd, 0, SEEK_END);
-	if (len < 0)
-		return m->host->error_os(err, errno, "migration: '%.300s'", m->path);
-	*ret_len = (uint64_t)len;
-	return 0;
-}
-
 /* What unpacks it, from where on. */
 static int refuse_packed(const struct migration *m, struct sonde_error *err)
 {
@@ -151,34 +123,32 @@ static int refuse_packed(const struct migration *m, struct sonde_error *err)
 
 static int open_image(struct migration *m, const char *snapshot, struct sonde_error *err)
 {
+	struct source source = image_file_source(&m->file);
 	struct fault fault = { 0 };
-	uint64_t len = 0;
-	int r = open_file(m, &len, err);
+	char why[256];
+	int r = image_open(&m->image, &source, snapshot, &fault);
 
-	if (r < 0)
-		return r;
-	r = image_open(&m->image, read_file, m, len, snapshot, &fault);
 	if (r == SONDE_E_UNSUPPORTED && m->image.kind == IMAGE_SAVE &&
 	    *save_packing_name(m->image.save.packing))
 		return refuse_packed(m, err);
-	return r < 0 ? m->host->error_set(err, r, "migration: '%.300s': %s (at byte %llu)", m->path,
-					  fault.why, (unsigned long long)fault.at)
-		     : 0;
+	if (r == 0)
+		return 0;
+	snprintf(why, sizeof(why), "%s (at byte %llu)", fault.why, (unsigned long long)fault.at);
+	return image_file_refuse(&m->file, "migration", r, why, err);
 }
 
 static int open_ram(struct migration *m, struct sonde_error *err)
 {
-	int r = ram_open(&m->ram, &m->image.spans, m->fd);
+	int r = ram_open(&m->ram, &m->image.spans, m->file.fd);
 	const struct ram_stream_end *end = &m->ram.end;
+	char why[320];
 
-	if (r < 0)
-		return m->host->error_set(
-			err, r,
-			"migration: '%.200s': the stream %.150s%s%.40s (at byte %llu of it)",
-			m->path,
-			end->why ? end->why : "cannot be indexed: its RAM is beyond bounds",
-			end->about[0] ? ": " : "", end->about, (unsigned long long)end->at);
-	return 0;
+	if (r == 0)
+		return 0;
+	snprintf(why, sizeof(why), "the stream %.150s%s%.40s (at byte %llu of it)",
+		 end->why ? end->why : "cannot be indexed: its RAM is beyond bounds",
+		 end->about[0] ? ": " : "", end->about, (unsigned long long)end->at);
+	return image_file_refuse(&m->file, "migration", r, why, err);
 }
 
 /* Without them memory is read all the same, and the kernel is found in it. */
@@ -223,15 +193,14 @@ static void migration_close(void *conn)
 	devices_finish(&m->devices);
 	ram_finish(&m->ram);
 	image_close(&m->image);
-	if (m->fd >= 0)
-		close(m->fd);
+	image_file_close(&m->file);
 	free(m);
 }
 
 static int open_all(struct migration *m, const char *snapshot, struct sonde_error *err)
 {
+	m->path = image_file_name(&m->file);
 	int r = open_image(m, snapshot, err);
-
 	if (r == 0)
 		r = open_ram(m, err);
 	if (r < 0)
@@ -246,11 +215,10 @@ static int open_all(struct migration *m, const char *snapshot, struct sonde_erro
 static int migration_open(const struct sonde_host *host, const struct sonde_args *args,
 			  void **ret_conn, struct sonde_error *err)
 {
-	const char *path = host->arg(args, "path");
+	const char *path = image_file_path(host, args, "migration", err);
 
 	if (!path)
-		return host->error_set(err, SONDE_E_BAD_ARG,
-				       "migration: no file given: write migration:FILE");
+		return SONDE_E_BAD_ARG;
 	if (host->arg_write(args))
 		return host->error_set(err, SONDE_E_READ_ONLY,
 				       "migration: '%.300s': a stream cannot be written: put an "
@@ -260,9 +228,9 @@ static int migration_open(const struct sonde_host *host, const struct sonde_args
 	if (!m)
 		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
 	m->host = host;
-	m->path = path;
-	m->fd = -1;
-	int r = open_all(m, host->arg(args, "snapshot"), err);
+	int r = image_file_open_name(&m->file, host, args, path, err);
+	if (r == 0)
+		r = open_all(m, host->arg(args, "snapshot"), err);
 	if (r < 0) {
 		migration_close(m);
 		return r;
@@ -316,6 +284,6 @@ SONDE_PLUGIN(.name = "migration",
 	     .summary = "saved guest of QEMU: migration stream, virsh save, savevm in qcow2",
 	     .main_arg = "path",
 	     .args_help =
-		     "path=FILE  the file to read (required)\n"
+		     "path=FILE  the file to read, or its URL (required)\n"
 		     "snapshot=NAME  of a qcow2 image: which, by name or number (the youngest)\n",
 	     .connector = &migration_ops);

@@ -39,10 +39,10 @@ static uint64_t cluster_len(const struct qcow2 *qcow2)
 static int read_whole(const struct qcow2 *qcow2, uint64_t at, void *buf, size_t len,
 		      const char *what, struct fault *fault)
 {
-	int64_t n = at < qcow2->file_len ? qcow2->read(qcow2->user, at, buf, len) : 0;
+	int64_t n = at < qcow2->file.size ? qcow2->file.read(qcow2->file.user, at, buf, len) : 0;
 
 	if (n < 0)
-		return fault_set(fault, SONDE_E_IO, what, at);
+		return fault_set(fault, (int)n, what, at);
 	return (size_t)n == len ? 0 : fault_set(fault, SONDE_E_TRUNCATED, what, at);
 }
 
@@ -156,7 +156,7 @@ static int take_rest(const struct qcow2 *qcow2, uint64_t at, const struct entry 
 
 static int read_table(struct qcow2 *qcow2, uint64_t at, uint32_t n, struct fault *fault)
 {
-	if (at > qcow2->file_len || n > (qcow2->file_len - at) / SNAPSHOT_HEAD)
+	if (at > qcow2->file.size || n > (qcow2->file.size - at) / SNAPSHOT_HEAD)
 		return fault_set(fault, SONDE_E_TRUNCATED,
 				 "qcow2 head: snapshot table: lies beyond the end of the file", 64);
 	qcow2->snapshots = calloc(n ? n : 1, sizeof(*qcow2->snapshots));
@@ -177,15 +177,14 @@ static int read_table(struct qcow2 *qcow2, uint64_t at, uint32_t n, struct fault
 	return 0;
 }
 
-int qcow2_open(struct qcow2 *ret, span_read_fn *read, void *user, uint64_t file_len,
-	       struct fault *ret_fault)
+int qcow2_open(struct qcow2 *ret, const struct source *file, struct fault *ret_fault)
 {
 	uint8_t head[HEAD_LEN_3 + 8] = { 0 };
 
-	*ret = (struct qcow2){ .read = read, .user = user, .file_len = file_len };
-	int64_t n = read(user, 0, head, sizeof(head));
+	*ret = (struct qcow2){ .file = *file };
+	int64_t n = file->read(file->user, 0, head, sizeof(head));
 	if (n < 0)
-		return fault_set(ret_fault, SONDE_E_IO, "qcow2 head: cannot be read", 0);
+		return fault_set(ret_fault, (int)n, "qcow2 head: cannot be read", 0);
 	if (!qcow2_probe(head, (size_t)n))
 		return fault_set(ret_fault, SONDE_E_BAD_FORMAT,
 				 "qcow2 head: magic, version: is no qcow2 of version 2 or 3", 0);
@@ -229,7 +228,7 @@ static int take_packed(struct walk *walk, uint64_t entry, uint64_t at, struct sp
 	span->off = entry & ((UINT64_C(1) << shift) - 1);
 	span->n_bytes = (uint32_t)((sectors + 1) * 512 - (span->off & 511));
 	span->len = cluster_len(walk->qcow2);
-	if (span->off >= walk->qcow2->file_len)
+	if (span->off >= walk->qcow2->file.size)
 		return refuse(walk, SONDE_E_TRUNCATED,
 			      "L2 table: compressed cluster: lies beyond the end of the file", at);
 	if (walk->packed_left < span->len)
@@ -249,7 +248,7 @@ static int take_plain(struct walk *walk, uint64_t entry, uint64_t at, struct spa
 	if (span->off % cluster_len(walk->qcow2))
 		return refuse(walk, SONDE_E_CORRUPT,
 			      "L2 table: cluster: does not begin where clusters do", at);
-	if (span->off >= walk->qcow2->file_len)
+	if (span->off >= walk->qcow2->file.size)
 		return refuse(walk, SONDE_E_TRUNCATED,
 			      "L2 table: cluster: lies beyond the end of the file", at);
 	if (walk->clusters_left < cluster_len(walk->qcow2))
@@ -304,6 +303,7 @@ static int take_tables(struct walk *walk, const struct qcow2_snapshot *snapshot,
 	struct span none = { .kind = SPAN_ZERO, .len = UINT64_C(1) << (2 * cluster_bits - 3) };
 	int r = 0;
 
+	source_ahead(&walk->qcow2->file, snapshot->l1_at, UINT64_C(8) * snapshot->l1_n);
 	for (uint64_t i = first; r == 0 && walk->left && i < snapshot->l1_n; i++) {
 		uint8_t entry[8];
 		r = read_whole(walk->qcow2, snapshot->l1_at + 8 * i, entry, sizeof(entry),
@@ -326,13 +326,13 @@ int qcow2_state(const struct qcow2 *qcow2, const struct qcow2_snapshot *snapshot
 		.spans = spans,
 		.fault = ret_fault,
 		.left = snapshot->state_len,
-		.tables_left = qcow2->file_len,
-		.clusters_left = qcow2->file_len + cluster_len(qcow2),
+		.tables_left = qcow2->file.size,
+		.clusters_left = qcow2->file.size + cluster_len(qcow2),
 		.packed_left =
-			qcow2->file_len < UINT64_MAX >> 10 ? qcow2->file_len << 10 : UINT64_MAX,
+			qcow2->file.size < UINT64_MAX >> 10 ? qcow2->file.size << 10 : UINT64_MAX,
 	};
 
-	if (snapshot->l1_n > L1_BYTES_MAX / 8 || snapshot->l1_at > qcow2->file_len)
+	if (snapshot->l1_n > L1_BYTES_MAX / 8 || snapshot->l1_at > qcow2->file.size)
 		return fault_set(ret_fault, SONDE_E_BAD_FORMAT,
 				 "snapshot table: entry: L1 table: cannot be that one",
 				 snapshot->l1_at);

@@ -22,9 +22,7 @@ struct qcow2_snapshot {
 };
 
 struct qcow2 {
-	span_read_fn *read;
-	void *user;
-	uint64_t file_len;
+	struct source file;
 	uint32_t version, cluster_bits;
 	uint32_t packing; /* enum span_kind of packed clusters */
 	uint64_t disk_len;
@@ -41,8 +39,7 @@ int qcow2_probe(const uint8_t *head, size_t len);
  *           _LIMIT, _IO, _NO_MEMORY: *ret_fault says what is wrong.
  * Owns      *ret: qcow2_finish, also after an error.
  */
-int qcow2_open(struct qcow2 *ret, span_read_fn *read, void *user, uint64_t file_len,
-	       struct fault *ret_fault);
+int qcow2_open(struct qcow2 *ret, const struct source *file, struct fault *ret_fault);
 void qcow2_finish(struct qcow2 *qcow2);
 
 /* Where the state of a snapshot that has one lies, into spans, which are empty. Returns as qcow2_open. */

@@ -11,19 +11,35 @@
 #define PAGE_HEAD 8u /* in front of each further page of a block: its offset and flags */
 #define PAGES_AT_ONCE 64
 #define PACKED_MAX (2u * RAM_STREAM_PAGE_MAX)
+#define SCAN_AHEAD (4u << 20)
 
 /* ---- indexing -------------------------------------------------------------------------------------- */
 
 struct indexing {
 	struct ram *ram;
-	uint64_t at;     /* of the stream                     */
-	uint64_t *bases; /* [n_blocks] pages before each       */
-	int read_err;    /* of bytes that could not be read    */
+	uint64_t at;      /* of the stream                     */
+	uint64_t at_hand; /* up to here, where ram->lot is set */
+	uint64_t *bases;  /* [n_blocks] pages before each       */
+	int read_err;     /* of bytes that could not be read    */
 };
+
+/* It is read from its front to its end, for pages tell of themselves only. */
+static void scan_on(struct indexing *indexing, size_t len)
+{
+	struct ram *ram = indexing->ram;
+
+	if (!ram->lot || indexing->at + len <= indexing->at_hand)
+		return;
+	spans_ahead(ram->spans, indexing->at, SCAN_AHEAD, ram->lot);
+	source_lot_end(ram->lot);
+	indexing->at_hand = indexing->at + SCAN_AHEAD;
+}
 
 static size_t read_stream(void *user, void *buf, size_t len)
 {
 	struct indexing *indexing = user;
+
+	scan_on(indexing, len);
 	int64_t n = spans_read(indexing->ram->spans, indexing->at, buf, len);
 
 	indexing->at += n > 0 ? (uint64_t)n : 0;
@@ -100,6 +116,8 @@ int ram_open(struct ram *ret, struct spans *spans, int fd)
 					.packed = 1 };
 
 	*ret = (struct ram){ .spans = spans, .fd = fd };
+	if (spans->file.ahead && !(ret->lot = calloc(1, sizeof(*ret->lot))))
+		return SONDE_E_NO_MEMORY;
 	int r = ram_stream_read(&ends, &ret->end);
 	r = judge(ret, r, indexing.read_err);
 	free(indexing.bases);
@@ -119,6 +137,7 @@ void ram_finish(struct ram *ram)
 	free(ram->blocks);
 	free(ram->page);
 	free(ram->packed);
+	free(ram->lot);
 	if (ram->zlib)
 		libdeflate_free_decompressor(ram->zlib);
 	*ram = (struct ram){ 0 };
@@ -280,6 +299,7 @@ void ram_transfer(struct ram *ram, const struct memory_map *map, const struct so
 {
 	struct transfer transfer = { ram, host };
 
+	ram_ahead(ram, map, ios, n);
 	for (size_t k = 0; k < n; k++) {
 		for (uint32_t i = 0; i < ios[k]->n; i++)
 			memory_map_cut(map, host, ios[k], i, serve_stretch, &transfer);

@@ -5,6 +5,8 @@
  *	pieces ──map──▶ stretches of blocks ──index──▶ runs of pages ─┬─ plain, together in the file: one preadv
  *	                                                             ├─ filled
  *	                                                             └─ packed, changed, in clusters: one by one
+ *
+ * A file that answers after a while is asked for all that a batch wants first (ahead.c), and then everything is read one by one.
  */
 #ifndef RAM_H
 #define RAM_H
@@ -27,6 +29,7 @@ struct ram {
 	uint64_t n_told;           /* pages, repeated ones too                 */
 	uint8_t *page, *packed;    /* [a page of the stream], [and a bit more] */
 	struct libdeflate_decompressor *zlib;
+	struct source_lot *lot; /* only of a file that answers after a while */
 };
 
 /*
@@ -42,6 +45,10 @@ void ram_finish(struct ram *ram);
 /* Where pages of blocks are: off of a range counts from the first block's first byte on. One thread at a time. */
 void ram_transfer(struct ram *ram, const struct memory_map *map, const struct sonde_host *host,
 		  struct sonde_io *const *ios, size_t n);
+
+/* Have what these want at hand; where lot is NULL all of it is. */
+void ram_ahead(struct ram *ram, const struct memory_map *map, struct sonde_io *const *ios,
+	       size_t n);
 
 /* Read what of one page lies at in, len bytes, off counted as above. Returns 0; as pieces fail. */
 int ram_read_page(struct ram *ram, uint64_t off, void *buf, uint32_t len);

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <zstd.h>
 
-void spans_init(struct spans *ret, span_read_fn *read, void *user)
+void spans_init(struct spans *ret, const struct source *file)
 {
-	*ret = (struct spans){ .read = read, .user = user };
+	*ret = (struct spans){ .file = *file };
 }
 
 void spans_finish(struct spans *spans)
@@ -98,11 +98,11 @@ static int from_zstd(const uint8_t *from, size_t len, uint8_t *to, size_t size)
 
 static int unpack_into(struct spans *spans, const struct span *span, uint8_t *packed)
 {
-	int64_t n = spans->read(spans->user, span->off, packed, span->n_bytes);
+	int64_t n = spans->file.read(spans->file.user, span->off, packed, span->n_bytes);
 	int ok = 0;
 
 	if (n < 0)
-		return SONDE_E_IO;
+		return (int)n;
 	if (span->kind == SPAN_DEFLATE)
 		ok = from_deflate(packed, (size_t)n, spans->cluster, (size_t)span->len);
 	else
@@ -137,8 +137,7 @@ static int64_t read_span(struct spans *spans, size_t index, uint64_t skip, void 
 
 	switch (span->kind) {
 	case SPAN_PLAIN:
-		n = spans->read(spans->user, span->off + skip, buf, len);
-		return n < 0 ? SONDE_E_IO : n;
+		return spans->file.read(spans->file.user, span->off + skip, buf, len);
 	case SPAN_ZERO:
 		memset(buf, 0, len);
 		return n;
@@ -176,4 +175,20 @@ uint64_t spans_plain(const struct spans *spans, uint64_t at, uint64_t *ret_off)
 		return 0;
 	*ret_off = spans->spans[i].off + (at - spans->spans[i].at);
 	return spans->spans[i].len - (at - spans->spans[i].at);
+}
+
+void spans_ahead(const struct spans *spans, uint64_t at, uint64_t len, struct source_lot *lot)
+{
+	for (size_t i = find(spans, at); i < spans->n && len; i++) {
+		const struct span *span = &spans->spans[i];
+		uint64_t skip = at - span->at, step = span->len - skip;
+		step = step < len ? step : len;
+		step = step < UINT32_MAX ? step : UINT32_MAX;
+		if (span->kind == SPAN_PLAIN)
+			source_lot_add(lot, &spans->file, span->off + skip, (uint32_t)step);
+		else if (span->kind != SPAN_ZERO)
+			source_lot_add(lot, &spans->file, span->off, span->n_bytes);
+		at += step;
+		len -= step;
+	}
 }

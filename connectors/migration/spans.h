@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Where the bytes of a migration stream lie in its file: in one span behind a head, or in as many as the clusters of
- * a qcow2 image make. Reads go through a function, so that a fuzzer needs no file.
+ * a qcow2 image make.
  */
 #ifndef SPANS_H
 #define SPANS_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "../common/source.h"
 
 #define SPANS_MAX                                                                                  \
 	(UINT64_C(1)                                                                               \
 	 << 24) /* 640 MiB of them: of 1 TiB in clusters of 64 KiB, none beside its neighbour */
 #define SPAN_CLUSTER_MAX (2u << 20) /* bytes that are unpacked together */
-
-/* Up to len bytes at off into buf. Returns how many came, fewer only where the file ends; < 0 -errno. */
-typedef int64_t span_read_fn(void *user, uint64_t off, void *buf, size_t len);
 
 enum span_kind { SPAN_PLAIN, SPAN_ZERO, SPAN_DEFLATE, SPAN_ZSTD };
 
@@ -27,8 +23,7 @@ struct span {
 };
 
 struct spans {
-	span_read_fn *read;
-	void *user;
+	struct source file;
 	struct span *spans; /* [n], by rising at, without gaps */
 	size_t n, cap;
 	uint64_t len;      /* of the stream                         */
@@ -36,7 +31,7 @@ struct spans {
 	size_t cluster_of; /* its index; n none                    */
 };
 
-void spans_init(struct spans *ret, span_read_fn *read, void *user);
+void spans_init(struct spans *ret, const struct source *file);
 void spans_finish(struct spans *spans);
 
 /* One more at the end: at is set here. A packed one: len <= SPAN_CLUSTER_MAX. Returns 0; SONDE_E_LIMIT, _NO_MEMORY. */
@@ -45,10 +40,13 @@ int spans_add(struct spans *spans, struct span span);
 /*
  * Read len bytes of the stream at at.
  *
- * Returns   how many came, fewer only where the stream or its file ends; SONDE_E_IO, _CORRUPT (does not unpack),
- *           _NO_MEMORY.
+ * Returns   how many came, fewer only where the stream or its file ends; a code of the file, SONDE_E_CORRUPT (does not
+ *           unpack), _NO_MEMORY.
  */
 int64_t spans_read(struct spans *spans, uint64_t at, void *buf, size_t len);
+
+/* Put where len bytes of the stream at at lie in the file into lot. */
+void spans_ahead(const struct spans *spans, uint64_t at, uint64_t len, struct source_lot *lot);
 
 /* How many bytes at at lie plain and together in the file, from *ret_off on; 0 none. */
 uint64_t spans_plain(const struct spans *spans, uint64_t at, uint64_t *ret_off);

@@ -112,7 +112,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	struct synth_image file = { bytes, len };
 	struct image image;
 	struct fault fault = { 0 };
-	int r = image_open(&image, read_bytes, &file, len, NULL, &fault);
+	struct source source = { .read = read_bytes, .user = &file, .size = len };
+	int r = image_open(&image, &source, NULL, &fault);
 
 	if (r < 0 && (!fault.why || fault.code != r))
 		abort();

@@ -38,6 +38,13 @@ class RemoteTest(Case):
         for words in LISTS:
             self.assertEqual(self.remote.rows(*words), self.local.rows(*words), words)
 
+    def test_a_flattened_kdump_has_the_same_processes_there(self):
+        path = worlds.plain().dump("remote.kdump", "kdump-zlib")
+        self.server.forget()
+        remote = DirectView(self.server.url("delay-5/remote.kdump"))
+        self.assertEqual(remote.rows("ps"), View(path).rows("ps"))
+        self.assertLess(self.server.requests, 2000)
+
     def test_processes_take_a_small_part_of_the_bytes(self):
         self.server.forget()
         result = self.remote.run("ps", self.remote.target, "--stats")

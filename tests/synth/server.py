@@ -3,7 +3,8 @@
 
     with Server(folder) as server: sonde("ps", server.url("vm.core"))
 
-A path /FAULT/FILE serves FILE with that fault of FAULTS; /delay-MS/FILE waits that long before each answer.
+A path /FAULT/FILE serves FILE with that fault of FAULTS; /delay-MS/FILE waits that long before each answer; /after-N/FILE
+is broken from request N on.
 server.requests and server.bytes count what was sent.
 """
 import http.server
@@ -37,6 +38,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fault.startswith("delay-"):
             time.sleep(int(fault[6:]) / 1000)
             fault = ""
+        if fault.startswith("after-"):
+            fault = "" if number < int(fault[6:]) else "broken"
         FAULTS[fault](Answer(self, os.path.join(owner.folder, leaf), number))
 
 
