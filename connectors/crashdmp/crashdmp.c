@@ -136,20 +136,10 @@ static void crashdmp_info(void *conn, struct sonde_target_info *ret)
 	ret->n_cpus = n_cpus(dump);
 }
 
-static int tell(const struct crashdmp *dump, const struct dump_run *run, int missing,
-		sonde_extent_fn *fn, void *user)
+static uint32_t region_flags(const struct crashdmp *dump)
 {
-	uint32_t flags = SONDE_REGION_READ | (dump_of(dump)->is_virtual ? 0 : SONDE_REGION_RAM) |
-			 (dump->writable ? SONDE_REGION_WRITE : 0);
-	struct sonde_extent extent =
-		image_file_extent(&dump->file, run->addr, run->have, flags, run->off);
-
-	if (missing)
-		extent = (struct sonde_extent){ .addr = run->addr + run->have,
-						.len = run->len - run->have,
-						.kind = SONDE_EXTENT_ABSENT,
-						.err = SONDE_E_TRUNCATED };
-	return extent.len ? fn(user, &extent) : 0;
+	return SONDE_REGION_READ | (dump_of(dump)->is_virtual ? 0 : SONDE_REGION_RAM) |
+	       (dump->writable ? SONDE_REGION_WRITE : 0);
 }
 
 /* What is there before what is not: where runs overlap, bytes beat their lack. */
@@ -161,8 +151,13 @@ static int crashdmp_extents(void *conn, sonde_extent_fn *fn, void *user, struct 
 
 	(void)err;
 	for (int missing = 0; missing <= of->cut; missing++) {
-		for (size_t i = 0; r == 0 && i < of->n_runs; i++)
-			r = tell(dump, &of->runs[i], missing, fn, user);
+		for (size_t i = 0; r == 0 && i < of->n_runs; i++) {
+			const struct dump_run *run = &of->runs[i];
+			r = image_file_tell(
+				&dump->file,
+				&(struct image_stretch){ run->addr, run->len, run->off, run->have },
+				region_flags(dump), missing, fn, user);
+		}
 	}
 	return r;
 }

@@ -45,14 +45,9 @@ static void other_name(char *ret, size_t cap, const char *name, const char *from
 		snprintf(ret, cap, "%.*s%s", (int)(len - from_len), name, to);
 }
 
-static int64_t read_state(void *user, uint64_t off, void *buf, size_t len)
-{
-	return image_file_read(user, off, buf, len);
-}
-
 static int take_state(struct vmware *v, struct sonde_error *err)
 {
-	struct source source = { .read = read_state, .user = &v->state, .size = v->state.size };
+	struct source source = image_file_source(&v->state);
 	const char *why;
 	int r = vmware_state_read(&v->told, &source, &why);
 
