@@ -249,3 +249,29 @@ int sonde_os_pages(struct sonde_os *os, int32_t pid, uint32_t care, sonde_page_r
 	sonde_pages_close(pages);
 	return r < 0 ? sonde_error_set(err, r, "page tables: %s", sonde_strerror(r)) : r;
 }
+
+int sonde_os_frames_open(struct sonde_os *os, struct sonde_frames **ret, struct sonde_error *err)
+{
+	if (!os->layer->frames)
+		return sonde_error_set(
+			err, SONDE_E_UNSUPPORTED,
+			"os: what page frames are used for is read from the memory of a machine");
+	return os->layer->frames(os, ret, err);
+}
+
+uint32_t sonde_frames_size(const struct sonde_frames *frames)
+{
+	return frames->size;
+}
+
+int sonde_frames_read(struct sonde_frames *frames, uint64_t first, uint8_t *ret, size_t n)
+{
+	memset(ret, SONDE_FRAME_OTHER, n);
+	return frames->read(frames, first, ret, n);
+}
+
+void sonde_frames_close(struct sonde_frames *frames)
+{
+	if (frames)
+		frames->close(frames);
+}

@@ -47,6 +47,16 @@ struct os_layer {
 	int (*current)(struct sonde_os *os, const struct sonde_event *event,
 		       struct sonde_current *ret, struct sonde_error *err);
 	int (*table_memory)(struct sonde_os *os, uint64_t page_table, struct sonde_space **ret);
+	/* Optional: UNSUPPORTED. */
+	int (*frames)(struct sonde_os *os, struct sonde_frames **ret, struct sonde_error *err);
+};
+
+/* First in what a layer's frames gives; a layer fills it. */
+struct sonde_frames {
+	uint32_t size; /* bytes of a frame */
+	/* ret is filled with SONDE_FRAME_OTHER. */
+	int (*read)(struct sonde_frames *frames, uint64_t first, uint8_t *ret, size_t n);
+	void (*close)(struct sonde_frames *frames);
 };
 
 /* First in every layer's own struct. */

@@ -779,4 +779,5 @@ const struct os_layer os_linux = {
 	.reverse = linux_reverse,
 	.current = linux_current,
 	.table_memory = linux_table_memory,
+	.frames = linux_frames,
 };

@@ -9,6 +9,7 @@
  *   task_struct.worker_private  holds struct kthread from v5.17, set_child_tid before
  *   backing_file.user_path    from v6.7; user_path_file from v6.18
  *   dentry.d_shortname        d_iname before v6.15
+ *   page.compound_dtor        until v6.5; later the page says itself that it is of hugetlbfs
  *   xa_node, xa_head          radix_tree_node, rnode before v4.20
  */
 #include "linux/layout.h"
@@ -69,6 +70,8 @@ static void resolve_sizes(const struct sonde_types *types, struct layout *l)
 	struct field counts;
 
 	l->task_size = type_size(types, "struct task_struct");
+	l->page_size = type_size(types, "struct page");
+	l->section_size = type_size(types, "struct mem_section");
 	l->module_mem_size = type_size(types, "struct module_memory");
 	l->desc_size = type_size(types, "struct prb_desc");
 	l->info_size = type_size(types, "struct printk_info");

@@ -172,6 +172,14 @@ static inline bool has(struct field field)
 	X(record_text_len, "printk_log", "text_len", 0)                                            \
 	X(record_facility, "printk_log", "facility", 0)                                            \
 	X(record_caller, "printk_log", "caller_id", 0)                                             \
+	X(page_flags, "page", "flags", 0)                                                          \
+	X(page_mapping, "page", "mapping", 0)                                                      \
+	X(page_private, "page", "private", 0)                                                      \
+	X(page_mapcount, "page", "_mapcount", 0)                                                   \
+	X(page_refcount, "page", "_refcount", 0)                                                   \
+	X(page_compound_head, "page", "compound_head", 0)                                          \
+	X(page_compound_dtor, "page", "compound_dtor", 0)                                          \
+	X(section_mem_map, "mem_section", "section_mem_map", 0)                                    \
 	X(uts_ns_name, "uts_namespace", "name", 0)                                                 \
 	X(uts_nodename, "new_utsname", "nodename", 0)                                              \
 	X(uts_release, "new_utsname", "release", 0)                                                \
@@ -185,7 +193,7 @@ struct layout {
 	LINUX_FIELDS(X)
 #undef X
 	/* Whole structures, 0 for none. */
-	uint32_t task_size, page_size;
+	uint32_t task_size, page_size, section_size;
 	uint32_t module_mem_size;    /* of one struct module_memory              */
 	uint32_t vm_special_mapping; /* sizes                                    */
 	uint32_t desc_size, info_size, xa_node_size, upid_size, maple_node_size, rss_counter_size;

@@ -10,7 +10,7 @@
  *   task.c        processes and threads    path.c  file names    mm.c  mappings
  *   module.c      modules                  log.c   the kernel's log
  *   tables.c      page tables              swap_entry.c  what an entry that is not present says
- *   current.c     who runs on a processor
+ *   current.c     who runs on a processor  frames.c  what page frames are used for
  *   arch.h arch_*.c  what depends on the processor's architecture
  */
 #ifndef SONDE_LINUX_LINUX_H
@@ -135,5 +135,7 @@ int linux_reverse(struct sonde_os *os, const uint64_t *pas, size_t n, sonde_reve
 int linux_current(struct sonde_os *os, const struct sonde_event *event, struct sonde_current *ret,
 		  struct sonde_error *err);
 int linux_log(struct sonde_os *os, struct sonde_log *list, struct sonde_error *err);
+/* frames.c: as the slot of os_layer. */
+int linux_frames(struct sonde_os *os, struct sonde_frames **ret, struct sonde_error *err);
 
 #endif

@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The walks through a kernel's structures: the input is its memory, from BASE on. At fixed places
+ * The walks through a kernel's structures: the input is its memory. At fixed places
  * in it lie the root of a maple tree, pairs of mount and dentry, and the heads of the modules' list
  * and tree.
  */
-#include <stdlib.h>
-#include <string.h>
-
-#include "linux/linux.h"
+#include "kernel_memory.h"
 #include "linux/maple.h"
-#include "space/backed.h"
 #include "sym/symbols.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
-#define BASE UINT64_C(0xffff888000000000)
 #define ROOT 0u     /* ma_root                      */
 #define PATHS 8u    /* four pairs                   */
 #define MODULES 72u /* struct list_head modules     */
@@ -59,44 +54,6 @@ static const struct layout layout = {
 	.mkall_strtab = { 16, 8 },
 	.mkall_typetab = { 24, 8 },
 };
-
-struct memory {
-	const uint8_t *bytes;
-	size_t len;
-};
-
-static void serve(const struct memory *memory, struct sonde_io *io, uint32_t i)
-{
-	struct sonde_xfer *x = &io->xfers[i];
-	uint64_t off = x->addr - BASE;
-	uint32_t n = 0;
-
-	if (x->addr >= BASE && off < memory->len) {
-		n = memory->len - off < x->len ? (uint32_t)(memory->len - off) : x->len;
-		memcpy(x->buf, memory->bytes + off, n);
-		sonde_progress(&space_host, io, i, 0, n, 0);
-	}
-	if (n < x->len)
-		sonde_progress(&space_host, io, i, n, x->len - n, SONDE_E_NOT_MAPPED);
-}
-
-static void transfer(void *conn, struct sonde_io *const *ios, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		for (uint32_t k = 0; k < ios[i]->n; k++)
-			serve(conn, ios[i], k);
-	}
-}
-
-static void close_nothing(void *conn)
-{
-	(void)conn;
-}
-
-static void tell_nothing(void *conn, struct sonde_target_info *ret)
-{
-	(void)conn, (void)ret;
-}
 
 static void walk_paths(struct linux_os *lx, const uint8_t *bytes)
 {
@@ -144,8 +101,8 @@ static struct sonde_symbols *make_symbols(void)
 {
 	struct sonde_symbols *symbols = symbols_create(0, 0);
 
-	if (!symbols || symbols_add(symbols, BASE + MODULES, 'D', "modules", 7, 0) < 0 ||
-	    symbols_add(symbols, BASE + TREE, 'D', "mod_tree", 8, 0) < 0 ||
+	if (!symbols || symbols_add(symbols, FUZZ_BASE + MODULES, 'D', "modules", 7, 0) < 0 ||
+	    symbols_add(symbols, FUZZ_BASE + TREE, 'D', "mod_tree", 8, 0) < 0 ||
 	    symbols_add(symbols, DNAME, 't', "simple_dname", 12, 0) < 0 ||
 	    symbols_add(symbols, DNAME + 16, 't', "pipefs_dname", 12, 0) < 0 ||
 	    symbols_seal(symbols) < 0)
@@ -155,22 +112,15 @@ static struct sonde_symbols *make_symbols(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-	struct sonde_connector_ops ops = { .size = sizeof(ops),
-					   .close = close_nothing,
-					   .info = tell_nothing,
-					   .transfer = transfer };
-	struct memory memory = { bytes, len };
-	struct linux_os lx = { .layout = layout, .paging = paging_x86_64(4) };
+	struct fuzz_memory memory = { bytes, len };
+	struct linux_os lx = { .layout = layout };
 
 	if (len < TREE + 24)
 		return 0;
-	if (sonde_loop_create(NULL, &lx.loop, NULL) < 0 ||
-	    space_from_connector(lx.loop, &ops, &memory, &lx.os.kernel_memory, NULL) < 0)
-		abort();
+	fuzz_kernel_make(&lx, &memory);
 	lx.os.symbols = make_symbols();
 	walk_all(&lx, bytes);
 	symbols_destroy(lx.os.symbols);
-	sonde_space_close(lx.os.kernel_memory);
-	sonde_loop_destroy(lx.loop);
+	fuzz_kernel_finish(&lx);
 	return 0;
 }

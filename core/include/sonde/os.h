@@ -418,6 +418,44 @@ typedef int sonde_reverse_fn(void *user, const struct sonde_reverse *at);
 int sonde_os_reverse(struct sonde_os *os, const uint64_t *pas, size_t n, sonde_reverse_fn *fn,
 		     void *user, struct sonde_error *err);
 
+/*
+ * What the system uses a frame of physical memory for, a page of it. What nothing is known of is OTHER, so whoever
+ * leaves frames out by their use leaves out too few, never too many.
+ */
+enum sonde_frame_use {
+	SONDE_FRAME_OTHER,         /* the kernel's own, or not known                             */
+	SONDE_FRAME_FREE,          /* nobody's: what is in it is left over                       */
+	SONDE_FRAME_CACHE,         /* holds a part of a file or of shared memory (page cache)    */
+	SONDE_FRAME_CACHE_PRIVATE, /* ... and a file system has notes of its own on it           */
+	SONDE_FRAME_USER,          /* a process's own: anonymous, merged (KSM), of hugetlbfs     */
+	SONDE_FRAME_POISONED,      /* taken out of use after a memory error: may not be read     */
+	SONDE_FRAME_OFFLINE,       /* given back to the host: by a balloon, or unplugged         */
+	SONDE_FRAME_USES,
+};
+
+struct sonde_frames; /* handle */
+
+/*
+ * Find the array in which the system keeps account of its page frames.
+ *
+ * Returns   0; SONDE_E_UNSUPPORTED (the system tells of none, or not all that it takes to read it: err names what),
+ *           _CORRUPT (what is there is not that array), _NO_MEMORY, _GONE.
+ * Context   as sonde_space_read, a few times.
+ * Owns      *ret: sonde_frames_close before detach.
+ */
+int sonde_os_frames_open(struct sonde_os *os, struct sonde_frames **ret, struct sonde_error *err);
+/* Bytes of a frame: a power of two. */
+uint32_t sonde_frames_size(const struct sonde_frames *frames);
+/*
+ * What n frames are used for, as the array says now: ret[i] is the enum sonde_frame_use of the one at physical address
+ * (first + i) * size. Many at once cost a trip for some thousands of them.
+ *
+ * Returns   0; SONDE_E_GONE, _BUSY, _NO_MEMORY.
+ * Context   as sonde_space_read, again and again.
+ */
+int sonde_frames_read(struct sonde_frames *frames, uint64_t first, uint8_t *ret, size_t n);
+void sonde_frames_close(struct sonde_frames *frames); /* NULL is allowed */
+
 #ifdef __cplusplus
 }
 #endif
