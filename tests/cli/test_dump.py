@@ -194,6 +194,21 @@ class Missing(Case):
         self.assertEqual(result.code, 1, str(result))
 
 
+class Exclude(Case):
+    def test_words_that_are_none_are_refused_with_those_there_are(self):
+        for words in ("zero", "free,", "free,pages", ""):
+            result = dump(path_of("excluded.elf"), "elf", "--exclude", words)
+            self.assertEqual(result.code, 2, words)
+            self.assertIn("there are free,cache,cache-private,user,all", result.err)
+
+    def test_memory_without_a_system_that_tells_is_refused_and_nothing_written(self):
+        path = path_of("excluded.elf")
+        result = dump(path, "elf", "--exclude", "free")
+        self.assertEqual((result.code, result.out), (5, "[]\n"), str(result))
+        self.assertIn("--exclude: ", result.err)
+        self.assertFalse(os.path.exists(path))
+
+
 class Whole(Case):
     """Under its name a file is whole, or what was there before."""
 

@@ -6,6 +6,7 @@ import subprocess
 import unittest
 
 import compare
+import frames
 from harness import FOLDER, Case, View, boot, run
 from test_kdump import digest
 
@@ -68,6 +69,41 @@ class DumpTest(Case):
                             text = file.read()
                         self.assertEqual([line for line in lines[:50] if line not in text], [])
                 self.expect_the_guest(out)
+
+    @unittest.skipUnless(shutil.which("makedumpfile"), "no makedumpfile")
+    def test_what_is_left_out_is_what_makedumpfile_leaves_out(self):
+        """But for memory of devices, which the guest's kernel has no account of, and pages of zeros, which take no room."""
+        core, ram = self.dump("elf"), frames.ram_of(self.truths[1], 4096)
+        for word, level in (("free", 16), ("cache-private", 4), ("all", 30)):
+            with self.subTest(word):
+                memory, ours, said = frames.written(core, "--exclude", word)
+                _, theirs, _ = frames.filtered(core, level)
+                self.assertEqual(said, 6 if level == 4 else level)
+                self.assertEqual(ours & ram ^ theirs & ram, set())
+                self.assertEqual(ours - ram, memory - ram)
+                self.assertGreater(len(memory - ours), 500)
+
+    @unittest.skipUnless(shutil.which("makedumpfile"), "no makedumpfile")
+    def test_of_a_live_guest_no_page_is_left_out_that_makedumpfile_keeps(self):
+        """It stands still while it is read, and is read as one that may run."""
+        core = self.dump("elf")
+        _, theirs, _ = frames.filtered(core, 30)
+        _, ours, _ = frames.written(self.live.target, "--exclude", "all", command="dump")
+        self.assertEqual(theirs - ours, set())
+
+    def test_what_was_left_out_says_so_and_what_was_kept_is_what_it_was(self):
+        memory, held, _ = frames.written(self.live.target, "--exclude", "free,user", command="dump")
+        lost, kept = sorted(memory - held)[7], sorted(held)[len(held) // 2]
+        wanted = run("read", self.live.target, hex(kept * 4096), 4096, "--phys", "--raw").out
+        for format, said in (("elf", "the dump left this page out"), ("kdump-zstd", "the dump left this page out"),
+                             ("lime", "no memory")):
+            with self.subTest(format):
+                path = self.dump(format, "--exclude", "free,user")
+                self.expect(run("read", path, hex(lost * 4096), 16, "--phys"), 1, said)
+                self.assertEqual(run("read", path, hex(kept * 4096), 4096, "--phys", "--raw").out, wanted)
+                self.assertEqual(View(path).rows("modules"), self.live.rows("modules"))
+        result = run("dump", self.live.target, "-o", "/nowhere", "--format", "raw", "--exclude", "free")
+        self.expect(result, 2, "in a raw image what is left out would read as zeros")
 
     @unittest.skipUnless(shutil.which("crash"), "no crash")
     def test_crash_finds_the_release(self):

@@ -12,7 +12,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_NAME, FORMAT, SIZE, MEMORY, SAVED, ZEROS, MISSING, SKIPPED, SHA256, N_COLUMNS };
+enum {
+	FILE_NAME,
+	FORMAT,
+	SIZE,
+	MEMORY,
+	SAVED,
+	ZEROS,
+	EXCLUDED,
+	MISSING,
+	SKIPPED,
+	SHA256,
+	N_COLUMNS
+};
 
 static const struct column columns[N_COLUMNS] = {
 	[FILE_NAME] = { "file", "File", COLUMN_TEXT },
@@ -21,6 +33,7 @@ static const struct column columns[N_COLUMNS] = {
 	[MEMORY] = { "memory", "Memory", COLUMN_TEXT },
 	[SAVED] = { "saved", "Saved", COLUMN_TEXT },
 	[ZEROS] = { "zeros", "Of that zeros", COLUMN_TEXT },
+	[EXCLUDED] = { "excluded", "Excluded", COLUMN_TEXT },
 	[MISSING] = { "missing", "Missing", COLUMN_TEXT },
 	[SKIPPED] = { "skipped", "Written before", COLUMN_TEXT },
 	[SHA256] = { "sha256", "SHA-256", COLUMN_TEXT },
@@ -44,6 +57,50 @@ struct dumping {
 
 /* ---- what is asked ----------------------------------------------------------------------------------- */
 
+/* A page that may not be read, or is not there, is wanted by nobody who does not want all. */
+#define NEVER_WANTED (1u << SONDE_FRAME_POISONED | 1u << SONDE_FRAME_OFFLINE)
+
+/* makedumpfile's -d 2, 4, 8 and 16. */
+static const struct {
+	const char *name;
+	uint32_t uses; /* bits 1u << enum sonde_frame_use */
+} exclusions[] = {
+	{ "free", 1u << SONDE_FRAME_FREE },
+	{ "cache", 1u << SONDE_FRAME_CACHE },
+	{ "cache-private", 1u << SONDE_FRAME_CACHE | 1u << SONDE_FRAME_CACHE_PRIVATE },
+	{ "user", 1u << SONDE_FRAME_USER },
+	{ "all", UINT32_MAX & ~(1u << SONDE_FRAME_OTHER) },
+};
+
+static uint32_t exclusion_named(const char *name, size_t len)
+{
+	for (size_t i = 0; i < sizeof(exclusions) / sizeof(exclusions[0]); i++) {
+		if (strlen(exclusions[i].name) == len && memcmp(exclusions[i].name, name, len) == 0)
+			return exclusions[i].uses;
+	}
+	return 0;
+}
+
+static int choose_excluded(struct dumping *d, const char *list)
+{
+	for (const char *at = list, *end;; at = end + 1) {
+		end = strchrnul(at, ',');
+		uint32_t uses = exclusion_named(at, (size_t)(end - at));
+		if (!uses)
+			return usage(d->ctx,
+				     "--exclude '%.*s': there are "
+				     "free,cache,cache-private,user,all",
+				     (int)(end - at), at);
+		d->source.excluded |= uses | NEVER_WANTED;
+		if (!*end)
+			break;
+	}
+	if (!dump_format_excludes(d->options.format))
+		return usage(d->ctx, "--exclude: in a raw image what is left out would read as "
+				     "zeros: write another format");
+	return 0;
+}
+
 static int choose(struct dumping *d)
 {
 	const struct opts *opts = &d->ctx->opts;
@@ -59,22 +116,40 @@ static int choose(struct dumping *d)
 		return usage(d->ctx, "--format '%s': there are %s", format, dump_format_names());
 	if (opts->resume && !dump_format_resumes(d->options.format))
 		return usage(d->ctx, "--resume: only raw can be gone on with, not %s", format);
-	return 0;
+	return opts->exclude ? choose_excluded(d, opts->exclude) : 0;
 }
 
 /* ---- what is known ----------------------------------------------------------------------------------- */
+
+static int find_system(struct ctx *ctx, struct sonde_error *err)
+{
+	struct sonde_os_options options = { .size = sizeof(options), .symbols = ctx->opts.symbols };
+
+	return ctx->os ? 0 : sonde_os_attach(ctx->target, &options, &ctx->os, err);
+}
+
+/* It is refused where the system does not tell: a page that is wrongly left out is missed when it is too late. */
+static int find_frames(struct dumping *d)
+{
+	struct sonde_error err = { 0 };
+
+	if (find_system(d->ctx, &err) < 0)
+		return fail(d->ctx, EXIT_NO_OS, "--exclude: %s", err.text);
+	if (sonde_os_frames_open(d->ctx->os, &d->source.frames, &err) < 0)
+		return fail(d->ctx, EXIT_FAILED, "--exclude: %s", err.text);
+	return 0;
+}
 
 /* By the note that came with the target, or as the system in it was found to have it. */
 static void find_vmcoreinfo(struct dumping *d)
 {
 	struct ctx *ctx = d->ctx;
-	struct sonde_os_options options = { .size = sizeof(options), .symbols = ctx->opts.symbols };
 	struct sonde_error err = { 0 };
 	int64_t len;
 
 	d->vmcoreinfo = grow(NULL, INFO_MAX, 1);
 	len = sonde_target_note(ctx->target, "VMCOREINFO", d->vmcoreinfo, INFO_MAX);
-	if (len <= 0 && sonde_os_attach(ctx->target, &options, &ctx->os, &err) >= 0)
+	if (len <= 0 && find_system(ctx, &err) >= 0)
 		len = sonde_os_note(ctx->os, "VMCOREINFO", d->vmcoreinfo, INFO_MAX);
 	else if (len <= 0 && ctx->opts.verbose)
 		complain(ctx, "no system is described in the dump: %s", err.text);
@@ -124,15 +199,19 @@ static int find_source(struct dumping *d)
 			d->info.name);
 	if (ctx->cmd == &cmd_convert && d->info.flags & SONDE_TARGET_LIVE)
 		return usage(ctx, "'%s' is no file: write 'sonde dump'", d->info.name);
-	d->source = (struct dump_source){ .loop = ctx->loop,
-					  .memory = sonde_target_memory(ctx->target),
-					  .is_live = d->info.flags & SONDE_TARGET_LIVE };
+	d->source.loop = ctx->loop;
+	d->source.memory = sonde_target_memory(ctx->target);
+	d->source.is_live = d->info.flags & SONDE_TARGET_LIVE;
+	int code = d->source.excluded ? find_frames(d) : 0;
+	if (code != 0)
+		return code;
 	if (dump_format_has_notes(d->options.format)) {
 		find_vmcoreinfo(d);
 		find_arch(d);
 	}
-	d->source.page_size = dump_page_size(&d->source);
-	int code = session_hold(ctx);
+	d->source.page_size =
+		d->source.frames ? sonde_frames_size(d->source.frames) : dump_page_size(&d->source);
+	code = session_hold(ctx);
 	if (code == 0 && dump_format_has_notes(d->options.format))
 		find_cpus(d);
 	return code;
@@ -169,6 +248,10 @@ static void put_row(struct dumping *d)
 	table_size(t, report->memory);
 	table_size(t, report->saved);
 	table_size(t, report->zeros);
+	if (d->source.frames)
+		table_size(t, report->excluded);
+	else
+		table_null(t);
 	table_size(t, report->missing);
 	if (report->skipped)
 		table_size(t, report->skipped);
@@ -214,6 +297,7 @@ static int run(struct ctx *ctx)
 		code = find_source(d);
 	if (code == 0)
 		code = write_dump(d);
+	sonde_frames_close(d->source.frames);
 	free(d->cpus);
 	free(d->vmcoreinfo);
 	free(d);
@@ -222,9 +306,9 @@ static int run(struct ctx *ctx)
 
 #define DUMP_OPTIONS                                                                               \
 	(OPT_BIT(FIELDS) | OPT_BIT(DUMP_OUTPUT) | OPT_BIT(FORMAT) | OPT_BIT(RESUME) |              \
-	 OPT_BIT(THREADS))
+	 OPT_BIT(EXCLUDE) | OPT_BIT(THREADS))
 
-#define DUMP_FIELDS "Fields: file format size memory saved zeros missing skipped sha256.\n"
+#define DUMP_FIELDS "Fields: file format size memory saved zeros excluded missing skipped sha256.\n"
 
 const struct cmd cmd_dump = {
 	.name = "dump",

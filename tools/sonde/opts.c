@@ -108,6 +108,8 @@ static const struct entry entries[OPT_N] = {
 			 "elf, kdump-zlib, -zstd, -lzo or -snappy, avml, lime, raw" },
 	[OPT_RESUME] = { "resume", 0, FLAG, FIELD(resume), NULL,
 			 "go on with FILE.partial of a raw dump that was cut off" },
+	[OPT_EXCLUDE] = { "exclude", 0, STRING, FIELD(exclude), "LIST",
+			  "leave out pages: free,cache,cache-private,user or all" },
 	[OPT_VERSION] = { "version", 'V', FLAG, FIELD(version), NULL, "print the version" },
 };
 

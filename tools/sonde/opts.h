@@ -57,6 +57,7 @@ enum opt {
 	OPT_DUMP_OUTPUT,
 	OPT_FORMAT,
 	OPT_RESUME,
+	OPT_EXCLUDE,
 	OPT_VERSION, /* of the tool itself, in front of a command */
 	OPT_N,
 };
@@ -78,6 +79,7 @@ struct opts {
 	bool utf16, registers, no_verify, force, list, resume;
 	const char *journal; /* file, NULL none */
 	const char *format;  /* of a dump, NULL elf */
+	const char *exclude; /* uses of pages, comma-separated; NULL none */
 };
 
 /*

@@ -13,7 +13,7 @@ _sonde_options() {
 	threads) echo '--fields --pid --registers' ;;
 	maps) echo '--fields --pid --all --phys' ;;
 	read) echo '--fields --pid --kernel --phys --output --raw --hex' ;;
-	dump | convert) echo '--fields --output --format --resume --threads' ;;
+	dump | convert) echo '--fields --output --format --exclude --resume --threads' ;;
 	write) echo '--fields --pid --kernel --phys --hex --file --string --write --no-verify --journal' ;;
 	undo) echo '--fields --write --journal --force --list' ;;
 	scan) echo '--fields --pid --kernel --phys --align --range --threads --max --utf16' ;;
@@ -39,7 +39,7 @@ _sonde_fields() {
 	maps) echo 'pid range start end perms offset dev inode kind path error' ;;
 	dmesg) echo 'seq time_ns time level facility caller text' ;;
 	read) echo 'addr len data error' ;;
-	dump | convert) echo 'file format size memory saved zeros missing skipped sha256' ;;
+	dump | convert) echo 'file format size memory saved zeros excluded missing skipped sha256' ;;
 	write | undo) echo 'space pid addr len result written error_addr error wanted got' ;;
 	scan) echo 'pid addr index pattern' ;;
 	translate) echo 'va pid pa page_size perms attrs levels entries entry_addrs kind swap_type
@@ -123,6 +123,10 @@ _sonde_value() {
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur") ;;
 	--engine) mapfile -t COMPREPLY < <(compgen -W 'auto sync direct io_uring threads epoll' -- "$cur") ;;
 	--format) mapfile -t COMPREPLY < <(compgen -W 'elf kdump-zlib kdump-zstd kdump-lzo kdump-snappy avml lime raw' -- "$cur") ;;
+	--exclude)
+		[[ $cur == *,* ]] && before=${cur%,*},
+		mapfile -t COMPREPLY < <(compgen -P "$before" -W 'free cache cache-private user all' -- "${cur##*,}")
+		;;
 	--symbols | --overlay | --journal | --output | -o | --file) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	--fields | -f)
 		[[ $cur == *,* ]] && before=${cur%,*},

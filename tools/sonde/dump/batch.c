@@ -12,7 +12,8 @@ int batch_init(struct batch *batch, uint32_t page_size, uint32_t unit)
 				 .page_shift = (uint32_t)__builtin_ctz(page_size) };
 	batch->bytes = malloc(BATCH_SIZE);
 	batch->pages = calloc(PAGES_MAX(batch), sizeof(*batch->pages));
-	if (!batch->bytes || !batch->pages)
+	batch->pieces = calloc(PAGES_MAX(batch) / 2 + 1, sizeof(*batch->pieces));
+	if (!batch->bytes || !batch->pages || !batch->pieces)
 		return SONDE_E_NO_MEMORY;
 	if (!unit)
 		return 0;
@@ -28,6 +29,7 @@ void batch_finish(struct batch *batch)
 {
 	free(batch->bytes);
 	free(batch->pages);
+	free(batch->pieces);
 	free(batch->units);
 	free(batch->packed);
 	*batch = (struct batch){ 0 };
@@ -67,9 +69,10 @@ static void mark_bad(struct batch *batch, uint32_t off, uint32_t len, int32_t er
 static void landed(struct sonde_io *io, const struct sonde_fragment *f)
 {
 	struct batch *batch = io->user;
+	const struct sonde_xfer *piece = &io->xfers[f->piece];
 
-	if (f->err && f->off <= batch->len && f->len <= batch->len - f->off)
-		mark_bad(batch, f->off, f->len, f->err);
+	if (f->err && f->off <= piece->len && f->len <= piece->len - f->off)
+		mark_bad(batch, (uint32_t)(piece->addr - batch->addr) + f->off, f->len, f->err);
 }
 
 static void done(struct sonde_io *io)
@@ -79,17 +82,38 @@ static void done(struct sonde_io *io)
 	batch->is_flying = false;
 }
 
-int batch_read(struct batch *batch, struct sonde_loop *loop, struct sonde_space *space,
-	       uint64_t addr, uint32_t len)
+void batch_place(struct batch *batch, uint64_t addr, uint32_t len)
 {
 	batch->addr = addr;
 	batch->len = len;
 	batch->n_pages = page_at(batch, len - 1) + 1;
 	batch->n_units = 0;
 	memset(batch->pages, 0, batch->n_pages * sizeof(*batch->pages));
-	batch->xfer = (struct sonde_xfer){ .addr = addr, .buf = batch->bytes, .len = len };
-	batch->io = (struct sonde_io){ .xfers = &batch->xfer,
-				       .n = 1,
+}
+
+/* One for each run of pages whose states are in the set. */
+static uint32_t make_pieces(struct batch *batch, unsigned states)
+{
+	uint32_t n = 0;
+
+	for (struct batch_run run = { 0 };
+	     batch_next_run(batch, states, run.first + run.n, &run);) {
+		uint32_t off = batch_offset(batch, run.first);
+		batch->pieces[n++] = (struct sonde_xfer){
+			.addr = batch->addr + off,
+			.buf = batch->bytes + off,
+			.len = batch_offset(batch, run.first + run.n) - off,
+		};
+	}
+	return n;
+}
+
+int batch_read(struct batch *batch, struct sonde_loop *loop, struct sonde_space *space, bool all)
+{
+	const unsigned states = 1u << PAGE_SAVED | (all ? 1u << PAGE_EXCLUDED : 0u);
+
+	batch->io = (struct sonde_io){ .xfers = batch->pieces,
+				       .n = make_pieces(batch, states),
 				       .op = SONDE_IO_READ,
 				       .done = done,
 				       .fragment = landed,
@@ -122,17 +146,23 @@ void batch_cancel(struct batch *batch, struct sonde_loop *loop)
 /* What a source has not told is known by the piece's error alone: then none of it counts. */
 int batch_wait(struct batch *batch, struct sonde_loop *loop)
 {
-	uint64_t n_bad = 0;
+	uint64_t n_bad = 0, n_undone = 0;
+	int32_t err = 0;
 	int r = come_home(batch, loop);
 
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < batch->n_pages; i++)
 		n_bad += batch->pages[i].n_bad;
-	if (n_bad == batch->len - batch->xfer.done)
+	for (uint32_t i = 0; i < batch->io.n; i++) {
+		n_undone += batch->pieces[i].len - batch->pieces[i].done;
+		err = err ? err : batch->pieces[i].err;
+	}
+	if (n_bad == n_undone)
 		return 0;
-	memset(batch->pages, 0, batch->n_pages * sizeof(*batch->pages));
-	mark_bad(batch, 0, batch->len, batch->xfer.err ? batch->xfer.err : SONDE_E_IO);
+	for (uint32_t i = 0; i < batch->n_pages; i++)
+		batch->pages[i].n_bad = 0;
+	mark_bad(batch, 0, batch->len, err ? err : SONDE_E_IO);
 	return 0;
 }
 
@@ -151,6 +181,8 @@ static void look(void *user, unsigned worker, size_t i)
 	uint32_t len = batch_offset(batch, (uint32_t)i + 1) - off;
 
 	(void)worker;
+	if (page->state == PAGE_EXCLUDED)
+		return;
 	page->state = page->n_bad >= len                  ? PAGE_MISSING
 		      : all_zero(batch->bytes + off, len) ? PAGE_ZERO
 							  : PAGE_SAVED;

@@ -2,6 +2,7 @@
 /*
  * Some pages of one stretch: read in one piece while others are packed, then looked at and packed by all processors.
  * A page of which nothing could be read is missing; one of which something could is saved, zeros in the place of the rest.
+ * What is marked as excluded between batch_place and batch_read stays that.
  */
 #ifndef SONDE_TOOL_DUMP_BATCH_H
 #define SONDE_TOOL_DUMP_BATCH_H
@@ -15,7 +16,9 @@
 #define BATCH_SIZE (4u << 20)
 
 /* Values are bits of a set: 1u << state. */
-enum page_state { PAGE_SAVED, PAGE_ZERO, PAGE_MISSING };
+enum page_state { PAGE_SAVED, PAGE_ZERO, PAGE_MISSING, PAGE_EXCLUDED };
+/* The set of those whose bytes are there. */
+#define STATES_THERE (1u << PAGE_SAVED | 1u << PAGE_ZERO)
 
 struct batch_page {
 	uint8_t state;      /* enum page_state                              */
@@ -43,7 +46,7 @@ struct batch {
 	uint8_t *packed;          /* room bytes a unit                  */
 	uint32_t room;
 	struct sonde_io io;
-	struct sonde_xfer xfer;
+	struct sonde_xfer *pieces; /* [io.n], at most one for two pages of which one is excluded */
 	bool is_flying;
 };
 
@@ -55,9 +58,10 @@ void batch_finish(struct batch *batch);
 /* As many bytes as a batch takes at addr, of left: it ends where a page does. */
 uint32_t batch_fit(const struct batch *batch, uint64_t addr, uint64_t left);
 
-/* Start to read; batch_wait ends it. Returns 0, or why nothing was tried. */
-int batch_read(struct batch *batch, struct sonde_loop *loop, struct sonde_space *space,
-	       uint64_t addr, uint32_t len);
+/* It is to be of these bytes. */
+void batch_place(struct batch *batch, uint64_t addr, uint32_t len);
+/* Start to read all of it, or what is not excluded; batch_wait ends it. Returns 0, or why nothing was tried. */
+int batch_read(struct batch *batch, struct sonde_loop *loop, struct sonde_space *space, bool all);
 int batch_wait(struct batch *batch, struct sonde_loop *loop);
 /* What is on its way comes home, and is nothing. */
 void batch_cancel(struct batch *batch, struct sonde_loop *loop);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A dump from its beginning to its end: the batches of all stretches, one read while the one before is packed and written. */
 #include "digest.h"
+#include "exclusion.h"
 #include "format.h"
 
 #include <stdlib.h>
@@ -21,6 +22,7 @@ struct run {
 	struct crew *crew;
 	unsigned n_workers;
 	struct packer *packers[THREADS_MAX]; /* [n_workers], where the format packs */
+	struct exclusion exclusion;
 	struct batch batches[2];
 	size_t stretch;   /* where the next batch begins: this stretch ... */
 	uint64_t off;     /* ... and this byte of it                       */
@@ -65,7 +67,7 @@ static int make_workers(struct run *run, struct sonde_error *err)
 		if (batch_init(&run->batches[i], run->source->page_size, unit_of(run)) < 0)
 			return out_of_memory(err);
 	}
-	return 0;
+	return exclusion_init(&run->exclusion, run->source) < 0 ? out_of_memory(err) : 0;
 }
 
 static int make_plan(struct run *run, struct sonde_error *err)
@@ -111,6 +113,22 @@ static void pass_over(struct run *run, const struct dump_stretch *stretch)
 	run->report->skipped += n;
 }
 
+static int read_batch(struct run *run, struct batch *batch, uint64_t addr, uint32_t len,
+		      struct sonde_error *err)
+{
+	const struct dump_source *source = run->source;
+
+	batch_place(batch, addr, len);
+	int r = exclusion_mark(&run->exclusion, batch);
+	if (r < 0)
+		return sonde_error_set(err, r, "what page frames are used for: %s",
+				       sonde_strerror(r));
+	r = batch_read(batch, source->loop, source->memory, source->is_live);
+	return r < 0 ? sonde_error_set(err, r, "memory at 0x%llx: %s", (unsigned long long)addr,
+				       sonde_strerror(r))
+		     : 0;
+}
+
 /* Start to read what comes next into a batch; one of length 0 where nothing does. */
 static int read_next(struct run *run, struct batch *batch, struct sonde_error *err)
 {
@@ -121,12 +139,8 @@ static int read_next(struct run *run, struct batch *batch, struct sonde_error *e
 		if (run->off < stretch->len) {
 			uint64_t addr = stretch->addr + run->off;
 			uint32_t len = batch_fit(batch, addr, stretch->len - run->off);
-			int r = batch_read(batch, run->source->loop, run->source->memory, addr,
-					   len);
 			run->off += len;
-			return r < 0 ? sonde_error_set(err, r, "memory at 0x%llx: %s",
-						       (unsigned long long)addr, sonde_strerror(r))
-				     : 0;
+			return read_batch(run, batch, addr, len, err);
 		}
 		run->stretch++;
 		run->off = 0;
@@ -148,6 +162,10 @@ static void count(struct run *run, const struct batch *batch)
 	for (uint32_t i = 0; i < batch->n_pages; i++) {
 		const struct batch_page *page = &batch->pages[i];
 		uint32_t len = batch_offset(batch, i + 1) - batch_offset(batch, i);
+		if (page->state == PAGE_EXCLUDED) {
+			report->excluded += len;
+			continue;
+		}
 		report->saved += len - page->n_bad;
 		report->zeros += page->state == PAGE_ZERO ? len - page->n_bad : 0;
 		if (is_padding(run, page)) {
@@ -185,11 +203,15 @@ static int write_batch(struct run *run, struct batch *batch, struct sonde_error 
 	const struct dump_format *format = run->options->format;
 	const unsigned states = 1u << PAGE_SAVED | (format->packs_zeros ? 1u << PAGE_ZERO : 0u);
 
+	int r = exclusion_confirm(&run->exclusion, batch);
+	if (r < 0)
+		return sonde_error_set(err, r, "what page frames are used for: %s",
+				       sonde_strerror(r));
 	batch_look(batch, run->crew);
 	if (format->packing != PACKING_NONE)
 		batch_pack(batch, run->crew, run->packers, states, unit_of(run));
 	count(run, batch);
-	int r = batch->addr < run->resumed ? compare(run, batch, err) : 0;
+	r = batch->addr < run->resumed ? compare(run, batch, err) : 0;
 	if (r == 0)
 		r = format->batch(&run->writer, batch, err);
 	run->done += batch->len;
@@ -277,6 +299,7 @@ static void finish(struct run *run)
 	for (unsigned i = 0; i < run->n_workers; i++)
 		packer_destroy(run->packers[i]);
 	crew_destroy(run->crew);
+	exclusion_finish(&run->exclusion);
 	dump_file_close(&run->file);
 	dump_plan_finish(&run->plan);
 }

@@ -4,6 +4,7 @@
  * read memory need none of the libraries that pack it; it uses the public headers only.
  *
  *	plan       regions become stretches
+ *	exclusion  pages that are left out for what the system uses them for
  *	batch      some pages of a stretch: read, looked at and packed, on all processors
  *	format_*   what is written of them: one file a format, listed in formats.c; what all share is format.h
  *	notes      processors and VMCOREINFO as ELF notes
@@ -28,6 +29,8 @@ const char *dump_format_names(void);
 bool dump_format_resumes(const struct dump_format *format);
 /* Has it room for processors and VMCOREINFO? */
 bool dump_format_has_notes(const struct dump_format *format);
+/* Does what was written tell, read again, what was left out? */
+bool dump_format_excludes(const struct dump_format *format);
 
 /* What is written. All of it is borrowed for the call. */
 struct dump_source {
@@ -40,6 +43,9 @@ struct dump_source {
 	bool is_live;           /* it changes between two reads            */
 	const char *vmcoreinfo; /* [vmcoreinfo_len], 0 none                */
 	size_t vmcoreinfo_len;
+	struct sonde_frames
+		*frames;   /* NULL: nothing is left out; its frames are of page_size bytes */
+	uint32_t excluded; /* what is: bits 1u << enum sonde_frame_use      */
 };
 
 /* Bytes of a page, as VMCOREINFO says; 4 KiB where it says nothing that can be. */
@@ -64,11 +70,12 @@ struct dump_watch {
 
 /* Bytes. */
 struct dump_report {
-	uint64_t memory;  /* of all regions                                       */
-	uint64_t saved;   /* ... of which are in the file                         */
-	uint64_t zeros;   /* ... as pages of zeros, which take no room            */
-	uint64_t missing; /* ... could not be read                                */
-	uint64_t skipped; /* ... were in the file already, where it was resumed   */
+	uint64_t memory;   /* of all regions                                       */
+	uint64_t saved;    /* ... of which are in the file                         */
+	uint64_t zeros;    /* ... as pages of zeros, which take no room            */
+	uint64_t missing;  /* ... could not be read                                */
+	uint64_t excluded; /* ... were left out for their use                      */
+	uint64_t skipped;  /* ... were in the file already, where it was resumed   */
 	uint64_t file_size;
 	char sha256[65]; /* of the file; "" where the build has none             */
 };

@@ -91,12 +91,11 @@ static int append_run(struct dump_writer *writer, const struct batch *batch, str
 
 static int avml_batch(struct dump_writer *writer, struct batch *batch, struct sonde_error *err)
 {
-	const unsigned saved = 1u << PAGE_SAVED | 1u << PAGE_ZERO;
 	const struct batch_unit *unit = batch->units;
 	int r = 0;
 
 	for (struct batch_run run = { 0 };
-	     r == 0 && batch_next_run(batch, saved, run.first + run.n, &run);)
+	     r == 0 && batch_next_run(batch, STATES_THERE, run.first + run.n, &run);)
 		r = append_run(writer, batch, run, &unit, err);
 	return r;
 }

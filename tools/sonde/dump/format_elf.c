@@ -8,7 +8,7 @@
  *	behind    segments, each from a multiple of 4 KiB on
  *	behind    where that room was too small: all program headers, and from 65535 on section 0, which counts them
  *
- * A segment's memory goes on behind its bytes where pages of it are missing. Virtual addresses are 0, as QEMU has them.
+ * A segment's memory goes on behind its bytes where pages of it are missing or left out. Virtual addresses are 0, as QEMU has them.
  */
 #include "../../../connectors/elfcore/elf_format.h"
 #include "format.h"
@@ -98,7 +98,7 @@ static int add_run(struct dump_writer *writer, const struct batch *batch, struct
 	struct elf *elf = writer->state;
 	uint32_t off = batch_offset(batch, run.first);
 	uint32_t len = batch_offset(batch, run.first + run.n) - off;
-	bool has_bytes = batch->pages[run.first].state != PAGE_MISSING;
+	bool has_bytes = STATES_THERE >> batch->pages[run.first].state & 1;
 	struct segment *segment;
 	int r = segment_at(elf, batch->addr + off, has_bytes, &segment, err);
 
@@ -115,13 +115,12 @@ static int add_run(struct dump_writer *writer, const struct batch *batch, struct
 
 static int elf_batch(struct dump_writer *writer, struct batch *batch, struct sonde_error *err)
 {
-	const unsigned saved = 1u << PAGE_SAVED | 1u << PAGE_ZERO, missing = 1u << PAGE_MISSING;
 	int r = 0;
 
 	for (uint32_t from = 0; r == 0 && from < batch->n_pages;) {
-		bool is_missing = batch->pages[from].state == PAGE_MISSING;
+		bool has_bytes = STATES_THERE >> batch->pages[from].state & 1;
 		struct batch_run run;
-		batch_next_run(batch, is_missing ? missing : saved, from, &run);
+		batch_next_run(batch, has_bytes ? STATES_THERE : ~STATES_THERE, from, &run);
 		r = add_run(writer, batch, run, err);
 		from = run.first + run.n;
 	}

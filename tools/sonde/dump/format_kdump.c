@@ -5,6 +5,7 @@
  * if no page were missing, and the pages begin behind it.
  */
 #include "../../../connectors/kdump/kdump_format.h"
+#include "exclusion.h"
 #include "format.h"
 #include "notes.h"
 
@@ -166,7 +167,7 @@ static uint32_t describe_pages(struct kdump *kdump, const struct batch *batch, u
 
 	for (uint32_t i = 0; i < batch->n_pages; i++) {
 		struct page_desc desc = kdump->zero;
-		if (batch->pages[i].state == PAGE_MISSING)
+		if (!(STATES_THERE >> batch->pages[i].state & 1))
 			continue;
 		if (batch->pages[i].state == PAGE_SAVED) {
 			desc = (struct page_desc){ at, unit->packed, unit->is_packed ? flag : 0 };
@@ -234,6 +235,7 @@ static int write_sub_head(struct dump_writer *writer, struct sonde_error *err)
 
 	dump_info_value(writer->source, "NUMBER(phys_base)=", phys_base, sizeof(phys_base));
 	sonde_store(sub, 8, SONDE_LITTLE, strtoull(phys_base, NULL, 10));
+	sonde_store(sub + at->level, 4, SONDE_LITTLE, exclusion_level(writer->source));
 	sonde_store(sub + at->end, 8, SONDE_LITTLE, kdump->n_pages);
 	sonde_store(sub + at->end_64, 8, SONDE_LITTLE, kdump->n_pages);
 	sonde_store(sub + at->max_page_64, 8, SONDE_LITTLE, kdump->n_pages);

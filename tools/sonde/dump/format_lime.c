@@ -58,11 +58,10 @@ static int add_run(struct dump_writer *writer, const struct batch *batch, struct
 
 static int lime_batch(struct dump_writer *writer, struct batch *batch, struct sonde_error *err)
 {
-	const unsigned saved = 1u << PAGE_SAVED | 1u << PAGE_ZERO;
 	int r = 0;
 
 	for (struct batch_run run = { 0 };
-	     r == 0 && batch_next_run(batch, saved, run.first + run.n, &run);)
+	     r == 0 && batch_next_run(batch, STATES_THERE, run.first + run.n, &run);)
 		r = add_run(writer, batch, run, err);
 	return r;
 }

@@ -44,6 +44,12 @@ bool dump_format_has_notes(const struct dump_format *format)
 	return format->has_notes;
 }
 
+/* In the others' files the bytes of all addresses are in a row. */
+bool dump_format_excludes(const struct dump_format *format)
+{
+	return format != &format_raw;
+}
+
 int write_sparsely(struct dump_file *file, uint64_t off, const struct batch *batch,
 		   struct batch_run run, struct sonde_error *err)
 {
