@@ -77,7 +77,7 @@ static int same_dump(const struct kdump_file *a, const struct kdump_file *b)
 	return b->split && a->seconds == b->seconds && a->n_pages == b->n_pages &&
 	       a->page_size == b->page_size && a->version == b->version && a->big == b->big &&
 	       strcmp(a->machine, b->machine) == 0 && strcmp(a->release, b->release) == 0 &&
-	       memcmp(a->saved, b->saved, (size_t)(a->n_pages / 8)) == 0;
+	       bitmap_same(a->saved, b->saved) == 1;
 }
 
 static int has_pages(const struct dump *dump, const struct kdump_file *file)

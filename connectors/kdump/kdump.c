@@ -5,7 +5,7 @@
  *	spool      a pipe becomes a file
  *	flattened  pieces become a dump (common)
  *	dump       parts of a split dump come together
- *	kdump_file heads and bitmaps: where each page lies
+ *	kdump_file heads: where each page lies; bitmap: which there are
  *	pages      where each lies, for common/blocks, which cuts requests at them and unpacks each once
  */
 #include <sonde/plugin.h>
@@ -52,6 +52,7 @@ static void describe(struct kdump *kdump)
 {
 	const struct kdump_file *file = &kdump->dump.files[0];
 	uint64_t n_saved = 0;
+	char pages[32] = "";
 	uint32_t n_cpus = elf_core_cpu_count(&file->notes);
 	char parts[80] = "", left[80] = "";
 	int cut = 0;
@@ -60,6 +61,8 @@ static void describe(struct kdump *kdump)
 		n_saved += kdump->dump.files[i].n_saved;
 		cut |= kdump->dump.files[i].cut || kdump->dump.parts[i].flat.cut;
 	}
+	if (file->counted)
+		snprintf(pages, sizeof(pages), "%llu ", (unsigned long long)n_saved);
 	if (file->split)
 		snprintf(parts, sizeof(parts), ", %zu part%s", kdump->dump.n,
 			 kdump->dump.n == 1 ? "" : "s");
@@ -67,10 +70,9 @@ static void describe(struct kdump *kdump)
 		snprintf(left, sizeof(left), ", %llu pages in parts that are not here",
 			 (unsigned long long)(file->n_all - n_saved));
 	snprintf(kdump->detail, sizeof(kdump->detail),
-		 "kdump-compressed dump, version %u, %s, %u CPU%s, %llu pages of %u bytes%s%s%s%s",
-		 file->version, packing(file->status), n_cpus, n_cpus == 1 ? "" : "s",
-		 (unsigned long long)n_saved, file->page_size,
-		 kdump->dump.parts[0].is_flat ? ", flattened" : "", parts, left,
+		 "kdump-compressed dump, version %u, %s, %u CPU%s, %spages of %u bytes%s%s%s%s",
+		 file->version, packing(file->status), n_cpus, n_cpus == 1 ? "" : "s", pages,
+		 file->page_size, kdump->dump.parts[0].is_flat ? ", flattened" : "", parts, left,
 		 cut                               ? ", cut off"
 		 : file->status & KDUMP_INCOMPLETE ? ", not finished by its writer"
 						   : "");
@@ -171,12 +173,16 @@ static void kdump_transfer(void *conn, struct sonde_io *const *ios, size_t n)
 static int kdump_regions(void *conn, sonde_region_fn *fn, void *user)
 {
 	const struct kdump_file *file = &((struct kdump *)conn)->dump.files[0];
-	const uint8_t *bits = file->level == KDUMP_LEVEL_ZERO ? file->memory : file->saved;
+	struct bitmap *bits = file->level == KDUMP_LEVEL_ZERO ? file->memory : file->saved;
 	int r = 0;
 
-	for (uint64_t at = 0, end;
-	     r == 0 && (at = kdump_file_next(file, bits, 1, at)) < file->n_pages; at = end) {
-		end = kdump_file_next(file, bits, 0, at);
+	for (uint64_t at = 0, end = 0; r == 0; at = end) {
+		r = bitmap_next(bits, 1, at, &at);
+		if (r < 0 || at == file->n_pages)
+			break;
+		r = bitmap_next(bits, 0, at, &end);
+		if (r < 0)
+			break;
 		struct sonde_region region = {
 			.addr = at << file->page_shift,
 			.len = (end - at) << file->page_shift,

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KDUMP_STRIDE 4096u /* pages: how far the count of saved ones is kept */
-
 /* What is read of the head, at most. */
 #define HEAD_SIZE 464u
 #define SUB_SIZE 104u
@@ -201,7 +199,7 @@ static int read_sub(struct opening *opening)
 /* ---- the bitmaps -------------------------------------------------------------------------------- */
 
 /* Both, or the one that there is where one half would not hold the pages. */
-static int read_bitmaps(struct opening *opening)
+static int find_bitmaps(struct opening *opening)
 {
 	struct kdump_file *file = opening->file;
 	uint64_t size = opening->bitmap_blocks << file->page_shift;
@@ -214,52 +212,41 @@ static int read_bitmaps(struct opening *opening)
 	file->descs_at = at + size;
 	if (second > file->source.size || len > file->source.size - second)
 		return refuse(opening, SONDE_E_TRUNCATED, "bitmap: cut off");
-	file->memory = malloc(len);
-	file->saved = malloc(len);
-	if (!file->memory || !file->saved)
+	if (bitmap_create(&file->memory, &file->source, at, file->n_pages, 0) < 0 ||
+	    bitmap_create(&file->saved, &file->source, second, file->n_pages, file->first) < 0)
 		return refuse(opening, SONDE_E_NO_MEMORY, "out of memory");
-	int r = read_part(opening, at, file->memory, len, "bitmap: cut off");
-	return r == 0 ? read_part(opening, second, file->saved, len, "bitmap: cut off") : r;
+	return 0;
 }
 
-/* Saved pages of [from, to), from on a byte. */
-static uint64_t count_saved(const struct kdump_file *file, uint64_t from, uint64_t to)
+static int count_all(const struct kdump_file *file, uint64_t *ret)
 {
-	const uint8_t *at = file->saved + from / 8;
 	uint64_t n = 0;
+	int r = 0;
 
-	for (; to - from >= 64; from += 64, at += 8)
-		n += (uint64_t)__builtin_popcountll(sonde_le64(at));
-	for (; to - from >= 8; from += 8, at++)
-		n += (uint64_t)__builtin_popcount(*at);
-	if (to > from)
-		n += (uint64_t)__builtin_popcount(*at & ((1u << (to - from)) - 1));
-	return n;
+	for (uint64_t at = 0, end; r == 0; at = end) {
+		r = bitmap_next(file->saved, 1, at, &at);
+		if (r < 0 || at == file->n_pages)
+			break;
+		r = bitmap_next(file->saved, 0, at, &end);
+		n += r == 0 ? end - at : 0;
+	}
+	*ret = n;
+	return r;
 }
 
-/* How many pages before this one are saved, in any part. */
-static uint64_t rank_of(const struct kdump_file *file, uint64_t page)
-{
-	return file->ranks[page / KDUMP_STRIDE] +
-	       count_saved(file, page - page % KDUMP_STRIDE, page);
-}
-
-static int count_ranks(struct opening *opening)
+static int count_pages(struct opening *opening)
 {
 	struct kdump_file *file = opening->file;
-	size_t n = (size_t)(file->n_pages / KDUMP_STRIDE) + 1;
-	uint64_t sum = 0;
 
-	file->ranks = malloc(n * sizeof(*file->ranks));
-	if (!file->ranks)
-		return refuse(opening, SONDE_E_NO_MEMORY, "out of memory");
-	for (size_t i = 0; i < n; i++) {
-		uint64_t from = i * KDUMP_STRIDE, left = file->n_pages - from;
-		file->ranks[i] = sum;
-		sum += count_saved(file, from, from + (left < KDUMP_STRIDE ? left : KDUMP_STRIDE));
-	}
-	file->n_all = sum;
-	file->n_saved = rank_of(file, file->end) - rank_of(file, file->first);
+	if (file->n_pages > KDUMP_COUNTED_MAX)
+		return 0;
+	int r = bitmap_rank(file->saved, file->end, &file->n_saved);
+	file->n_all = file->n_saved;
+	if (r == 0 && file->split)
+		r = count_all(file, &file->n_all);
+	if (r < 0)
+		return refuse(opening, r, "bitmap: cannot be read");
+	file->counted = 1;
 	file->cut = file->source.size < file->descs_at ||
 		    (file->source.size - file->descs_at) / KDUMP_DESC_SIZE < file->n_saved;
 	return 0;
@@ -307,8 +294,8 @@ static int read_notes(struct opening *opening)
 int kdump_file_open(struct kdump_file *ret, const struct source *source, const char **ret_why)
 {
 	struct opening opening = { .file = ret, .why = ret_why };
-	static int (*const steps[])(struct opening *) = { read_head, read_sub, read_bitmaps,
-							  count_ranks, read_notes };
+	static int (*const steps[])(struct opening *) = { read_head, read_sub, find_bitmaps,
+							  count_pages, read_notes };
 	int r = 0;
 
 	*ret = (struct kdump_file){ .source = *source };
@@ -319,9 +306,8 @@ int kdump_file_open(struct kdump_file *ret, const struct source *source, const c
 
 void kdump_file_finish(struct kdump_file *file)
 {
-	free(file->memory);
-	free(file->saved);
-	free(file->ranks);
+	bitmap_destroy(file->memory);
+	bitmap_destroy(file->saved);
 	free(file->info);
 	elf_core_finish(&file->notes);
 	*file = (struct kdump_file){ 0 };
@@ -329,19 +315,37 @@ void kdump_file_finish(struct kdump_file *file)
 
 /* ---- pages -------------------------------------------------------------------------------------- */
 
+int kdump_file_has(const struct kdump_file *file, uint64_t page)
+{
+	if (page >= file->n_pages)
+		return 0;
+	int saved = bitmap_bit(file->saved, page);
+	return saved ? saved : bitmap_bit(file->memory, page);
+}
+
+static int why_not_saved(const struct kdump_file *file, uint64_t page)
+{
+	int is_memory = bitmap_bit(file->memory, page);
+
+	if (is_memory < 0)
+		return is_memory;
+	if (!is_memory)
+		return SONDE_E_NOT_MAPPED;
+	return file->level == KDUMP_LEVEL_ZERO ? 1 : SONDE_E_NOT_SAVED;
+}
+
 int kdump_file_find(const struct kdump_file *file, uint64_t page, uint64_t *ret_index)
 {
 	if (page >= file->n_pages)
 		return SONDE_E_NOT_MAPPED;
-	if (!kdump_bit(file->saved, page)) {
-		if (!kdump_bit(file->memory, page))
-			return SONDE_E_NOT_MAPPED;
-		return file->level == KDUMP_LEVEL_ZERO ? 1 : SONDE_E_NOT_SAVED;
-	}
+	int saved = bitmap_bit(file->saved, page);
+	if (saved < 0)
+		return saved;
+	if (!saved)
+		return why_not_saved(file, page);
 	if (page < file->first || page >= file->end)
 		return SONDE_E_NOT_SAVED;
-	*ret_index = rank_of(file, page) - rank_of(file, file->first);
-	return 0;
+	return bitmap_rank(file->saved, page, ret_index);
 }
 
 static int is_one_way(uint32_t packed)
@@ -367,20 +371,4 @@ int kdump_file_desc(const struct kdump_file *file, const uint8_t *desc, struct k
 	if (ret->off > file->source.size || ret->len > file->source.size - ret->off)
 		return SONDE_E_TRUNCATED;
 	return 0;
-}
-
-uint64_t kdump_file_next(const struct kdump_file *file, const uint8_t *bits, int want,
-			 uint64_t from)
-{
-	const uint8_t skip = want ? 0 : 0xff;
-
-	while (from < file->n_pages) {
-		if (from % 8 == 0 && file->n_pages - from >= 8 && bits[from / 8] == skip)
-			from += 8;
-		else if (kdump_bit(bits, from) != want)
-			from++;
-		else
-			return from;
-	}
-	return file->n_pages;
 }

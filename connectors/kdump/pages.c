@@ -56,15 +56,16 @@ static int read_desc(struct pages *pages, const struct kdump_file *file, uint64_
 	return 0;
 }
 
-/* Descriptors of pages by rising number, where they have to be waited for. */
+/* Descriptors of pages, where they have to be waited for; the last page first, for what counts up to it counts for all. */
 static void expect(void *user, const uint64_t *ids, size_t n)
 {
 	struct pages *pages = user;
 	uint64_t asked = UINT64_MAX, index = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		const struct kdump_file *file = file_of(pages, ids[i]);
-		if (!file->source.ahead || kdump_file_find(file, ids[i], &index) != 0 ||
+	while (n > 0) {
+		uint64_t id = ids[--n];
+		const struct kdump_file *file = file_of(pages, id);
+		if (!file->source.ahead || kdump_file_find(file, id, &index) != 0 ||
 		    desc_at(file, index) == asked ||
 		    holds(block_of(pages, file, index), file, index))
 			continue;
@@ -101,9 +102,8 @@ static void page_at(void *user, uint64_t addr, struct block *ret)
 	ret->id = page;
 	ret->size = file->page_size;
 	ret->inside = (uint32_t)addr & (file->page_size - 1);
-	if (page >= file->n_pages ||
-	    (!kdump_bit(file->saved, page) && !kdump_bit(file->memory, page)))
-		ret->err = SONDE_E_NOT_MAPPED;
+	int has = kdump_file_has(file, page);
+	ret->err = has < 0 ? has : has ? 0 : SONDE_E_NOT_MAPPED;
 }
 
 struct block_map pages_map(struct pages *pages)

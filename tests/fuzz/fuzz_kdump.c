@@ -38,10 +38,11 @@ static void read_pages(const struct kdump_file *file, struct unpacker *unpacker)
 	for (int i = 0; i < 64; i++, at++) {
 		uint8_t desc[KDUMP_DESC_SIZE];
 		struct kdump_page where;
-		at = kdump_file_next(file, file->saved, 1, at);
+		if (bitmap_next(file->saved, 1, at, &at) != 0)
+			break;
 		if (kdump_file_find(file, at, &index) != 0)
 			continue;
-		if (index >= file->n_saved)
+		if (file->counted && index >= file->n_saved)
 			abort();
 		if (source_read(&file->source, file->descs_at + index * KDUMP_DESC_SIZE, desc,
 				sizeof(desc)) < 0 ||

@@ -84,3 +84,39 @@ int command_run(struct command *command, char *out, size_t cap)
 	close(ends[0]);
 	return r;
 }
+
+/* ---- of ourselves ----------------------------------------------------------------------------------- */
+
+int child_number(double (*fn)(void *arg), void *arg, double *ret)
+{
+	double number = -1;
+	int ends[2];
+
+	if (pipe(ends) < 0)
+		return -errno;
+	pid_t child = fork();
+	if (child == 0) {
+		number = fn(arg);
+		_exit(write(ends[1], &number, sizeof(number)) != sizeof(number));
+	}
+	close(ends[1]);
+	if (child > 0 && read(ends[0], &number, sizeof(number)) != sizeof(number))
+		number = -1;
+	close(ends[0]);
+	if (child > 0)
+		waitpid(child, NULL, 0);
+	*ret = number;
+	return number >= 0 ? 0 : -ECHILD;
+}
+
+double child_resident(void)
+{
+	unsigned long long all, pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (f && fscanf(f, "%llu %llu", &all, &pages) != 2)
+		pages = 0;
+	if (f)
+		fclose(f);
+	return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}

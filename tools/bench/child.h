@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Run another program and read what it prints. */
+/* Run another program and read what it prints, or a function in a process of its own. */
 #ifndef BENCH_CHILD_H
 #define BENCH_CHILD_H
 
@@ -24,5 +24,10 @@ void command_addf(struct command *command, const char *format, ...)
  * Returns how it exited, 0..255; -ENOENT: no such program; -errno.
  */
 int command_run(struct command *command, char *out, size_t cap);
+
+/* What fn makes of arg in a copy of this process, which ends then. 0 or -errno; fn's numbers below 0 are failures. */
+int child_number(double (*fn)(void *arg), void *arg, double *ret);
+/* Bytes of memory that this process has, by /proc/self/statm (proc(5)). */
+double child_resident(void);
 
 #endif

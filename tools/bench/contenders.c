@@ -9,7 +9,7 @@ static const struct contender *const arrays[] = {
 	contenders_ours,   contenders_ram,     contenders_image, contenders_task,
 	contenders_layer,  contenders_calls,   contenders_pread, contenders_mmap,
 	contenders_memcpy, contenders_switch,  contenders_fio,   contenders_scan,
-	contenders_memchr, contenders_process,
+	contenders_memchr, contenders_process, contenders_open,
 #ifdef HAVE_KDUMP
 	contenders_kdump,
 #endif

@@ -13,6 +13,7 @@ extern const struct contender contenders_task[];    /* ours_task.c  */
 extern const struct contender contenders_calls[];   /* ours_calls.c */
 extern const struct contender contenders_scan[];    /* ours_scan.c  */
 extern const struct contender contenders_process[]; /* ours_process.c */
+extern const struct contender contenders_open[];    /* ours_open.c  */
 extern const struct contender contenders_kdump[];   /* kdump.c      */
 extern const struct contender contenders_memchr[];  /* ref_memchr.c */
 extern const struct contender contenders_pread[];   /* ref_pread.c  */

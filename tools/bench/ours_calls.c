@@ -130,5 +130,7 @@ const struct contender contenders_calls[] = {
 	CONSTANT("none at all", "0"),
 	CONSTANT("limit of bytes", "9216"),
 	CONSTANT("limit of trips", "5"),
+	CONSTANT("limit of time", "20"),
+	CONSTANT("limit of memory", "32"),
 	{ 0 },
 };

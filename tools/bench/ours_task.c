@@ -4,10 +4,8 @@
 #include <sonde/error.h>
 #include <sonde/task.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "child.h"
 #include "contenders.h"
 #include "ours.h"
 
@@ -60,54 +58,32 @@ static int sleeper(struct sonde_task *task, void *arg)
 	return sonde_task_sleep_until(task, *until);
 }
 
-/* Bytes of memory this process has, by /proc/self/statm (proc(5)). */
-static double resident(void)
-{
-	unsigned long long all, pages = 0;
-	FILE *f = fopen("/proc/self/statm", "re");
-
-	if (f && fscanf(f, "%llu %llu", &all, &pages) != 2)
-		pages = 0;
-	if (f)
-		fclose(f);
-	return (double)pages * (double)sysconf(_SC_PAGESIZE);
-}
+struct parking {
+	struct sonde_loop *loop;
+	uint32_t n;
+};
 
 /* In a process of its own, which ends instead of waking them all. */
-static double park(struct sonde_loop *loop, uint32_t n)
+static double park(void *arg)
 {
+	const struct parking *parking = arg;
 	uint64_t until = sonde_now_ns() + UINT64_C(3600000000000);
-	double before = resident();
+	double before = child_resident();
 	uint32_t i = 0;
 
-	while (i < n && sonde_task_spawn(loop, sleeper, &until, NULL) == 0)
+	while (i < parking->n && sonde_task_spawn(parking->loop, sleeper, &until, NULL) == 0)
 		i++;
-	sonde_loop_turn(loop);
-	if (i < n)
-		fprintf(stderr, "bench: only %u of %u tasks could be started\n", i, n);
-	return i ? (resident() - before) / i : -1;
+	sonde_loop_turn(parking->loop);
+	if (i < parking->n)
+		fprintf(stderr, "bench: only %u of %u tasks could be started\n", i, parking->n);
+	return i ? (child_resident() - before) / i : -1;
 }
 
 static int measure_parked(void *state, struct work *work, struct sample *ret)
 {
-	double bytes = -1;
-	int ends[2];
+	struct parking parking = { state, work->quick ? PARKED / 100 : PARKED };
 
-	if (pipe(ends) < 0)
-		return -errno;
-	pid_t child = fork();
-	if (child == 0) {
-		bytes = park(state, work->quick ? PARKED / 100 : PARKED);
-		_exit(write(ends[1], &bytes, sizeof(bytes)) != sizeof(bytes));
-	}
-	close(ends[1]);
-	if (child > 0 && read(ends[0], &bytes, sizeof(bytes)) != sizeof(bytes))
-		bytes = -1;
-	close(ends[0]);
-	if (child > 0)
-		waitpid(child, NULL, 0);
-	ret->wall_ns = bytes;
-	return bytes > 0 ? 0 : -ENOMEM;
+	return child_number(park, &parking, &ret->wall_ns);
 }
 
 const struct contender contenders_task[] = {

@@ -87,6 +87,14 @@
 		PLACE_WARM, true, 256, 256                                                         \
 	}
 
+/* Of a dump of 64 GiB: until a page of it has been read. */
+#define OPENING(kind)                                                                              \
+	{ "open." kind ".64G", NEAR, "open." kind, { "limit of time" }, .unit = "ms" },            \
+	{                                                                                          \
+		"open." kind ".64G.memory", NEAR, "open." kind ".memory", { "limit of memory" },   \
+			.unit = "MiB"                                                              \
+	}
+
 /* A peer at what our own choice of engine does. */
 #define PEER(peer, size)                                                                           \
 	{                                                                                          \
@@ -180,6 +188,10 @@ static const struct row named[] = {
 	  "kdump.zstd.batch",
 	  { "libkdumpfile.zstd" } },
 	{ "kdump-zstd.seq", DUMP(false, 65536, 16), "kdump.zstd.batch", { "libkdumpfile.zstd" } },
+	OPENING("kdump"),
+	OPENING("elf"),
+	OPENING("lime"),
+	{ "open.kdump.64G.last", NEAR, "open.kdump.last", { "open.kdump" }, .unit = "ms" },
 	{ "remote.virt.delay",
 	  IMAGE(8, 10000),
 	  "image.remote",

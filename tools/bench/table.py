@@ -36,6 +36,8 @@ TARGETS = {
     "growth.phys.sparse64G": ("ratio", 0.8),
     "proc.4096.batch64": ("ratio", 0.95),
     "proc.8.batch64": ("ratio", 5),
+    **{f"open.{kind}.64G": ("ours", 20) for kind in ("kdump", "elf", "lime")},
+    **{f"open.{kind}.64G.memory": ("ours", 32) for kind in ("kdump", "elf", "lime")},
     "scan.1thread": ("ratio", 0.8),
     "scan.2threads": ("ratio", 1.8),
 }
