@@ -32,29 +32,54 @@ static uint64_t pages_ahead(struct ram *ram, uint64_t page, uint64_t n)
 	return 1;
 }
 
-static void piece_ahead(struct ram *ram, const struct memory_map *map, const struct sonde_xfer *x)
+/* [off, off + len) of all blocks together. */
+static void stretch_ahead(struct ram *ram, uint64_t off, uint64_t len)
 {
 	uint32_t shift = (uint32_t)__builtin_ctz(ram->end.page_len);
 
+	for (uint64_t page = off >> shift, end = (off + len - 1) >> shift; page <= end;)
+		page += pages_ahead(ram, page, end - page + 1);
+}
+
+static void piece_ahead(struct ram *ram, const struct memory_map *map, const struct sonde_xfer *x)
+{
 	for (uint64_t off = 0, len; off < x->len && x->addr + off >= x->addr; off += len) {
 		uint64_t addr = x->addr + off, gap = 0, left = x->len - off;
 		const struct memory_range *range = memory_map_find(map, addr, &gap);
 		len = range ? range->len - (addr - range->addr) : gap;
 		len = len && len < left ? len : left;
-		uint64_t at = range ? range->off + (addr - range->addr) : 0;
-		for (uint64_t page = at >> shift, end = (at + len - 1) >> shift;
-		     range && page <= end;)
-			page += pages_ahead(ram, page, end - page + 1);
+		if (range)
+			stretch_ahead(ram, range->off + (addr - range->addr), len);
 	}
 }
 
-void ram_ahead(struct ram *ram, const struct memory_map *map, struct sonde_io *const *ios, size_t n)
+static uint64_t bytes_of(struct sonde_io *const *ios, size_t n)
+{
+	uint64_t sum = 0;
+
+	for (size_t k = 0; k < n; k++) {
+		for (uint32_t i = 0; i < ios[k]->n; i++)
+			sum += ios[k]->xfers[i].len;
+	}
+	return sum;
+}
+
+int ram_ahead(struct ram *ram, const struct memory_map *map, struct sonde_io *const *ios, size_t n)
 {
 	if (!ram->lot)
-		return;
+		return 1;
+	if (bytes_of(ios, n) > RAM_AHEAD_MAX)
+		return 0;
 	for (size_t k = 0; k < n; k++) {
 		for (uint32_t i = 0; ios[k]->op == SONDE_IO_READ && i < ios[k]->n; i++)
 			piece_ahead(ram, map, &ios[k]->xfers[i]);
 	}
+	source_lot_end(ram->lot);
+	return 1;
+}
+
+void ram_ahead_some(struct ram *ram, uint64_t off, uint64_t len)
+{
+	stretch_ahead(ram, off, len);
 	source_lot_end(ram->lot);
 }

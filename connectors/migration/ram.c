@@ -208,6 +208,7 @@ int ram_read_page(struct ram *ram, uint64_t off, void *buf, uint32_t len)
 struct transfer {
 	struct ram *ram;
 	const struct sonde_host *host;
+	int at_hand; /* all of it, before it is read */
 };
 
 /* The plain run that a byte is in and that nothing came over; NULL none. */
@@ -281,10 +282,15 @@ static void serve_stretch(void *user, struct sonde_io *io, uint32_t i, uint32_t 
 		sonde_progress(transfer->host, io, i, off, len, SONDE_E_READ_ONLY);
 		return;
 	}
-	for (uint32_t done = 0, step; done < len; done += step) {
+	for (uint32_t done = 0, asked = transfer->at_hand ? len : 0, step; done < len;
+	     done += step) {
 		uint32_t left =
 			ram->end.page_len - (uint32_t)((at + done) & (ram->end.page_len - 1));
 		int r = 0;
+		if (done >= asked) {
+			asked = len - done < SCAN_AHEAD ? len : done + SCAN_AHEAD;
+			ram_ahead_some(ram, at + done, asked - done);
+		}
 		step = read_together(ram, at + done, buf + done, len - done);
 		if (step == 0) {
 			step = left < len - done ? left : len - done;
@@ -297,9 +303,8 @@ static void serve_stretch(void *user, struct sonde_io *io, uint32_t i, uint32_t 
 void ram_transfer(struct ram *ram, const struct memory_map *map, const struct sonde_host *host,
 		  struct sonde_io *const *ios, size_t n)
 {
-	struct transfer transfer = { ram, host };
+	struct transfer transfer = { ram, host, ram_ahead(ram, map, ios, n) };
 
-	ram_ahead(ram, map, ios, n);
 	for (size_t k = 0; k < n; k++) {
 		for (uint32_t i = 0; i < ios[k]->n; i++)
 			memory_map_cut(map, host, ios[k], i, serve_stretch, &transfer);

@@ -46,9 +46,12 @@ void ram_finish(struct ram *ram);
 void ram_transfer(struct ram *ram, const struct memory_map *map, const struct sonde_host *host,
 		  struct sonde_io *const *ios, size_t n);
 
-/* Have what these want at hand; where lot is NULL all of it is. */
-void ram_ahead(struct ram *ram, const struct memory_map *map, struct sonde_io *const *ios,
-	       size_t n);
+/* More than that is not asked for at once: what a file keeps would make room for itself. */
+#define RAM_AHEAD_MAX (16u << 20)
+/* Have what these want at hand: 1; it is too much: 0. Where lot is NULL all of it is. */
+int ram_ahead(struct ram *ram, const struct memory_map *map, struct sonde_io *const *ios, size_t n);
+/* Have len bytes at hand, off counted as below. Where there is a lot. */
+void ram_ahead_some(struct ram *ram, uint64_t off, uint64_t len);
 
 /* Read what of one page lies at in, len bytes, off counted as above. Returns 0; as pieces fail. */
 int ram_read_page(struct ram *ram, uint64_t off, void *buf, uint32_t len);
