@@ -89,7 +89,7 @@ static int has_pages(const struct dump *dump, const struct kdump_file *file)
 	return 0;
 }
 
-/* Another part of the same dump stays open; the rest is none of ours. Returns 0; as opening its image fails. */
+/* Another part of the same dump stays open: 1; the rest is none of ours: 0. */
 static int try_other(struct dump *dump, const struct sonde_host *host,
 		     const struct sonde_args *args, const char *name)
 {
@@ -98,14 +98,14 @@ static int try_other(struct dump *dump, const struct sonde_host *host,
 	const char *why;
 
 	*part = (struct dump_part){ 0 };
-	int r = image_file_open_name(&part->file, host, args, name, NULL);
-	if (r < 0)
-		return r;
+	if (image_file_open_name(&part->file, host, args, name, NULL) < 0)
+		return 0;
 	if (open_part(part, file, &why) == 0 && same_dump(&dump->files[0], file) &&
-	    file->first < file->end && !has_pages(dump, file))
+	    file->first < file->end && !has_pages(dump, file)) {
 		dump->n++;
-	else
-		close_part(part, file);
+		return 1;
+	}
+	close_part(part, file);
 	return 0;
 }
 
@@ -147,7 +147,7 @@ static void find_beside(struct dump *dump, const struct sonde_host *host,
 		closedir(folder);
 }
 
-/* A server lists no folder: the next number is asked for until there is none. */
+/* A server lists no folder: the next number is asked for until it is no part. */
 static void find_counting(struct dump *dump, const struct sonde_host *host,
 			  const struct sonde_args *args, const char *url)
 {
@@ -161,7 +161,7 @@ static void find_counting(struct dump *dump, const struct sonde_host *host,
 		while (dump->n < DUMP_PARTS_MAX && (up || number > 0)) {
 			number = up ? number + 1 : number - 1;
 			if (!numbered_name(&numbered, number, name, sizeof(name)) ||
-			    try_other(dump, host, args, name) < 0)
+			    !try_other(dump, host, args, name))
 				break;
 		}
 	}

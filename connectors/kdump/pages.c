@@ -60,15 +60,17 @@ static int read_desc(struct pages *pages, const struct kdump_file *file, uint64_
 static void expect(void *user, const uint64_t *ids, size_t n)
 {
 	struct pages *pages = user;
-	uint64_t asked = UINT64_MAX, index = 0;
+	const struct kdump_file *asked_of = NULL;
+	uint64_t asked = 0, index = 0;
 
 	while (n > 0) {
 		uint64_t id = ids[--n];
 		const struct kdump_file *file = file_of(pages, id);
 		if (!file->source.ahead || kdump_file_find(file, id, &index) != 0 ||
-		    desc_at(file, index) == asked ||
+		    (file == asked_of && desc_at(file, index) == asked) ||
 		    holds(block_of(pages, file, index), file, index))
 			continue;
+		asked_of = file;
 		asked = desc_at(file, index);
 		source_lot_add(&pages->lot, &file->source, asked, DESCS_AT_ONCE * KDUMP_DESC_SIZE);
 	}
