@@ -16,6 +16,7 @@
 #include "synth/avml.h"
 #include "synth/crashdmp.h"
 #include "synth/gdb_stub.h"
+#include "synth/hiberfil.h"
 #include "synth/kdump.h"
 #include "synth/page_tables.h"
 #include "synth/stream.h"
@@ -263,6 +264,26 @@ static int open_crashdmp(struct subject *subject, struct sonde_loop *loop, struc
 	return open_file(subject, loop, err);
 }
 
+/* The two stretches again, as Windows hibernates: in two sets, of which the first has both sides of the hole. */
+static int open_hiberfil(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
+{
+	const uint64_t behind = (HOLE_ADDR + HOLE_LEN) / 4096, end = SUBJECT_SIZE / 4096;
+	const struct synth_hiber_run runs[] = {
+		{ 0, HOLE_ADDR / 4096, subject->model },
+		{ behind, 4, subject->model + behind * 4096 },
+		{ behind + 4, 1, subject->model + (behind + 4) * 4096 },
+		{ behind + 5, end - behind - 5, subject->model + (behind + 5) * 4096 },
+	};
+	struct synth_hiber spec = { .length = SYNTH_WINDOWS_10, .runs = runs, .n_runs = 4 };
+	FILE *file = make_file(subject);
+
+	if (!file)
+		return sonde_error_set(err, SONDE_E_IO, "%s: cannot be made", subject->path);
+	synth_hiber(&spec, file);
+	fclose(file);
+	return open_file(subject, loop, err);
+}
+
 /* A PC of sixteen pages, each told twice; the first time it was another. */
 static int open_migration(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
 {
@@ -440,6 +461,7 @@ struct subject subjects[] = {
 	{ "kcore", "kcore.so", NULL, open_elfcore, "kcore", 1, 0 },
 	{ "kdump", "kdump.so", NULL, open_kdump, "kdump", 1, 0 },
 	{ "lime", "lime.so", NULL, open_lime, "lime", 0, 0 },
+	{ "hiberfil", "hiberfil.so", NULL, open_hiberfil, "hiberfil", 1, 0 },
 	{ "vmware", "vmware.so", NULL, open_vmware, "vmware", 0, 0 },
 	{ "avml", "avml.so", NULL, open_avml, "avml", 1, 0 },
 	{ "crashdmp", "crashdmp.so", NULL, open_crashdmp, "crashdmp", 0, 0 },

@@ -295,6 +295,33 @@ class OwnWritersTest(FormatCase):
         self.write_vmware(path, self.vmware_state(memory=True), bytes(2))
         self.prove("VMware .vmss with the memory in it", "own writer", path)
 
+    def processor_state(self, context):
+        """KPROCESSOR_STATE of 64 bits, its CONTEXT at that offset: connectors/hiberfil/processor.c has the sources."""
+        general, rip, rflags, cr, gs, gdt, idt, kernel_gs = self.registers()
+        page = bytearray(PAGE)
+        struct.pack_into("<4Q", page, 0, cr[0], *cr[2:])
+        struct.pack_into("<2Q", page, 0xa8, gs, kernel_gs)
+        for at, value in ((0x58, gdt), (0x68, idt), (context + 0xf8, rip)):
+            struct.pack_into("<Q", page, at, value)
+        struct.pack_into("<I", page, context + 0x30, 0x10001f)
+        struct.pack_into("<I", page, context + 0x44, rflags)
+        order = (0x78, 0x90, 0x80, 0x88, 0xa8, 0xb0, 0x98, 0xa0, 0xb8, 0xc0, 0xc8, 0xd0, 0xd8, 0xe0, 0xe8, 0xf0)
+        for at, value in zip(order, general):
+            struct.pack_into("<Q", page, context + at, value)
+        return page
+
+    @unittest.skipUnless(os.environ.get("SONDE_PACK_HIBERFIL"), "built without the libraries of packed dumps")
+    def test_a_hibernation_file(self):
+        for windows, context in (("7", 0xe0), ("10", 0xf0)):
+            path, processor = self.path("hiberfil-" + windows), self.path("processor-" + windows)
+            with open(processor, "wb") as out:
+                out.write(self.processor_state(context))
+            ranges = [str(number // PAGE) for each in RANGES for number in each]
+            subprocess.run([os.environ["SONDE_PACK_HIBERFIL"], self.moment.raw, path, windows, processor, *ranges], check=True)
+            self.assertIn(f"of Windows {windows}", View(path).info()["detail"])
+            self.assertEqual(View(path).info()["cpus"], 1)
+            self.prove(f"Windows hibernation file, Windows {windows}", "own writer", path)
+
     def crash_header(self, kind):
         """DUMP_HEADER64 of a dump of that type, of which nobody has set the rest; its runs stand in it as well."""
         head = bytearray(b"PAGE" * (0x2000 // 4))

@@ -74,7 +74,6 @@ static const struct {
 	{ 0, "makedumpfile", 12, "is a flattened dump (makedumpfile -R" },
 	{ 0, "AVML", 4, "is an AVML image" },
 	{ 0, "QEVM", 4, "is a QEMU migration stream" },
-	{ 0, "hibr", 4, "is a Windows hibernation file" },
 	{ 0, "QFI\xfb", 4, "is a qcow2 disk image" },
 	{ 4086, "S1SUSPEND\0", 10, "is a Linux hibernation image" },
 	{ 0, "\x1f\x8b", 2, "is gzip-compressed (unpack it first)" },
