@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The calls of libcurl that are used, bound when the first URL is opened. Linked to, it and the twenty libraries
- * behind it would be loaded by every program, also by those that read files only.
- */
+/* The calls of libcurl that are used, bound when the first URL is opened (library.h): twenty libraries stand behind it. */
 #ifndef SONDE_IMAGE_CURL_API_H
 #define SONDE_IMAGE_CURL_API_H
 

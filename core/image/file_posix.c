@@ -28,7 +28,7 @@ static void read_one(struct sonde_image *image, struct sonde_image_read *read)
 	}
 }
 
-static void file_read(struct sonde_image *image, struct sonde_image_read *reads, size_t n)
+void image_file_read(struct sonde_image *image, struct sonde_image_read *reads, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (reads[i].buf)
@@ -46,7 +46,7 @@ static void file_close(struct sonde_image *image)
 	free(image);
 }
 
-static const struct image_ops file_ops = { .read = file_read, .close = file_close };
+static const struct image_ops file_ops = { .read = image_file_read, .close = file_close };
 
 /* Opening a pipe would wait for its writer, so what a path is comes before open. */
 static int check_kind(const char *who, const char *path, struct sonde_error *err)

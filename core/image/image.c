@@ -29,8 +29,8 @@ void image_finish(struct sonde_image *image)
 	free(image->shown);
 }
 
-int image_open_by_name(const char *who, const char *name, int write, struct sonde_image **ret,
-		       struct sonde_error *err)
+static int open_as_it_is(const char *who, const char *name, int write, struct sonde_image **ret,
+			 struct sonde_error *err)
 {
 	if (!url_is(name))
 		return image_file_open(who, name, write, ret, err);
@@ -40,6 +40,14 @@ int image_open_by_name(const char *who, const char *name, int write, struct sond
 			       "%s: a server's file cannot be written: put an overlay in front, "
 			       "'URL|overlay'",
 			       who);
+}
+
+int image_open_by_name(const char *who, const char *name, int write, struct sonde_image **ret,
+		       struct sonde_error *err)
+{
+	int r = open_as_it_is(who, name, write, ret, err);
+
+	return r < 0 ? r : image_unpack(who, ret, write, err);
 }
 
 void image_unref(struct sonde_image *image)
@@ -114,6 +122,20 @@ void image_info(const struct sonde_image *image, struct sonde_image_info *ret)
 	*ret = (struct sonde_image_info){
 		.size = sizeof(*ret), .fd = image->fd, .bytes = image->size, .name = image->shown
 	};
+}
+
+int image_figures(struct sonde_image *image, sonde_image_figures_fn *fn, void *user)
+{
+	int r = 0;
+
+	for (; r == 0 && image; image = image->below) {
+		struct sonde_image_figures figures = { 0 };
+		if (!image->ops->figures)
+			continue;
+		image->ops->figures(image, &figures);
+		r = fn(user, &figures);
+	}
+	return r;
 }
 
 /* ---- the images of a target --------------------------------------------------------------------- */

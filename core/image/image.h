@@ -6,6 +6,7 @@
  *	image.c         names, the failure that is kept, the images of one target
  *	file_posix.c    a file of this machine: has a descriptor
  *	remote.c        one behind a URL: http.c fetches ranges, blocks.c keeps and joins them
+ *	packed.c        one that is packed in either of them: packed.h has the map of it
  */
 #ifndef SONDE_IMAGE_IMAGE_H
 #define SONDE_IMAGE_IMAGE_H
@@ -26,8 +27,9 @@ struct image_ops {
 /* What the images of every kind begin with. */
 struct sonde_image {
 	const struct image_ops *ops;
-	char *name;  /* as it was asked for                      */
-	char *shown; /* ... without what nobody else is to see   */
+	char *name;                /* as it was asked for                      */
+	char *shown;               /* ... without what nobody else is to see   */
+	struct sonde_image *below; /* what it is made of; NULL */
 	uint64_t size;
 	int fd;        /* -1 none                                  */
 	unsigned refs; /* on one thread                            */
@@ -67,6 +69,8 @@ int image_failure(struct sonde_image *image, struct sonde_error *err);
 /* Keep the first failure. */
 void image_failed(struct sonde_image *image, const struct sonde_error *why);
 void image_info(const struct sonde_image *image, struct sonde_image_info *ret);
+/* As sonde_target_images, of one image and what it is made of. */
+int image_figures(struct sonde_image *image, sonde_image_figures_fn *fn, void *user);
 
 /* For the kinds: fill in what all have; size, fd and ops are theirs. Returns 0, SONDE_E_NO_MEMORY. */
 int image_init(struct sonde_image *image, const char *name);
@@ -77,5 +81,15 @@ int image_file_open(const char *who, const char *name, int write, struct sonde_i
 		    struct sonde_error *err);
 int image_remote_open(const char *who, const char *name, struct sonde_image **ret,
 		      struct sonde_error *err);
+/*
+ * Where *image is packed put what it unpacks to in its place; else it stays what it is.
+ *
+ * Returns   0; and *image is gone: SONDE_E_READ_ONLY, _LIMIT (not in blocks, and too large for memory), _CORRUPT,
+ *           _TRUNCATED, _UNSUPPORTED (no library for it), _NO_MEMORY, what reading it failed with.
+ */
+int image_unpack(const char *who, struct sonde_image **image, int write, struct sonde_error *err);
+
+/* image_ops.read of all that have a descriptor. */
+void image_file_read(struct sonde_image *image, struct sonde_image_read *reads, size_t n);
 
 #endif

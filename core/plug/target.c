@@ -508,12 +508,8 @@ int sonde_target_images(const struct sonde_target *target, sonde_image_figures_f
 {
 	int r = target->below ? sonde_target_images(target->below, fn, user) : 0;
 
-	for (size_t i = 0; r == 0 && i < target->images.n; i++) {
-		struct sonde_image *image = target->images.at[i];
-		struct sonde_image_figures figures = { 0 };
-		image->ops->figures(image, &figures);
-		r = fn(user, &figures);
-	}
+	for (size_t i = 0; r == 0 && i < target->images.n; i++)
+		r = image_figures(target->images.at[i], fn, user);
 	return r;
 }
 

@@ -77,11 +77,7 @@ static const struct {
 	{ 0, "QFI\xfb", 4, "is a qcow2 disk image" },
 	{ 4086, "S1SUSPEND\0", 10, "is a Linux hibernation image" },
 	{ 0, "\x1f\x8b", 2, "is gzip-compressed (unpack it first)" },
-	{ 0,
-	  "\xfd"
-	  "7zXZ\0",
-	  6, "is xz-compressed (unpack it first)" },
-	{ 0, "\x28\xb5\x2f\xfd", 4, "is zstd-compressed (unpack it first)" },
+	{ 0, "BZh", 3, "is bzip2-compressed (unpack it first)" },
 	{ 0, "\177ELF\2\1\1\0\0\0\0\0\0\0\0\0\2\0", 18, "is an ELF file" }, /* a program */
 };
 

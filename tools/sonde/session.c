@@ -320,10 +320,16 @@ static int peak_memory(uint64_t *ret)
 
 static int image_stats(void *user, const struct sonde_image_figures *f)
 {
-	complain(user,
-		 "stats: image: %s: %" PRIu64 " requests, %" PRIu64 " of %" PRIu64
-		 " bytes fetched: %s",
-		 f->how, f->requests, f->bytes, f->size, f->name);
+	if (f->requests)
+		complain(user,
+			 "stats: image: %s: %" PRIu64 " requests, %" PRIu64 " of %" PRIu64
+			 " bytes fetched: %s",
+			 f->how, f->requests, f->bytes, f->size, f->name);
+	else
+		complain(user,
+			 "stats: image: %s: %" PRIu64 " unpacked, %" PRIu64 " bytes of %" PRIu64
+			 ": %s",
+			 f->how, f->blocks, f->unpacked, f->size, f->name);
 	return 0;
 }
 

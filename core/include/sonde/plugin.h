@@ -60,7 +60,7 @@ struct sonde_extent {
 };
 typedef int sonde_extent_fn(void *user, const struct sonde_extent *extent);
 
-/* An opened file: of this machine, or behind a URL. Whoever names one may name the other. */
+/* An opened file: of this machine, or behind a URL; of one that is packed, what it unpacks to. Whoever names one may name the other. */
 struct sonde_image;
 
 struct sonde_image_info {

@@ -154,11 +154,13 @@ int sonde_target_layer_stats(const struct sonde_target *target, sonde_layer_stat
 
 /* What reading a file took that is no plain file of this machine. Strings are borrowed for the callback. */
 struct sonde_image_figures {
-	const char *name; /* the file, without what gives access to it   */
-	const char *how;  /* one line for a person: "HTTP ranges"        */
-	uint64_t size;    /* bytes of the file                           */
-	uint64_t requests;
-	uint64_t bytes; /* that came here                              */
+	const char *name;  /* the file, without what gives access to it   */
+	const char *how;   /* one line for a person: "HTTP ranges"        */
+	uint64_t size;     /* bytes of the file                           */
+	uint64_t requests; /* to a server; 0: it is of this machine       */
+	uint64_t bytes;    /* that came here from one                     */
+	uint64_t blocks;   /* that were unpacked; 0: it is not packed, or not read yet */
+	uint64_t unpacked; /* bytes in them                               */
 };
 typedef int sonde_image_figures_fn(void *user, const struct sonde_image_figures *figures);
 
