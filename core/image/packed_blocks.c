@@ -332,7 +332,8 @@ static int create_room(struct blocks_image *blocks)
 	uint32_t slots = at_most(KEEP_BYTES / map->size_max, KEPT_MIN, KEPT_MAX);
 
 	blocks->lot = 1;
-	blocks->lacked_cap = map->len_max > LACKED_BYTES ? map->len_max : LACKED_BYTES;
+	blocks->lacked_cap = at_most(blocks->image.below->size, map->len_max,
+				     map->len_max > LACKED_BYTES ? map->len_max : LACKED_BYTES);
 	blocks->lacked = malloc(blocks->lacked_cap);
 	if (!blocks->lacked)
 		return SONDE_E_NO_MEMORY;

@@ -10,7 +10,7 @@ import unittest
 import compare
 import proofs
 import saved
-from harness import FOLDER, SONDE, Case, View, boot
+from harness import FOLDER, SONDE, Case, View, boot, run
 from images import Image
 
 MEGABYTE = 1 << 20
@@ -84,8 +84,42 @@ class FormatCase(Case):
         """The target holds the moment's memory, and sonde ps says what the guest said; and a word for the table."""
         codes = {self.compare_bytes(target, *each, lacks) for each in RANGES}
         self.assertLessEqual(codes, {0, 3} if lacks else {0}, target)
+        proofs.proved(format, writer, "bytes")
+        self.prove_ps(format, writer, target)
+
+    def prove_ps(self, format, writer, target):
         self.assertEqual(compare.process_list_faults(View(target).rows("ps"), self.moment.truths), [], target)
-        proofs.proved(format, writer, "bytes", "ps")
+        proofs.proved(format, writer, "ps")
+
+
+# Of some all bytes, of the others what little sonde ps reads: small files of each are compared in tests/cli/test_packed.py.
+BLOCKS, MEMORY = r" in \d+ blocks: ", ", unpacked into memory: "
+PACKERS = (("xz, in blocks", "xz", ["-0", "-T2", "--block-size=1MiB"], BLOCKS, "bytes"), ("lz4", "lz4", ["-q"], BLOCKS, "bytes"),
+           ("BGZF", "bgzip", ["-@2", "-l1"], BLOCKS, "ps"), ("gzip", "gzip", ["-1"], MEMORY, "ps"), ("zstd", "zstd", ["-q", "-1"], MEMORY, "ps"))
+
+
+class PackedTest(FormatCase):
+    """An ELF core that is packed as a whole: by its blocks, or unpacked into memory."""
+
+    def prove_packed(self, name, writer, path, how, what="bytes"):
+        with self.subTest(name):
+            self.assertRegex(run("info", path, "--stats").err, "stats: image: [a-z0-9]+" + how)
+            prove = self.prove if what == "bytes" else self.prove_ps
+            prove("ELF64 core, packed by " + name, writer, path)
+
+    def test_by_tools(self):
+        for name, tool, words, how, what in PACKERS:
+            if shutil.which(tool):
+                path = self.path("moment.packed")
+                with open(self.moment.dumps["elf"], "rb") as dump, open(path, "wb") as out:
+                    subprocess.run([tool, *words, "-c"], stdin=dump, stdout=out, check=True)
+                self.prove_packed(name, tool, path, how, what)
+
+    @unittest.skipUnless(os.environ.get("SONDE_PACK_IMAGE"), "built without what packs")
+    def test_by_own_writer(self):
+        path = self.path("moment.packed")
+        subprocess.run([os.environ["SONDE_PACK_IMAGE"], "zstd-table", self.moment.dumps["elf"], path], check=True)
+        self.prove_packed("zstd, seekable", "own writer", path, BLOCKS)
 
 
 class QemuTest(FormatCase):
