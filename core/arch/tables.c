@@ -4,6 +4,7 @@
 #include <sonde/space.h>
 
 #include "arch/paging.h"
+#include "base/mem.h"
 
 enum family { X86_64, X86_32, EPT, NPT, RISCV64, RISCV64_GUEST, ARM64, ARM64_WIDE };
 
@@ -62,17 +63,10 @@ static const struct paging *paging_of(const struct format *f)
 	return NULL;
 }
 
-static bool is_same(const char *a, const char *b)
-{
-	while (*a && *a == *b)
-		a++, b++;
-	return *a == *b;
-}
-
 const struct paging *paging_by_name(const char *name)
 {
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
-		if (is_same(formats[i].name, name))
+		if (mem_same_text(formats[i].name, name))
 			return paging_of(&formats[i]);
 	}
 	return NULL;

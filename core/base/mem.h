@@ -8,6 +8,7 @@
 #ifndef SONDE_BASE_MEM_H
 #define SONDE_BASE_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #if __STDC_HOSTED__
@@ -41,6 +42,13 @@ static inline void *mem_find(const void *at, unsigned char byte, size_t len)
 			return (char *)at + i;
 	}
 	return NULL;
+}
+
+static inline bool mem_same_text(const char *a, const char *b)
+{
+	while (*a && *a == *b)
+		a++, b++;
+	return *a == *b;
 }
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Memory from the C library. */
-#include "base/mem.h"
+#include "mem.h"
 
 #include <stdlib.h>
 

@@ -6,9 +6,7 @@
  */
 #include "cache.h"
 
-#include <stdlib.h>
-#include <string.h>
-
+#include "../common/memory.h"
 #include "../common/stats.h"
 
 /* Pieces of this length and more pass: they are sweeps, and would cost a copy. */
@@ -328,7 +326,7 @@ static void cache_close(void *conn)
 	detour_pool_finish(&cache->writes);
 	fetch_finish(cache);
 	frames_finish(&cache->frames);
-	free(cache);
+	mem_release(cache);
 }
 
 static int configure(struct cache *cache, const struct sonde_args *args, struct sonde_error *err)
@@ -358,7 +356,7 @@ static int configure(struct cache *cache, const struct sonde_args *args, struct 
 static int cache_open(const struct sonde_host *host, const struct sonde_args *args, void *below,
 		      void **ret_conn, struct sonde_error *err)
 {
-	struct cache *cache = calloc(1, sizeof(*cache));
+	struct cache *cache = mem_alloc(1, sizeof(*cache));
 
 	if (!cache)
 		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);

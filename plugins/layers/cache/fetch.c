@@ -2,19 +2,19 @@
 /* Bringing pages: what a batch is missing is one request below, and whoever else wants a page joins. */
 #include "cache.h"
 
-#include <stdlib.h>
+#include "../common/memory.h"
 
 enum { SPARES_MAX = 16, WAITERS_MAX = 4096, PAGES_FEW = 16 };
 
 static int grow(struct fetch *fetch)
 {
 	uint32_t cap = fetch->cap ? 2 * fetch->cap : PAGES_FEW;
-	struct sonde_xfer *xfers = realloc(fetch->xfers, cap * sizeof(*xfers));
+	struct sonde_xfer *xfers = mem_resize(fetch->xfers, cap, sizeof(*xfers));
 
 	if (!xfers)
 		return -1;
 	fetch->xfers = xfers;
-	struct frame **frames = realloc(fetch->frames, cap * sizeof(struct frame *));
+	struct frame **frames = mem_resize(fetch->frames, cap, sizeof(struct frame *));
 	if (!frames)
 		return -1;
 	fetch->frames = frames;
@@ -29,7 +29,7 @@ static struct fetch *take_fetch(struct cache *cache, uint64_t now)
 	if (fetch) {
 		cache->spare = fetch->next;
 		cache->n_spare--;
-	} else if (!(fetch = calloc(1, sizeof(*fetch)))) {
+	} else if (!(fetch = mem_alloc(1, sizeof(*fetch)))) {
 		return NULL;
 	}
 	fetch->cache = cache;
@@ -47,9 +47,9 @@ static struct fetch *take_fetch(struct cache *cache, uint64_t now)
 
 static void fetch_free(struct fetch *fetch)
 {
-	free(fetch->xfers);
-	free(fetch->frames);
-	free(fetch);
+	mem_release(fetch->xfers);
+	mem_release(fetch->frames);
+	mem_release(fetch);
 }
 
 static void put_fetch(struct fetch *fetch)
@@ -103,7 +103,7 @@ int fetch_wait(struct cache *cache, struct frame *frame, const struct waiter *wa
 	if (own) {
 		cache->spare_waiters = own->next;
 		cache->n_spare_waiters--;
-	} else if (!(own = malloc(sizeof(*own)))) {
+	} else if (!(own = mem_resize(NULL, 1, sizeof(*own)))) {
 		return -1;
 	}
 	*own = *waiter;
@@ -116,7 +116,7 @@ int fetch_wait(struct cache *cache, struct frame *frame, const struct waiter *wa
 static void put_waiter(struct cache *cache, struct waiter *waiter)
 {
 	if (cache->n_spare_waiters == WAITERS_MAX) {
-		free(waiter);
+		mem_release(waiter);
 		return;
 	}
 	waiter->next = cache->spare_waiters;
@@ -306,7 +306,7 @@ void fetch_finish(struct cache *cache)
 	}
 	while (cache->spare_waiters) {
 		struct waiter *next = cache->spare_waiters->next;
-		free(cache->spare_waiters);
+		mem_release(cache->spare_waiters);
 		cache->spare_waiters = next;
 	}
 }

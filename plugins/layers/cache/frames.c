@@ -2,8 +2,8 @@
 /* Pages and their eviction; frames.h says by which rule. */
 #include "frames.h"
 
-#include <stdlib.h>
-#include <sys/mman.h>
+#include "../common/memory.h"
+#include "room.h"
 
 static uint32_t slot_of(const struct frames *frames, uint64_t number)
 {
@@ -13,16 +13,13 @@ static uint32_t slot_of(const struct frames *frames, uint64_t number)
 
 int frames_init(struct frames *frames, uint32_t n)
 {
-	size_t len = (size_t)n * CACHE_PAGE;
-	void *bytes = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
 	*frames = (struct frames){ .n = n, .n_slots = 64, .n_small_max = n / 10 + 1 };
 	while (frames->n_slots < n)
 		frames->n_slots *= 2;
-	frames->bytes = bytes == MAP_FAILED ? NULL : bytes;
-	frames->at = calloc(n, sizeof(*frames->at));
-	frames->slots = calloc(frames->n_slots, sizeof(struct frame *));
-	frames->ghosts = calloc(frames->n_slots, sizeof(*frames->ghosts));
+	frames->bytes = room_map((size_t)n * CACHE_PAGE);
+	frames->at = mem_alloc(n, sizeof(*frames->at));
+	frames->slots = mem_alloc(frames->n_slots, sizeof(struct frame *));
+	frames->ghosts = mem_alloc(frames->n_slots, sizeof(*frames->ghosts));
 	if (!frames->bytes || !frames->at || !frames->slots || !frames->ghosts)
 		return -1;
 	for (uint32_t i = n; i-- > 0;) {
@@ -35,11 +32,10 @@ int frames_init(struct frames *frames, uint32_t n)
 
 void frames_finish(struct frames *frames)
 {
-	if (frames->bytes)
-		munmap(frames->bytes, (size_t)frames->n * CACHE_PAGE);
-	free(frames->at);
-	free(frames->slots);
-	free(frames->ghosts);
+	room_unmap(frames->bytes, (size_t)frames->n * CACHE_PAGE);
+	mem_release(frames->at);
+	mem_release(frames->slots);
+	mem_release(frames->ghosts);
 }
 
 struct frame *frames_find(const struct frames *frames, uint64_t number)
@@ -211,5 +207,5 @@ void frames_trim(struct frames *frames)
 	}
 	/* Those that are coming are read into: their pages stay. */
 	if (frames->n_coming == 0)
-		madvise(frames->bytes, (size_t)frames->n * CACHE_PAGE, MADV_DONTNEED);
+		room_trim(frames->bytes, (size_t)frames->n * CACHE_PAGE);
 }

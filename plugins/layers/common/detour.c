@@ -2,15 +2,15 @@
 /* Requests that are answered in parts; detour.h says how. */
 #include "detour.h"
 
-#include <stdlib.h>
+#include "memory.h"
 
 enum { SPARES_MAX = 64, PARTS_FEW = 16 };
 
 static void detour_free(struct detour *d)
 {
-	free(d->xfers);
-	free(d->parts);
-	free(d);
+	mem_release(d->xfers);
+	mem_release(d->parts);
+	mem_release(d);
 }
 
 void detour_pool_finish(struct detour_pool *pool)
@@ -31,7 +31,7 @@ static struct detour *take_spare(struct detour_pool *pool)
 		pool->n_spare--;
 		return d;
 	}
-	return calloc(1, sizeof(*d));
+	return mem_alloc(1, sizeof(*d));
 }
 
 struct detour *detour_begin(struct detour_pool *pool, struct sonde_io *upper)
@@ -69,12 +69,12 @@ static void leave_active(struct detour *d)
 static int grow(struct detour *d)
 {
 	uint32_t cap = d->cap ? 2 * d->cap : PARTS_FEW;
-	struct sonde_xfer *xfers = realloc(d->xfers, cap * sizeof(*xfers));
+	struct sonde_xfer *xfers = mem_resize(d->xfers, cap, sizeof(*xfers));
 
 	if (!xfers)
 		return SONDE_E_NO_MEMORY;
 	d->xfers = xfers;
-	struct detour_part *parts = realloc(d->parts, cap * sizeof(*parts));
+	struct detour_part *parts = mem_resize(d->parts, cap, sizeof(*parts));
 	if (!parts)
 		return SONDE_E_NO_MEMORY;
 	d->parts = parts;

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../common/recfile.h"
+
 enum { RECORD_WRITE = 1, RECORD_TARGET = 2, STEP = 65536 };
 
 /* A record's payload: the address, then the bytes. */

@@ -5,8 +5,7 @@
  */
 #include "overlay.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "../common/memory.h"
 
 /* ---- reading ----------------------------------------------------------------------------------- */
 
@@ -194,7 +193,7 @@ static int overlay_regions(void *conn, sonde_region_fn *fn, void *user)
 	int r = overlay->host->regions(overlay->below, visit_region, &visit);
 	if (r == 0 && !visit.over)
 		r = visit_gap(&visit, UINT64_MAX);
-	free(visit.numbers);
+	mem_release(visit.numbers);
 	return r;
 }
 
@@ -250,7 +249,7 @@ static void overlay_close(void *conn)
 	detour_pool_finish(&overlay->reads);
 	detour_pool_finish(&overlay->writes);
 	pages_finish(&overlay->pages);
-	free(overlay);
+	mem_release(overlay);
 }
 
 static int read_yes(const struct overlay *overlay, const struct sonde_args *args, const char *key,
@@ -258,9 +257,9 @@ static int read_yes(const struct overlay *overlay, const struct sonde_args *args
 {
 	const char *text = overlay->host->arg(args, key);
 
-	if (!text || strcmp(text, "no") == 0)
+	if (!text || mem_same_text(text, "no"))
 		return 0;
-	*ret = strcmp(text, "yes") == 0;
+	*ret = mem_same_text(text, "yes");
 	return *ret ? 0
 		    : overlay->host->error_set(err, SONDE_E_BAD_ARG,
 					       "overlay: %s='%.40s': yes or no", key, text);
@@ -291,7 +290,7 @@ static int configure(struct overlay *overlay, const struct sonde_args *args,
 static int overlay_open(const struct sonde_host *host, const struct sonde_args *args, void *below,
 			void **ret_conn, struct sonde_error *err)
 {
-	struct overlay *overlay = calloc(1, sizeof(*overlay));
+	struct overlay *overlay = mem_alloc(1, sizeof(*overlay));
 
 	if (!overlay)
 		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);

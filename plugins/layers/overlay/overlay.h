@@ -5,9 +5,10 @@
 
 #include <sonde/plugin.h>
 
-#include "../../common/recfile.h"
 #include "../common/detour.h"
 #include "pages.h"
+
+struct recfile_writer;
 
 struct overlay {
 	const struct sonde_host *host;

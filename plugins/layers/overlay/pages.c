@@ -2,15 +2,14 @@
 /* The pages of an overlay; pages.h says what is asked of them. */
 #include "pages.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "../common/memory.h"
 
 enum { SLOTS_FEW = 64 };
 
 int pages_init(struct overlay_pages *pages, uint64_t max)
 {
 	*pages = (struct overlay_pages){ .n_slots = SLOTS_FEW, .max = max };
-	pages->slots = calloc(SLOTS_FEW, sizeof(struct overlay_page *));
+	pages->slots = mem_alloc(SLOTS_FEW, sizeof(struct overlay_page *));
 	return pages->slots ? 0 : -1;
 }
 
@@ -19,11 +18,11 @@ void pages_finish(struct overlay_pages *pages)
 	for (uint64_t i = 0; pages->slots && i < pages->n_slots; i++) {
 		while (pages->slots[i]) {
 			struct overlay_page *next = pages->slots[i]->next;
-			free(pages->slots[i]);
+			mem_release(pages->slots[i]);
 			pages->slots[i] = next;
 		}
 	}
-	free(pages->slots);
+	mem_release(pages->slots);
 }
 
 /* Fibonacci hashing: Knuth, The Art of Computer Programming 3, 6.4. */
@@ -56,7 +55,7 @@ static void grow(struct overlay_pages *pages)
 {
 	struct overlay_page **old = pages->slots;
 	uint64_t n_old = pages->n_slots;
-	struct overlay_page **slots = calloc(2 * n_old, sizeof(struct overlay_page *));
+	struct overlay_page **slots = mem_alloc(2 * n_old, sizeof(struct overlay_page *));
 
 	if (!slots)
 		return;
@@ -69,12 +68,12 @@ static void grow(struct overlay_pages *pages)
 			add(pages, page);
 		}
 	}
-	free(old);
+	mem_release(old);
 }
 
 static struct overlay_page *make(struct overlay_pages *pages, uint64_t number)
 {
-	struct overlay_page *page = pages->n < pages->max ? calloc(1, sizeof(*page)) : NULL;
+	struct overlay_page *page = pages->n < pages->max ? mem_alloc(1, sizeof(*page)) : NULL;
 
 	if (!page)
 		return NULL;
@@ -92,6 +91,16 @@ static uint64_t bits_of(uint32_t at, uint32_t n)
 	return (n == 64 ? UINT64_MAX : (UINT64_C(1) << n) - 1) << (at & 63);
 }
 
+/* Without the processor's own instruction the compiler's would be a call of its library. */
+static uint64_t count(uint64_t bits)
+{
+	uint64_t n = 0;
+
+	for (; bits; bits &= bits - 1)
+		n++;
+	return n;
+}
+
 int pages_store(struct overlay_pages *pages, uint64_t addr, const void *bytes, uint32_t len)
 {
 	struct overlay_page *page = pages_find(pages, addr / OVERLAY_PAGE);
@@ -103,7 +112,7 @@ int pages_store(struct overlay_pages *pages, uint64_t addr, const void *bytes, u
 	while (at < end) {
 		uint32_t n = 64 - (at & 63) < end - at ? 64 - (at & 63) : end - at;
 		uint64_t bits = bits_of(at, n), *word = &page->mask[at / 64];
-		pages->n_bytes += (uint64_t)__builtin_popcountll(bits & ~*word);
+		pages->n_bytes += count(bits & ~*word);
 		*word |= bits;
 		at += n;
 	}
@@ -137,7 +146,7 @@ static int by_number(const void *a, const void *b)
 
 uint64_t *pages_sorted(const struct overlay_pages *pages)
 {
-	uint64_t *numbers = pages->n ? malloc(pages->n * sizeof(*numbers)) : NULL, n = 0;
+	uint64_t *numbers = pages->n ? mem_resize(NULL, pages->n, sizeof(*numbers)) : NULL, n = 0;
 
 	if (!numbers)
 		return NULL;
@@ -145,6 +154,6 @@ uint64_t *pages_sorted(const struct overlay_pages *pages)
 		for (const struct overlay_page *page = pages->slots[i]; page; page = page->next)
 			numbers[n++] = page->number;
 	}
-	qsort(numbers, n, sizeof(*numbers), by_number);
+	sort_items(numbers, n, sizeof(*numbers), by_number);
 	return numbers;
 }

@@ -32,7 +32,7 @@ int pages_store(struct overlay_pages *pages, uint64_t addr, const void *bytes, u
 /* How many bytes from at on, up to end, are written like the first (*ret_written tells how). at < end. */
 uint32_t page_run(const struct overlay_page *page, uint32_t at, uint32_t end, int *ret_written);
 
-/* The number of every page, lowest first; free it. NULL: none, or no memory. */
+/* The number of every page, lowest first; mem_release it. NULL: none, or no memory. */
 uint64_t *pages_sorted(const struct overlay_pages *pages);
 
 #endif

@@ -7,7 +7,7 @@
  */
 #include "overlay.h"
 
-#include <stdlib.h>
+#include "../common/memory.h"
 
 enum { WINDOW = 65536 };
 
@@ -109,7 +109,7 @@ static void write_on(struct detour *d, struct writing *w)
 		if (!w->answered)
 			return;
 	} while (1);
-	free(w);
+	mem_release(w);
 	d->user = NULL;
 	detour_end(d);
 }
@@ -143,10 +143,10 @@ void overlay_write(struct overlay *overlay, struct sonde_io *io)
 		write_anywhere(overlay, io);
 		return;
 	}
-	struct writing *w = malloc(sizeof(*w));
+	struct writing *w = mem_resize(NULL, 1, sizeof(*w));
 	struct detour *d = w ? detour_begin(&overlay->writes, io) : NULL;
 	if (!d) {
-		free(w);
+		mem_release(w);
 		detour_refuse(overlay->host, io, SONDE_E_NO_MEMORY);
 		return;
 	}
