@@ -30,6 +30,15 @@ struct sonde_args {
 int args_bind(struct arena *arena, const struct sonde_plugin *plugin, const struct name_part *part,
 	      int write, struct sonde_args *ret, struct sonde_error *err);
 
+/*
+ * The first line of args_help whose first word holds a '=', others continue the text above.
+ * NULL: there is none. ret_word_len: of KEY=VALUE.
+ */
+const char *args_next_key(const char *help, size_t *ret_key_len, size_t *ret_word_len);
+/* ... and the one behind a line of it. */
+const char *args_key_behind(const char *line, size_t *ret_key_len, size_t *ret_word_len);
+int args_key_known(const char *help, const char *key, size_t key_len);
+
 /* Decimal or 0x hex, with one suffix of k M G T (powers of 1024). Returns 1, 0 not a number. */
 int args_parse_u64(const char *text, uint64_t *ret);
 

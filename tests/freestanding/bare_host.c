@@ -12,6 +12,7 @@
 #include "base/ensure.h"
 #include "base/copy.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "io/loop.h"
 #include "task/stack.h"
 
@@ -200,12 +201,10 @@ void ensure_failed(const char *what, const char *file, int line)
 	end(3);
 }
 
-int sonde_error_set(struct sonde_error *err, int code, const char *fmt, ...)
+void text_vformat(char *to, size_t cap, const char *fmt, va_list ap)
 {
-	(void)fmt;
-	if (err)
-		err->code = code;
-	return code;
+	(void)cap, (void)fmt, (void)ap;
+	*to = '\0';
 }
 
 int sonde_error_os(struct sonde_error *err, int os_code, const char *fmt, ...)

@@ -42,8 +42,8 @@ HOOKS = {
     'stack_guard',         # task/stack.h: a page nobody may touch
     'stack_trim',          # task/stack.h: memory not needed for now
     'stack_touched',       # task/stack.h: which of it has been written
-    'sonde_error_set',     # sonde/error.h: a message to format
-    'sonde_error_os',      # sonde/error.h: ... and what the host's own number means
+    'text_vformat',        # base/text.h: a message to format
+    'sonde_error_os',      # sonde/error.h: what the host's own number means
 }
 
 
