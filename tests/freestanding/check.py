@@ -1,16 +1,22 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The freestanding part of the core compiles without a C library, and needs nothing of one.
+"""What runs without a C library compiles so, needs nothing of one, and boots as an image without any system.
 
-    check.py DESIGN INCLUDE INNER SOURCE... -- CC [ARG...]
+    check.py --design FILE --include FOLDER --inner FOLDER --arch ARCH --names SOURCE... --image SOURCE...
+             --script FILE --layer NAME SOURCE ... -- CC [ARG...]
 
-Every SOURCE, and every public header below INCLUDE, is compiled with -ffreestanding and no
-headers but the compiler's own. What the objects leave undefined together must be the HOOKS below
-and the four functions that compilers call by themselves. DESIGN has to name each hook.
+Every source, and every public header below the include folder, is compiled with -ffreestanding and no headers but the
+compiler's own. What the objects of --names and --layer leave undefined together must be the HOOKS below and the four
+functions that compilers call by themselves. The design has to name each hook. Those of --image are the host that
+supplies them, the checks and a machine's own part: with all of the others they are linked to an image, in which
+nothing is left undefined, and QEMU boots it. Its serial line says what it found.
 """
+import argparse
 import concurrent.futures
 import glob
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -81,27 +87,94 @@ def check_names(tool, objects, design):
     return bad
 
 
-def main(args):
+# How QEMU boots an image, and how it ends where the verdict is good.
+COMMON = ['-accel', 'tcg', '-m', '64', '-nodefaults', '-display', 'none', '-no-reboot', '-serial', 'stdio']
+MACHINES = {
+    'x86_64': (['qemu-system-x86_64', '-machine', 'pc', '-cpu', 'max',
+                '-device', 'isa-debug-exit,iobase=0xf4,iosize=0x04'], 33),
+    'aarch64': (['qemu-system-aarch64', '-machine', 'virt', '-cpu', 'cortex-a57',
+                 '-semihosting-config', 'enable=on,target=native'], 0),
+}
+BOOT_SECONDS = 300  # it takes one
+
+
+def link(cc, script, objects, image):
+    """The image; what is wrong with it."""
+    done = run(cc + ['-nostdlib', '-static', '-no-pie', '-Wl,--build-id=none', '-Wl,--no-undefined',
+                     '-Wl,-z,max-page-size=4096', '-Wl,-T,' + script, '-o', image] + objects)
+    if done.returncode:
+        return [done.stderr]
+    left = names(run(cc + ['-print-prog-name=nm']).stdout.strip(), '-u', [image])
+    return [f'{name}: undefined in the image' for name in sorted(left)]
+
+
+def boot(arch, image):
+    """What is wrong with what it says of itself."""
+    command, good = MACHINES[arch]
+    with subprocess.Popen(command + COMMON + ['-kernel', image], text=True, errors='replace',
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as machine:
+        try:
+            told = machine.communicate(timeout=BOOT_SECONDS)[0]
+        except subprocess.TimeoutExpired:
+            machine.kill()
+            told = machine.communicate()[0]
+    print(told)
+    verdict = re.findall(r'^verdict: ok (\d+) checks\r?$', told, re.M)
+    n_good = len(re.findall(r'^ok ', told, re.M))
+    if machine.returncode != good or verdict != [str(n_good)] or not n_good or 'FAILED' in told:
+        return [f'the image ends with {machine.returncode}, not {good}, and {n_good} good checks']
+    return []
+
+
+def read_arguments(args):
     end = args.index('--')
-    design, include, inner = args[:3]
-    sources, cc = args[3:end], args[end + 1:]
-    base = cc + FLAGS + ['-isystem', own_headers(cc), '-I', include, '-I', inner]
-    headers = sorted(os.path.basename(path) for path in glob.glob(include + '/sonde/*.h'))
+    parser = argparse.ArgumentParser()
+    for name in ('design', 'include', 'inner', 'arch', 'script'):
+        parser.add_argument('--' + name, required=True)
+    parser.add_argument('--names', nargs='+', required=True)
+    parser.add_argument('--image', nargs='+', required=True)
+    parser.add_argument('--layer', nargs=2, action='append', default=[])
+    given = parser.parse_args(args[:end])
+    given.cc = args[end + 1:]
+    return given
+
+
+def compile_all(given, folder):
+    """The objects of names and layers, those of the image, and how many sources or headers do not compile."""
+    base = given.cc + FLAGS + ['-isystem', own_headers(given.cc), '-I', given.include, '-I', given.inner]
+    sources = [(path, []) for path in given.names]
+    sources += [(path, ['-Dsonde_plugin=sonde_bare_' + name]) for name, path in given.layer]
+    n_names = len(sources)
+    sources += [(path, []) for path in given.image]
+    objects = [f'{folder}/{i}.o' for i in range(len(sources))]
+    jobs = [(base + more + ['-c', path, '-o', made], path, None)
+            for (path, more), made in zip(sources, objects)]
+    headers = sorted(os.path.basename(path) for path in glob.glob(given.include + '/sonde/*.h'))
+    jobs += [(base + ['-fsyntax-only', '-xc', '-'], header, f'#include <sonde/{header}>\n')
+             for header in headers]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        good = list(pool.map(compile_one, jobs))
+    print(f'{len(sources)} sources, {len(headers)} headers, {good.count(False)} do not compile')
+    return objects[:n_names], objects[n_names:], good.count(False) + (not headers)
+
+
+def main(args):
+    given = read_arguments(args)
+    missing = [name for name in (MACHINES[given.arch][0][0], run(given.cc + ['-print-prog-name=ld']).stdout.strip())
+               if not shutil.which(name)]
     with tempfile.TemporaryDirectory() as folder:
-        objects = [f'{folder}/{i}.o' for i in range(len(sources))]
-        jobs = [(base + ['-c', source, '-o', made], source, None)
-                for source, made in zip(sources, objects)]
-        jobs += [(base + ['-fsyntax-only', '-xc', '-'], header, f'#include <sonde/{header}>\n')
-                 for header in headers]
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            good = list(pool.map(compile_one, jobs))
-        bad = []
-        if all(good):
-            tool = run(cc + ['-print-prog-name=nm']).stdout.strip()
-            bad = check_names(tool, objects, design)
-    print('\n'.join(bad + [f'{len(sources)} sources, {len(headers)} headers, '
-                           f'{good.count(False)} do not compile, {len(bad)} wrong names']))
-    return int(bool(bad) or not all(good) or not sources or not headers)
+        image = folder + '/image'
+        named, rest, n_bad = compile_all(given, folder)
+        if n_bad:
+            return 1
+        bad = check_names(run(given.cc + ['-print-prog-name=nm']).stdout.strip(), named, given.design)
+        if not bad and not missing:
+            bad = link(given.cc, given.script, named + rest, image) or boot(given.arch, image)
+    print('\n'.join(bad + [f'{len(bad)} things are wrong']))
+    if not bad and missing:
+        print(f'no image was booted: {", ".join(missing)} not found')
+        return 77
+    return int(bool(bad))
 
 
 sys.exit(main(sys.argv[1:]))
