@@ -8,6 +8,35 @@
 
 #include "base/text.h"
 
+/* What is told of names and files only. */
+static int code_of_file_errno(int os_code)
+{
+	switch (os_code) {
+	case ENOSPC:
+		return SONDE_E_NO_SPACE;
+	case EDQUOT:
+		return SONDE_E_QUOTA;
+	case EEXIST:
+		return SONDE_E_EXISTS;
+	case ENOTDIR:
+		return SONDE_E_NOT_DIRECTORY;
+	case EISDIR:
+		return SONDE_E_IS_DIRECTORY;
+	case ENOTEMPTY:
+		return SONDE_E_NOT_EMPTY;
+	case ENAMETOOLONG:
+		return SONDE_E_NAME_TOO_LONG;
+	case ELOOP:
+		return SONDE_E_LOOP;
+	case EFBIG:
+		return SONDE_E_TOO_LARGE;
+	case EXDEV:
+		return SONDE_E_CROSS_DEVICE;
+	default:
+		return SONDE_E_IO;
+	}
+}
+
 static int code_of_errno(int os_code)
 {
 	switch (os_code) {
@@ -50,7 +79,6 @@ static int code_of_errno(int os_code)
 	case EBADF:
 	case ENOTSOCK:
 	case ENOTCONN:
-	case EISDIR:
 		return SONDE_E_BAD_ARG;
 	case EMFILE:
 	case ENFILE:
@@ -58,9 +86,10 @@ static int code_of_errno(int os_code)
 	case ECANCELED:
 		return SONDE_E_CANCELLED;
 	case EBUSY:
+	case ETXTBSY:
 		return SONDE_E_BUSY;
 	default:
-		return SONDE_E_IO;
+		return code_of_file_errno(os_code);
 	}
 }
 

@@ -91,6 +91,7 @@ struct fd_op {
 };
 
 struct engine;
+struct path_op; /* path_op.h */
 
 struct engine_ops {
 	const char *name;
@@ -136,6 +137,11 @@ struct engine_ops {
 	void (*fd_start)(struct engine *engine, struct fd_op *op);
 	/* True: it had not left yet, and done will not come; false: asked, done comes. */
 	bool (*fd_stop)(struct engine *engine, struct fd_op *op);
+	/*
+	 * Optional: begin an operation on files that is no move, and hand it back as a move. false: it
+	 * cannot, at this moment or at all, and nothing was done.
+	 */
+	bool (*path_start)(struct engine *engine, struct path_op *op);
 };
 
 extern const struct engine_ops engine_threads;

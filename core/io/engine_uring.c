@@ -16,6 +16,7 @@
 
 #include "io/request.h"
 #include "io/uring_fd.h"
+#include "io/uring_path.h"
 #include "io/uring_tables.h"
 
 struct engine {
@@ -23,6 +24,7 @@ struct engine {
 	struct file_op *backlog, **backlog_tail; /* no submission entry was free, or a short move */
 	struct uring_tables tables;              /* files and memory the kernel keeps at hand     */
 	struct uring_fd fds;                     /* descriptors without offsets                   */
+	struct uring_path paths;                 /* operations on files that are no moves         */
 	bool wake_armed;                         /* the ring watches wake_fd */
 	bool woken;                              /* ... and has seen it      */
 };
@@ -102,6 +104,8 @@ static const char *probe_ring(struct engine *engine, struct sonde_loop *loop)
 		refused = "this kernel's rings cannot read and write (needs 5.6)";
 	else
 		uring_fd_open(&engine->fds, loop, &engine->ring, probe);
+	if (!refused)
+		uring_path_open(&engine->paths, &engine->ring, probe);
 	io_uring_free_probe(probe);
 	return refused;
 }
@@ -137,7 +141,7 @@ static void uring_close(struct engine *engine)
 	free(engine);
 }
 
-/* What user_data is beside the address of a file operation; URING_FD_TAG is another. */
+/* What user_data is beside the address of a file operation; URING_FD_TAG and URING_PATH_TAG are others. */
 #define WAKE_TAG UINT64_C(1)
 #define LONE_TAG (UINT64_C(1) << 63) /* of a request; no address has this bit */
 
@@ -357,7 +361,10 @@ static unsigned take_other(struct engine *engine, const struct io_uring_cqe *cqe
 	if (cqe->user_data & URING_FD_TAG)
 		return (unsigned)uring_fd_completed(&engine->fds, cqe->user_data, cqe->res,
 						    cqe->flags);
-	completed(engine, io_uring_cqe_get_data(cqe), cqe->res);
+	if (cqe->user_data & URING_PATH_TAG)
+		uring_path_completed(cqe->user_data, cqe->res);
+	else
+		completed(engine, io_uring_cqe_get_data(cqe), cqe->res);
 	return 1;
 }
 
@@ -476,6 +483,16 @@ static bool fd_stop(struct engine *engine, struct fd_op *op)
 	return uring_fd_stop(&engine->fds, op);
 }
 
+/* ---- operations on files -------------------------------------------------------------------------- */
+
+/* Where no entry is free, what is prepared is sent first. */
+static bool path_start(struct engine *engine, struct path_op *op)
+{
+	return uring_path_start(&engine->paths, op) ||
+	       (!io_uring_sq_space_left(&engine->ring) && !uring_kick(engine) &&
+		uring_path_start(&engine->paths, op));
+}
+
 const struct engine_ops engine_uring = {
 	.name = "io_uring",
 	.open = uring_open,
@@ -494,4 +511,5 @@ const struct engine_ops engine_uring = {
 	.fd_steps = fd_steps,
 	.fd_start = fd_start,
 	.fd_stop = fd_stop,
+	.path_start = path_start,
 };

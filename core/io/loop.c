@@ -10,6 +10,7 @@
  *   fd.c           requests on descriptors without offsets; fd_steps.c moves them, fd_table.c keeps their
  *                  order, fd_try_linux.c attempts, poller_linux.c waits
  *   net_posix.c    sockets that listen and connect; net_address_posix.c their addresses
+ *   path_call_linux.c  operations on files that are no moves, as calls; their requests are core/fs's
  *   create.c       making a loop from its options
  *   engine.c       choosing an engine; engine_*.c are the engines, engine_sync.c the reference
  */

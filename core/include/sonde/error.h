@@ -43,7 +43,17 @@ extern "C" {
 	X(CHANGED, -24, "it changed while it was read")                                            \
 	X(REFUSED, -25, "nobody listens at this address")                                          \
 	X(UNREACHABLE, -26, "no way leads to this address")                                        \
-	X(IN_USE, -27, "somebody else has this address")
+	X(IN_USE, -27, "somebody else has this address")                                           \
+	X(NO_SPACE, -28, "no space is left on the device")                                         \
+	X(QUOTA, -29, "the disk quota is used up")                                                 \
+	X(EXISTS, -30, "it exists already")                                                        \
+	X(NOT_DIRECTORY, -31, "not a directory")                                                   \
+	X(IS_DIRECTORY, -32, "is a directory")                                                     \
+	X(NOT_EMPTY, -33, "the directory is not empty")                                            \
+	X(NAME_TOO_LONG, -34, "a name or a path is too long")                                      \
+	X(LOOP, -35, "too many symbolic links, or one that must not be followed")                  \
+	X(TOO_LARGE, -36, "the file would be larger than a file may be")                           \
+	X(CROSS_DEVICE, -37, "the two are on different file systems")
 
 enum sonde_err {
 	SONDE_OK = 0,

@@ -11,6 +11,7 @@
 #include <sonde/fd.h>
 #include <sonde/fields.h>
 #include <sonde/fragments.h>
+#include <sonde/fs.h>
 #include <sonde/io.h>
 #include <sonde/loop.h>
 #include <sonde/net.h>

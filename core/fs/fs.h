@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of file systems and of their requests. A map of this folder:
+ *
+ *   fs.c       a file system, the states of its requests, their ends
+ *   check.c    what a request must be like
+ *   doors.c    the task and blocking doors
+ *   memory.c   files in memory; memory.h is its inside, memory_tree.c and memory_path.c the rest
+ *   native.c   this machine's files, through the loop's engine (io/path_op.h)
+ */
+#ifndef SONDE_FS_FS_H
+#define SONDE_FS_FS_H
+
+#include <sonde/fs.h>
+#include <stdbool.h>
+
+#include "io/loop.h"
+
+struct sonde_fs {
+	struct sonde_loop *loop;
+	struct sonde_fs_ops ops;
+	void *impl;
+};
+
+enum fs_flag {
+	FS_ASKED_CANCEL = 1u << 0,
+	FS_TIMED_OUT = 1u << 1, /* ... because its deadline passed */
+};
+
+/* What the library keeps in sonde_fs_io.core while it is in flight. */
+struct fs_core {
+	struct sonde_fs *fs;
+	struct loop_ready ready; /* carries it to its callback */
+	struct sonde_timer deadline;
+	uint32_t flags; /* enum fs_flag */
+	uint64_t room[SONDE_FS_ROOM / 8];
+};
+_Static_assert(sizeof(struct fs_core) <= sizeof(((struct sonde_fs_io *)0)->core),
+	       "struct sonde_fs_io keeps room for fs_core");
+
+static inline struct fs_core *fs_core(struct sonde_fs_io *io)
+{
+	return (struct fs_core *)(void *)io->core;
+}
+
+/* Was its end asked for? */
+static inline bool fs_asked_cancel(struct sonde_fs_io *io)
+{
+	return fs_core(io)->flags & FS_ASKED_CANCEL;
+}
+
+/* check.c: are all in fields in their ranges? */
+bool fs_io_is_valid(const struct sonde_fs_io *io);
+
+/* As sonde_fs_cancel, with CANCELLED or TIMED_OUT for a reason; the first one stands. */
+int fs_stop(struct sonde_fs_io *io, int code);
+
+/* As sonde_fs_finish, with a result of 0 or more, or an -errno. */
+void fs_finish_os(struct sonde_fs_io *io, int32_t result);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * File systems to test, each fresh for each test: subject_setup and subject_teardown of cmocka,
+ * with all tests once for each kind.
+ */
+#ifndef UNIT_FS_SUBJECT_H
+#define UNIT_FS_SUBJECT_H
+
+#include <cmocka.h>
+#include <sonde/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+struct subject_kind {
+	const char *name;
+	uint32_t engine;
+	int in_memory;
+};
+
+static const struct subject_kind subject_kinds[] = {
+	{ "sync", SONDE_ENGINE_SYNC },      { "threads", SONDE_ENGINE_THREADS },
+	{ "epoll", SONDE_ENGINE_EPOLL },    { "direct", SONDE_ENGINE_DIRECT },
+	{ "memory", SONDE_ENGINE_SYNC, 1 }, { "uring", SONDE_ENGINE_URING },
+	{ "auto", SONDE_ENGINE_AUTO },
+};
+
+struct subject {
+	struct sonde_loop *loop;
+	struct sonde_fs *fs;
+	char folder[32]; /* "": it has none */
+};
+
+/* The kind whose turn it is. */
+static const struct subject_kind *subject_kind;
+
+static inline struct sonde_fs *subject_fs(void **state)
+{
+	return ((struct subject *)*state)->fs;
+}
+
+static inline int subject_loop(uint32_t engine, struct sonde_loop **ret)
+{
+	struct sonde_loop_options options = { .size = sizeof(options), .engine = engine };
+
+	return sonde_loop_create(&options, ret, NULL);
+}
+
+static inline int subject_setup(void **state)
+{
+	struct subject *subject = calloc(1, sizeof(*subject));
+
+	if (!subject || subject_loop(subject_kind->engine, &subject->loop) < 0)
+		return -1;
+	*state = subject;
+	if (subject_kind->in_memory)
+		return sonde_fs_memory(subject->loop, NULL, &subject->fs);
+	strcpy(subject->folder, "/tmp/sonde-fs-XXXXXX");
+	if (!mkdtemp(subject->folder))
+		return -1;
+	return sonde_fs_native(subject->loop, subject->folder, 0, &subject->fs, NULL);
+}
+
+/* By a tool that is not under test. */
+static inline int subject_teardown(void **state)
+{
+	struct subject *subject = *state;
+	char command[64];
+
+	sonde_fs_destroy(subject->fs);
+	sonde_loop_destroy(subject->loop);
+	snprintf(command, sizeof(command), "rm -rf %s", subject->folder);
+	int r = *subject->folder ? system(command) : 0;
+	free(subject);
+	return r;
+}
+
+/* A kernel without rings, or a sandbox: said, and passed over. */
+static inline int subject_is_there(const struct subject_kind *kind)
+{
+	struct sonde_loop *loop = NULL;
+	int there = subject_loop(kind->engine, &loop) == 0;
+
+	sonde_loop_destroy(loop);
+	if (!there)
+		printf("no %s here: passed over\n", kind->name);
+	return there;
+}
+
+/* Returns how many tests failed. */
+static inline int subject_run_all(const struct CMUnitTest *tests, size_t n)
+{
+	int failed = 0;
+
+	umask(022);
+	for (size_t i = 0; i < sizeof(subject_kinds) / sizeof(subject_kinds[0]); i++) {
+		subject_kind = &subject_kinds[i];
+		if (subject_is_there(subject_kind))
+			failed += _cmocka_run_group_tests(subject_kind->name, tests, n, NULL, NULL);
+	}
+	return failed;
+}
+
+#endif
