@@ -25,22 +25,36 @@ static void stop_waiter(struct task_wait *wait, int code)
 	fs_stop(((struct waiter *)(void *)wait)->io, code);
 }
 
-int sonde_fs_run(struct sonde_task *self, struct sonde_fs *fs, struct sonde_fs_io *io)
+int fs_may_wait(struct sonde_task *self, const struct sonde_loop *loop)
+{
+	int r = task_may_wait(loop);
+
+	if (self && self != loop->current)
+		return SONDE_E_BAD_ARG;
+	return r < 0 ? r : task_stop_here(loop);
+}
+
+int fs_run_to_end(struct sonde_fs *fs, struct sonde_fs_io *io)
 {
 	struct waiter waiter = { .wait.stop = stop_waiter, .io = io };
 	int r = task_may_wait(fs->loop);
 
-	if (self && self != fs->loop->current)
-		return SONDE_E_BAD_ARG;
-	/* A task that is to end gives back what it holds all the same. */
-	if (r == SONDE_OK && io->op != SONDE_FS_CLOSE)
-		r = task_stop_here(fs->loop);
 	if (r < 0)
 		return r;
 	io->done = wake;
 	io->user = &waiter;
 	r = sonde_fs_submit(fs, io);
 	return r < 0 ? r : task_wait(fs->loop, &waiter.wait);
+}
+
+/* A task that is to end gives back what it holds all the same. */
+int sonde_fs_run(struct sonde_task *self, struct sonde_fs *fs, struct sonde_fs_io *io)
+{
+	int r = fs_may_wait(self, fs->loop);
+
+	if (r < 0 && (r == SONDE_E_BAD_ARG || io->op != SONDE_FS_CLOSE))
+		return r;
+	return fs_run_to_end(fs, io);
 }
 
 /* What all requests have; without its core, which is the library's own to fill. */

@@ -6,6 +6,8 @@
  *   check.c    what a request must be like
  *   doors.c    the task and blocking doors
  *   memory.c   files in memory; memory.h is its inside, memory_tree.c and memory_path.c the rest
+ *   load.c file.c replace.c copy.c (sonde/file.h), dir.c walk.c (sonde/dir.h)
+ *              what is made of requests, on any file system
  *   native.c   this machine's files, through the loop's engine (io/path_op.h)
  */
 #ifndef SONDE_FS_FS_H
@@ -57,5 +59,11 @@ int fs_stop(struct sonde_fs_io *io, int code);
 
 /* As sonde_fs_finish, with a result of 0 or more, or an -errno. */
 void fs_finish_os(struct sonde_fs_io *io, int32_t result);
+
+/* doors.c: may self, or the running task where it is NULL, or plain code wait now? 0, or why not. */
+int fs_may_wait(struct sonde_task *self, const struct sonde_loop *loop);
+
+/* As sonde_fs_run, also in a task that is to end: for what has to be put in order behind it. */
+int fs_run_to_end(struct sonde_fs *fs, struct sonde_fs_io *io);
 
 #endif

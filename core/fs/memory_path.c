@@ -107,7 +107,7 @@ static int32_t begin(const struct walk *walk, struct memory_node *dir, const cha
 static int32_t walk_path(struct walk *walk, struct memory_node *dir, const char *path, bool follow,
 			 struct memory_place *ret)
 {
-	struct memory_place at;
+	struct memory_place at = { 0 };
 	int32_t r = begin(walk, dir, path, &at);
 
 	path = skip_slashes(path);

@@ -4,7 +4,7 @@
  * of the loop's engine, all else by its ring, or as work for threads: the engine's, or a few of our
  * own beside a ring. Where the engine moves bytes in the call, everything is done in it.
  *
- *   submit ──▶ fresh ──flush──▶ engine or crew ──came_back──▶ finished
+ *   submit ──▶ fresh ──flush──▶ engine or workers ──came_back──▶ finished
  *                 └── its end is asked for: finished at the flush
  */
 #include <errno.h>
@@ -17,14 +17,14 @@
 #include "fs/fs.h"
 #include "io/path_op.h"
 
-#define CREW_THREADS 2u /* beside a ring: for the few kinds it has no entry for */
+#define WORKERS 2u /* beside a ring: for the few kinds it has no entry for */
 
 struct native {
 	struct sonde_loop *loop;
 	struct loop_flush flush;
 	struct file_op *fresh, **fresh_tail;
-	struct engine *crew; /* threads beside a ring, made when they are needed; or NULL */
-	uint32_t flags;      /* enum sonde_fs_flag of every request */
+	struct engine *workers; /* threads beside a ring, made when they are needed; or NULL */
+	uint32_t flags;         /* enum sonde_fs_flag of every request */
 	int32_t root;
 };
 
@@ -98,27 +98,26 @@ static void call_on_thread(struct file_op *op)
 }
 
 /* The engine whose threads take work; NULL: none can be had. */
-static struct engine *crew_of(struct native *native)
+static struct engine *workers_of(struct native *native)
 {
-	const struct sonde_loop_options options = { .size = sizeof(options),
-						    .n_threads = CREW_THREADS };
+	const struct sonde_loop_options options = { .size = sizeof(options), .n_threads = WORKERS };
 
 	if (native->loop->engine_ops == &engine_threads)
 		return native->loop->engine;
-	if (!native->crew)
-		engine_threads.open(native->loop, &options, &native->crew, NULL);
-	return native->crew;
+	if (!native->workers)
+		engine_threads.open(native->loop, &options, &native->workers, NULL);
+	return native->workers;
 }
 
-static void give_to_crew(struct native *native, struct path_op *op)
+static void give_to_workers(struct native *native, struct path_op *op)
 {
-	struct engine *crew = crew_of(native);
+	struct engine *workers = workers_of(native);
 
 	op->op.next = NULL;
-	if (crew) {
+	if (workers) {
 		op->op.works = true;
 		op->op.work = call_on_thread;
-		engine_threads.submit(crew, &op->op);
+		engine_threads.submit(workers, &op->op);
 		return;
 	}
 	op->op.result = path_call(op);
@@ -147,7 +146,7 @@ static void came_back(struct file_op *file_op)
 		native->loop->n_steps--;
 	if (op->in_engine && wants_call(op)) {
 		op->in_engine = false;
-		give_to_crew(native, op);
+		give_to_workers(native, op);
 		return;
 	}
 	finish(op);
@@ -170,7 +169,7 @@ static void give(struct native *native, struct path_op *op)
 	} else if (ops->path_start && ops->path_start(native->loop->engine, op)) {
 		enter(native, op);
 	} else {
-		give_to_crew(native, op);
+		give_to_workers(native, op);
 	}
 }
 
@@ -250,8 +249,8 @@ static void native_close(void *impl)
 {
 	struct native *native = impl;
 
-	if (native->crew)
-		engine_threads.close(native->crew);
+	if (native->workers)
+		engine_threads.close(native->workers);
 	if (native->root >= 0)
 		close(native->root);
 	mem_release(native);

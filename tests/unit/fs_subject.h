@@ -87,14 +87,18 @@ static inline int subject_is_there(const struct subject_kind *kind)
 	return there;
 }
 
+enum subjects { SUBJECTS_ALL, SUBJECTS_NATIVE };
+
 /* Returns how many tests failed. */
-static inline int subject_run_all(const struct CMUnitTest *tests, size_t n)
+static inline int subject_run_all(const struct CMUnitTest *tests, size_t n, enum subjects which)
 {
 	int failed = 0;
 
 	umask(022);
 	for (size_t i = 0; i < sizeof(subject_kinds) / sizeof(subject_kinds[0]); i++) {
 		subject_kind = &subject_kinds[i];
+		if (which == SUBJECTS_NATIVE && subject_kind->in_memory)
+			continue;
 		if (subject_is_there(subject_kind))
 			failed += _cmocka_run_group_tests(subject_kind->name, tests, n, NULL, NULL);
 	}

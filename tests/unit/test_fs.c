@@ -753,5 +753,5 @@ static const struct CMUnitTest body[] = {
 
 int main(void)
 {
-	return subject_run_all(body, sizeof(body) / sizeof(body[0]));
+	return subject_run_all(body, sizeof(body) / sizeof(body[0]), SUBJECTS_ALL);
 }

@@ -103,7 +103,7 @@ struct sonde_fs_entry {
 	int64_t next;  /* off for a LIST that goes on behind this one            */
 	uint16_t size; /* bytes to the next entry                                */
 	uint8_t kind;  /* enum sonde_fs_kind                                     */
-	char name[5];  /* as long as it is, and a 0                              */
+	char name[];   /* as long as it is, and a 0         */
 };
 
 struct sonde_fs_io;
@@ -148,7 +148,7 @@ struct sonde_fs_io {
  * Errors    in result: NOT_FOUND, NO_ACCESS, READ_ONLY, EXISTS, NOT_DIRECTORY, IS_DIRECTORY,
  *           NOT_EMPTY, NAME_TOO_LONG (a name above 255 bytes, a path above 4095), LOOP (too many
  *           symbolic links, or one that is not to be followed), NO_SPACE, QUOTA, TOO_LARGE (the
- *           limit of a file's size, RLIMIT_FSIZE), CROSS_DEVICE, BUSY, EXHAUSTED, NO_MEMORY, BAD_ARG
+ *           limit of a file's size, RLIMIT_FSIZE: where SIGXFSZ is ignored), CROSS_DEVICE, BUSY, EXHAUSTED, NO_MEMORY, BAD_ARG
  *           (the handle is not one, or was opened for something else), UNSUPPORTED, IO, GONE (a
  *           remote), CANCELLED, TIMED_OUT.
  * Context   never calls back; allocates nothing, though a file system may. The loop's thread. An

@@ -6,10 +6,12 @@
 #include <sonde/channel.h>
 #include <sonde/cursor.h>
 #include <sonde/cursor_file.h>
+#include <sonde/dir.h>
 #include <sonde/error.h>
 #include <sonde/events.h>
 #include <sonde/fd.h>
 #include <sonde/fields.h>
+#include <sonde/file.h>
 #include <sonde/fragments.h>
 #include <sonde/fs.h>
 #include <sonde/io.h>
