@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Inside someone else's event loop: one descriptor says when there is something to do, one
- * call does it without waiting. Here poll() watches it together with a pipe.
+ * call does it without waiting. Here epoll watches it together with a pipe; 24-glib.c and
+ * 25-libuv.c are the same in the loops of others.
  */
 #include <sonde/sonde.h>
 
-#include <poll.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 static void done(struct sonde_io *io)
@@ -15,27 +16,35 @@ static void done(struct sonde_io *io)
 	io->user = NULL;
 }
 
-/* Any loop will do that can wait for descriptors: epoll, libuv, GLib, asyncio ... */
+static int watch(int epoll, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+
+	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* Any loop will do that can wait for descriptors: asyncio, libevent, a game's ... */
 static int foreign_loop(struct sonde_loop *loop, const struct sonde_io *io, int other)
 {
-	struct pollfd fds[] = { { .fd = sonde_loop_fd(loop), .events = POLLIN },
-				{ .fd = other, .events = POLLIN } };
-	int other_ready = 0;
+	int epoll = epoll_create1(EPOLL_CLOEXEC), other_ready = 0, failed = 0;
+	struct epoll_event event;
 
-	while (io->user || !other_ready) {
+	if (epoll < 0 || watch(epoll, sonde_loop_fd(loop)) || watch(epoll, other))
+		return 1;
+	while (!failed && (io->user || !other_ready)) {
 		char byte;
 
-		if (poll(fds, 2, 10000) <= 0)
-			return 1; /* nothing for ten seconds: this example has failed */
-		if (fds[0].revents)
+		if (epoll_wait(epoll, &event, 1, 10000) != 1) {
+			failed = 1; /* nothing for ten seconds: this example has failed */
+		} else if (event.data.fd != other) {
 			sonde_loop_turn(loop);
-		if (fds[1].revents && read(other, &byte, 1) == 1) {
+		} else if (read(other, &byte, 1) == 1) {
 			printf("the pipe has a byte\n");
 			other_ready = 1;
-			fds[1].fd = -1;
 		}
 	}
-	return 0;
+	close(epoll);
+	return failed;
 }
 
 static int run(struct sonde_loop *loop, struct sonde_space *memory)
