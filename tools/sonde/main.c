@@ -17,10 +17,10 @@
 #include <unistd.h>
 
 static const struct cmd *const cmds[] = {
-	&cmd_info,  &cmd_ps,    &cmd_threads,   &cmd_modules, &cmd_maps,
-	&cmd_dmesg, &cmd_read,  &cmd_dump,      &cmd_convert, &cmd_write,
-	&cmd_undo,  &cmd_scan,  &cmd_translate, &cmd_pages,   &cmd_sym,
-	&cmd_type,  &cmd_disas, &cmd_trace,     &cmd_targets, &cmd_plugins,
+	&cmd_info,  &cmd_ps,        &cmd_threads, &cmd_modules, &cmd_maps,  &cmd_dmesg,
+	&cmd_read,  &cmd_dump,      &cmd_convert, &cmd_serve,   &cmd_write, &cmd_undo,
+	&cmd_scan,  &cmd_translate, &cmd_pages,   &cmd_sym,     &cmd_type,  &cmd_disas,
+	&cmd_trace, &cmd_targets,   &cmd_plugins,
 };
 enum { N_CMDS = sizeof(cmds) / sizeof(cmds[0]) };
 
@@ -102,6 +102,7 @@ static void help_all(struct out *out)
 		"  local:                the memory of this machine's kernel\n"
 		"  qemu:NAME             a running guest, by name, pid or QMP socket\n"
 		"  gdb:HOST:PORT         what a stub of GDB's protocol reaches\n"
+		"  nbd:HOST:PORT         what sonde serve, or another server of NBD, exports\n"
 		"  libvirt:[URI!]NAME    a running domain of libvirt\n"
 		"  TARGET|LAYER,key=...  with a layer in front: 'qemu:vm|delay,ms=2'\n"
 		"'sonde targets' lists guests that run here, 'sonde plugins' what is installed.\n\n"

@@ -58,6 +58,14 @@ enum opt {
 	OPT_FORMAT,
 	OPT_RESUME,
 	OPT_EXCLUDE,
+	OPT_LISTEN,
+	OPT_EXPORT,
+	OPT_TLS_CERT,
+	OPT_TLS_KEY,
+	OPT_TLS_CA,
+	OPT_TLS_PSK,
+	OPT_INSECURE,
+	OPT_SERVE_WRITE,
 	OPT_VERSION, /* of the tool itself, in front of a command */
 	OPT_N,
 };
@@ -80,6 +88,8 @@ struct opts {
 	const char *journal; /* file, NULL none */
 	const char *format;  /* of a dump, NULL elf */
 	const char *exclude; /* uses of pages, comma-separated; NULL none */
+	const char *listen, *export, *tls_cert, *tls_key, *tls_ca, *tls_psk; /* NULL not given */
+	bool insecure;
 };
 
 /*

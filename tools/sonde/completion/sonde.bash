@@ -4,7 +4,7 @@
 # Commands, their options, and targets: files, and what the installed connectors name. A test
 # holds the lists here against the tool's own --help.
 
-_sonde_commands='info ps threads modules maps dmesg read dump convert write undo scan translate pages sym type disas trace targets plugins'
+_sonde_commands='info ps threads modules maps dmesg read dump convert serve write undo scan translate pages sym type disas trace targets plugins'
 _sonde_common='--json --csv --no-header --color --engine --symbols --overlay --pause --snapshot --stats --verbose --help'
 
 _sonde_options() {
@@ -14,6 +14,7 @@ _sonde_options() {
 	maps) echo '--fields --pid --all --phys' ;;
 	read) echo '--fields --pid --kernel --phys --output --raw --hex' ;;
 	dump | convert) echo '--fields --output --format --exclude --resume --threads' ;;
+	serve) echo '--fields --listen --export --tls-cert --tls-key --tls-ca --tls-psk --insecure --write' ;;
 	write) echo '--fields --pid --kernel --phys --hex --file --string --write --no-verify --journal' ;;
 	undo) echo '--fields --write --journal --force --list' ;;
 	scan) echo '--fields --pid --kernel --phys --align --range --threads --max --utf16' ;;
@@ -40,6 +41,7 @@ _sonde_fields() {
 	dmesg) echo 'seq time_ns time level facility caller text' ;;
 	read) echo 'addr len data error' ;;
 	dump | convert) echo 'file format size memory saved zeros excluded missing skipped sha256' ;;
+	serve) echo 'target uri export size regions writable tls' ;;
 	write | undo) echo 'space pid addr len result written error_addr error wanted got' ;;
 	scan) echo 'pid addr index pattern' ;;
 	translate) echo 'va pid pa page_size perms attrs levels entries entry_addrs kind swap_type
@@ -97,6 +99,7 @@ _sonde_target() {
 		;;
 	qemu:* | libvirt:*) _sonde_offer_listed "${whole%%:*}" "${whole#*:}" ;;
 	gdb:qemu:*) _sonde_offer_listed qemu "${whole#gdb:qemu:}" ;;
+	nbd:unix:* | nbds:unix:*) mapfile -t COMPREPLY < <(compgen -f -- "${whole#*:unix:}") ;;
 	gdb:unix:*) mapfile -t COMPREPLY < <(compgen -f -- "${whole#gdb:unix:}") ;;
 	gdb:*)
 		mapfile -t COMPREPLY < <(compgen -W "qemu: unix:" -- "${whole#gdb:}")
@@ -127,14 +130,15 @@ _sonde_value() {
 		[[ $cur == *,* ]] && before=${cur%,*},
 		mapfile -t COMPREPLY < <(compgen -P "$before" -W 'free cache cache-private user all' -- "${cur##*,}")
 		;;
-	--symbols | --overlay | --journal | --output | -o | --file) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	--symbols | --overlay | --journal | --output | -o | --file | --tls-cert | --tls-key | --tls-ca | --tls-psk) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	--fields | -f)
 		[[ $cur == *,* ]] && before=${cur%,*},
 		mapfile -t COMPREPLY < <(compgen -P "$before" -W "$(_sonde_fields "$command")" -- "${cur##*,}")
 		compopt -o nospace 2>/dev/null
 		;;
 	--hex) [[ $command == write ]] || return 1 ;;
-	--pid | -p | --string | --match | -m | --count | -n | --align | --range | --threads | --max | --time) ;;
+	--pid | -p | --string | --match | -m | --count | -n | --align | --range | --threads | --max | --time | --export) ;;
+	--listen) mapfile -t COMPREPLY < <(compgen -W '127.0.0.1 unix:' -- "$cur") ;;
 	*) return 1 ;;
 	esac
 	return 0 # whatever compopt has said
