@@ -58,6 +58,10 @@ def make():
         if format in targets:
             make_file("flat-" + format, formats.flattened(read_file(FOLDER + "/dump." + format)))
             targets["flattened " + format] = "{}flat-" + format
+    if "kdump-zstd" in targets:
+        for i, part in enumerate(formats.split(read_file(FOLDER + "/dump.kdump-zstd"), 3)):
+            make_file(f"split-{i + 1}.kdump", part)
+        targets["split"] = "{}split-2.kdump"
     return targets
 
 
@@ -103,7 +107,7 @@ class Bytes(FormatCase):
                 self.assertLess(self.server.requests, 60)
 
     def test_info_is_that_of_the_file(self):
-        for format in sorted({"parts", "crash", "qcow2", "avml", "flattened elf", "kdump-zlib"} & set(self.targets)):
+        for format in sorted({"parts", "crash", "qcow2", "avml", "flattened elf", "kdump-zlib", "split"} & set(self.targets)):
             with self.subTest(format):
                 rows = [json.loads(ask("info", target, "--json").out)[0]
                         for target in (self.targets[format].format(FOLDER + "/"), self.url(format))]

@@ -13,6 +13,22 @@ def flattened(data, piece=20000):
     return head + b"".join(pieces) + struct.pack(">qq", -1, -1)
 
 
+def split(dump, n):
+    """A kdump of 64 bits all of whose pages were saved, in n parts as makedumpfile --split writes them: each tells its pages alone."""
+    sub_blocks, bitmap_blocks = struct.unpack_from("<II", dump, 432)
+    n_pages, = struct.unpack_from("<Q", dump, PAGE + 96)
+    descs, size = (1 + sub_blocks + bitmap_blocks) * PAGE, -(-n_pages // n)
+    parts = []
+    for first in range(0, n_pages, size):
+        end = min(first + size, n_pages)
+        part = bytearray(dump)
+        struct.pack_into("<I", part, PAGE + 12, 1)
+        struct.pack_into("<QQ", part, PAGE + 80, first, end)
+        part[descs:descs + 24 * (end - first)] = dump[descs + 24 * first:descs + 24 * end]
+        parts.append(bytes(part))
+    return parts
+
+
 def crash_dump(data):
     """A full one of 64 bits."""
     head = bytearray(b"PAGE" * 0x800)
