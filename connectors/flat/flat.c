@@ -5,18 +5,15 @@
  * the files of it, regions.c the list. To write a new connector, copy this folder.
  */
 #include "../common/note.h"
-#include "../common/read_at.h"
 #include "files.h"
 #include "regions.h"
 
 #include <sonde/plugin.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define LIST_MAX (1 << 20) /* bytes of a list of regions in a file */
 
@@ -73,17 +70,18 @@ static int set_range(struct flat *flat, const struct sonde_host *host,
 /* What a list says that stands in a file. To be freed; NULL with err filled. */
 static char *read_list(const struct sonde_host *host, const char *path, struct sonde_error *err)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	char *text = fd >= 0 ? calloc(1, LIST_MAX + 1) : NULL;
-	int64_t n = text ? read_at(fd, 0, text, LIST_MAX + 1) : -errno;
+	FILE *file = fopen(path, "re");
+	char *text = file ? calloc(1, LIST_MAX + 1) : NULL;
+	size_t n = text ? fread(text, 1, LIST_MAX + 1, file) : 0;
+	int failed = !text || ferror(file) ? errno : 0;
 
-	if (fd >= 0)
-		close(fd);
-	if (n >= 0 && n <= LIST_MAX)
+	if (file)
+		fclose(file);
+	if (!failed && n <= LIST_MAX)
 		return text;
 	free(text);
 	host->error_set(err, SONDE_E_BAD_ARG, "flat: regions='%.300s': %s", path,
-			n < 0 ? strerror((int)-n) : "is longer than a list of regions: 1 MiB");
+			failed ? strerror(failed) : "is longer than a list of regions: 1 MiB");
 	return NULL;
 }
 
