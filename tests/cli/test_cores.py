@@ -117,6 +117,18 @@ class Cores(Case):
     def test_a_core_of_gcore_is_the_process(self):
         self.check(self.gcore())
 
+    def test_a_core_may_be_packed_as_systemd_packs_it(self):
+        """In one frame that does not tell its size, or whose blocks lean on each other."""
+        core = self.gcore()
+        for words in (["zstd", "-q", "-c"], ["lz4", "-q", "-c", "-BD", "-B5"]):
+            if not shutil.which(words[0]):
+                continue
+            with self.subTest(words[0]), open(core, "rb") as plain, open(core + ".packed", "wb") as packed:
+                subprocess.run(words, stdin=plain, stdout=packed, check=True)
+                if "unpack it first" in run("info", packed.name).err:
+                    self.skipTest("built without what unpacks")
+                self.check(packed.name)
+
     def test_a_core_of_the_kernel_is_the_process(self):
         core = self.kernels()
         self.check(core)
