@@ -47,20 +47,23 @@ static void put_number(struct out *out, const struct conversion *c, uint64_t val
 {
 	unsigned base = c->kind == 'x' ? 16 : 10;
 	char digits[24];
-	int n = 0;
+	int n = 0, room;
 
 	do {
 		digits[n++] = "0123456789abcdef"[value % base];
 		value /= base;
 	} while (value);
+	room = c->width - n - negative;
 	if (!c->zeros && !c->left)
-		pad(out, ' ', c->width - n - negative);
+		pad(out, ' ', room);
 	if (negative)
 		put(out, '-');
-	if (c->zeros)
-		pad(out, '0', c->width - n - negative);
+	if (c->zeros && !c->left)
+		pad(out, '0', room);
 	while (n > 0)
 		put(out, digits[--n]);
+	if (c->left)
+		pad(out, ' ', room);
 }
 
 static int read_number(const char **at, va_list *ap)

@@ -20,7 +20,7 @@ struct heap_chunk {
 _Static_assert(offsetof(struct heap_chunk, next) == HEAD, "the payload begins behind the head");
 _Static_assert(sizeof(struct heap_chunk) % GRAIN == 0, "the smallest chunk is of whole grains");
 
-static struct heap_chunk *at_offset(struct heap_chunk *chunk, size_t off)
+static struct heap_chunk *at_offset(struct heap_chunk *chunk, ptrdiff_t off)
 {
 	return (struct heap_chunk *)(void *)((char *)chunk + off);
 }
@@ -50,7 +50,7 @@ static void drop(struct heap *heap, struct heap_chunk *chunk)
 static void make_free(struct heap *heap, struct heap_chunk *chunk, size_t len)
 {
 	chunk->len = len;
-	at_offset(chunk, len)->before = len;
+	at_offset(chunk, (ptrdiff_t)len)->before = len;
 	add(heap, chunk);
 }
 
@@ -64,7 +64,7 @@ bool heap_init(struct heap *heap, void *memory, size_t len)
 	size_t room = ((len - lost) & ~(size_t)(GRAIN - 1)) - HEAD;
 	*heap = (struct heap){ .total = room };
 	first->before = 0;
-	at_offset(first, room)->len = USED;
+	at_offset(first, (ptrdiff_t)room)->len = USED;
 	make_free(heap, first, room);
 	return true;
 }
@@ -84,7 +84,7 @@ void *heap_take(struct heap *heap, size_t len)
 		return NULL;
 	drop(heap, chunk);
 	if (chunk->len - need >= sizeof(*chunk)) {
-		struct heap_chunk *rest = at_offset(chunk, need);
+		struct heap_chunk *rest = at_offset(chunk, (ptrdiff_t)need);
 		rest->before = need;
 		make_free(heap, rest, chunk->len - need);
 		chunk->len = need;
@@ -100,8 +100,8 @@ void heap_give(struct heap *heap, void *at)
 {
 	struct heap_chunk *chunk = (struct heap_chunk *)(void *)((char *)at - HEAD);
 	size_t len = length(chunk);
-	struct heap_chunk *next = at_offset(chunk, len);
-	struct heap_chunk *before = at_offset(chunk, -chunk->before);
+	struct heap_chunk *next = at_offset(chunk, (ptrdiff_t)len);
+	struct heap_chunk *before = at_offset(chunk, -(ptrdiff_t)chunk->before);
 
 	heap->used -= len;
 	if (!(next->len & USED)) {
