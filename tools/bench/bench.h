@@ -29,6 +29,7 @@ enum place {
 	PLACE_IMAGE_HOT,   /* 1 MiB of it                                  */
 	PLACE_PROCESS,     /* memory of another process, 16 MiB            */
 	PLACE_DUMP,        /* a machine's memory in a packed dump, 256 MiB of it */
+	PLACE_NETWORK,     /* connections over loopback: echo.h            */
 	PLACE_PROCESS_FEW, /* eight pages of it: pieces of a batch share them */
 };
 

@@ -14,7 +14,7 @@ static const struct contender *const arrays[] = {
 	contenders_kdump,
 #endif
 #ifdef HAVE_URING
-	contenders_uring,
+	contenders_uring,  contenders_echo,
 #endif
 #ifdef HAVE_LIBUV
 	contenders_libuv,

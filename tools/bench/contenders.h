@@ -19,6 +19,7 @@ extern const struct contender contenders_memchr[];  /* ref_memchr.c */
 extern const struct contender contenders_pread[];   /* ref_pread.c  */
 extern const struct contender contenders_mmap[];    /* ref_mmap.c   */
 extern const struct contender contenders_uring[];   /* ref_uring.c  */
+extern const struct contender contenders_echo[];    /* echo.c       */
 extern const struct contender contenders_memcpy[];  /* ref_memcpy.c */
 extern const struct contender contenders_switch[];  /* ref_switch.c */
 extern const struct contender contenders_fio[];     /* peer_fio.c   */

@@ -74,6 +74,14 @@
 	{                                                                                          \
 		PLACE_DUMP, random, size, depth                                                    \
 	}
+#define ECHO                                                                                       \
+	{                                                                                          \
+		PLACE_NETWORK, false, 64, 1000                                                     \
+	}
+#define BY_HAND_ECHO                                                                               \
+	{                                                                                          \
+		"echo.hand", "echo.hand.single"                                                    \
+	}
 #define BY_READV                                                                                   \
 	{                                                                                          \
 		"process_vm_readv"                                                                 \
@@ -192,6 +200,9 @@ static const struct row named[] = {
 	OPENING("elf"),
 	OPENING("lime"),
 	{ "open.kdump.64G.last", NEAR, "open.kdump.last", { "open.kdump" }, .unit = "ms" },
+	{ "echo.1000.64", ECHO, "echo.callbacks", BY_HAND_ECHO },
+	{ "echo.1000.64.cpu", ECHO, "echo.callbacks", BY_HAND_ECHO, .cpu = true },
+	{ "echo.1000.64.tasks", ECHO, "echo.tasks", BY_HAND_ECHO },
 	{ "remote.virt.delay",
 	  IMAGE(8, 10000),
 	  "image.remote",
