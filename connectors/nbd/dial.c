@@ -133,7 +133,7 @@ static int await(const struct dialling *d, uint64_t timeout_ns)
 	uint64_t by_ns = d->host->now_ns() + timeout_ns;
 	int r = 0;
 
-	while (r == 0 && !nbd_aio_is_ready(d->nbd)) {
+	while (r >= 0 && !nbd_aio_is_ready(d->nbd)) {
 		if (nbd_aio_is_dead(d->nbd) || nbd_aio_is_closed(d->nbd))
 			return refuse(d);
 		if (d->host->now_ns() >= by_ns)

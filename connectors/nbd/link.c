@@ -9,7 +9,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { GOODBYE_NS = 200000000 };
+enum { GOODBYE_NS = 200000000, TOLD_AT_ONCE = 16 };
 
 /*
  * Taken by submit, cut from the front, over when it is cut to its end and none of its commands is in flight. The thread's,
@@ -70,9 +70,12 @@ int link_pump(struct nbd_handle *nbd, const struct sonde_host *host, int wake, u
 		return n == 0 || errno == EINTR ? 0 : -1;
 	if (fds[0].revents && read(wake, &ignored, sizeof(ignored)) < 0 && errno != EAGAIN)
 		return -1;
-	if (fds[1].revents & (POLLIN | POLLHUP | POLLERR) && direction & LIBNBD_AIO_DIRECTION_READ)
-		return nbd_aio_notify_read(nbd);
-	return fds[1].revents ? nbd_aio_notify_write(nbd) : 0;
+	int r = !fds[1].revents ? 0
+		: fds[1].revents & (POLLIN | POLLHUP | POLLERR) &&
+				direction & LIBNBD_AIO_DIRECTION_READ
+			? nbd_aio_notify_read(nbd)
+			: nbd_aio_notify_write(nbd);
+	return r < 0 ? -1 : 1;
 }
 
 /* ---- orders ------------------------------------------------------------------------------------------- */
@@ -82,17 +85,30 @@ static int is_cut(const struct order *order)
 	return order->piece == order->io->n;
 }
 
-/* Unused before its owner hears of it: who then has the next one finds room. */
+/* Its owner is told with others: he wakes once for all that have come together, and asks for as many at once. */
 static void finish(struct link *link, struct order *order)
 {
-	struct sonde_io *io = order->io;
+	order->next = link->over;
+	link->over = order;
+	link->n_over++;
+}
 
-	pthread_mutex_lock(&link->lock);
-	order->io = NULL;
-	order->next = link->free;
-	link->free = order;
-	pthread_mutex_unlock(&link->lock);
-	link->host->io_done(io);
+/* Unused before its owner hears of it: who then has the next one finds room. */
+static void tell_owners(struct link *link)
+{
+	struct order *order;
+
+	while ((order = link->over)) {
+		struct sonde_io *io = order->io;
+		link->over = order->next;
+		pthread_mutex_lock(&link->lock);
+		order->io = NULL;
+		order->next = link->free;
+		link->free = order;
+		pthread_mutex_unlock(&link->lock);
+		link->host->io_done(io);
+	}
+	link->n_over = 0;
 }
 
 /* Take the next stretch off an order: of what is one answer. Returns its error, 0: it is in the export. */
@@ -274,17 +290,24 @@ static int is_to_stop(struct link *link)
 	return stop;
 }
 
+/* Until when to wait: not at all while an owner is to be told, if nothing else comes with it. */
+static uint64_t patience(const struct link *link)
+{
+	return link->over ? 0 : link->n_flight ? link->heard_ns + link->timeout_ns : UINT64_MAX;
+}
+
 static void *run(void *arg)
 {
 	struct link *link = arg;
 
 	while (!is_to_stop(link)) {
 		send_all(link);
-		uint64_t by_ns = link->n_flight ? link->heard_ns + link->timeout_ns : UINT64_MAX;
 		uint32_t n_flight = link->n_flight;
-		int r = link_pump(link->nbd, link->host, link->wake, by_ns);
+		int r = link_pump(link->nbd, link->host, link->wake, patience(link));
 		if (link->n_flight < n_flight)
 			link->heard_ns = link->host->now_ns();
+		if (r <= 0 || link->n_over >= TOLD_AT_ONCE)
+			tell_owners(link);
 		if (!link->nbd)
 			continue;
 		if (r < 0 || nbd_aio_is_dead(link->nbd) || nbd_aio_is_closed(link->nbd))
@@ -293,6 +316,7 @@ static void *run(void *arg)
 			 link->host->now_ns() >= link->heard_ns + link->timeout_ns)
 			break_off(link, SONDE_E_TIMED_OUT);
 	}
+	tell_owners(link);
 	return NULL;
 }
 
@@ -353,7 +377,7 @@ static void say_goodbye(struct link *link)
 	uint64_t by_ns = link->host->now_ns() + GOODBYE_NS;
 	int r = nbd_aio_disconnect(link->nbd, 0);
 
-	while (r == 0 && !nbd_aio_is_closed(link->nbd) && !nbd_aio_is_dead(link->nbd) &&
+	while (r >= 0 && !nbd_aio_is_closed(link->nbd) && !nbd_aio_is_dead(link->nbd) &&
 	       link->host->now_ns() < by_ns)
 		r = link_pump(link->nbd, link->host, link->wake, by_ns);
 }

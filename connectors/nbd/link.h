@@ -35,7 +35,9 @@ struct link {
 	struct order *orders;              /* [LINK_ORDERS]                                  */
 	struct order *free, *first, *last; /* unused; taken, in their order      */
 	int stop;
-	struct part *parts, *idle; /* [depth]; those not in flight: the thread's */
+	struct order *over; /* the thread's, like the rest: to be told to their owners    */
+	uint32_t n_over;
+	struct part *parts, *idle; /* [depth]; those not in flight           */
 	uint32_t n_flight;
 	uint64_t heard_ns; /* when something came last, or the first command left */
 	int32_t err;       /* enum sonde_err: broken, and why                     */
@@ -56,7 +58,7 @@ void link_cancel(struct link *link, struct sonde_io *io, int32_t why);
 /* The code of an errno that NBD or the connection gives. */
 int32_t link_code(int os_code);
 
-/* Wait until the handle has something to do, by_ns at the latest, and have it do that. Returns 0, -1: it failed. */
+/* Wait until the handle has something to do, by_ns at the latest, and have it do that. Returns 1 it did; 0 there was nothing; -1: it failed. */
 int link_pump(struct nbd_handle *nbd, const struct sonde_host *host, int wake, uint64_t by_ns);
 
 #endif
