@@ -94,6 +94,7 @@ def main():
         sys.exit(__doc__)
     build = pathlib.Path(sys.argv[1]).resolve()
     os.environ.setdefault("SONDE_PLUGIN_PATH", (build / "plugin-path").read_text())
+    os.environ.setdefault("SONDE_EXE", str(build / "tools" / "sonde" / "sonde"))
     words = command(build)
     print(f"bench: {machine()}; {words[2]}", file=sys.stderr)
     rows = measure(words)

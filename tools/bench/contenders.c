@@ -13,6 +13,9 @@ static const struct contender *const arrays[] = {
 #ifdef HAVE_KDUMP
 	contenders_kdump,
 #endif
+#ifdef HAVE_LIBNBD
+	contenders_nbd,
+#endif
 #ifdef HAVE_URING
 	contenders_uring,  contenders_echo,
 #endif

@@ -15,6 +15,7 @@ extern const struct contender contenders_scan[];    /* ours_scan.c  */
 extern const struct contender contenders_process[]; /* ours_process.c */
 extern const struct contender contenders_open[];    /* ours_open.c  */
 extern const struct contender contenders_kdump[];   /* kdump.c      */
+extern const struct contender contenders_nbd[];     /* nbd.c        */
 extern const struct contender contenders_memchr[];  /* ref_memchr.c */
 extern const struct contender contenders_pread[];   /* ref_pread.c  */
 extern const struct contender contenders_mmap[];    /* ref_mmap.c   */

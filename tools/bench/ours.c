@@ -88,8 +88,7 @@ void ours_destroy(struct ours *ours)
 	free(ours);
 }
 
-/* flat:PATH, with a backslash where the name of a target needs one, and how much of it. */
-static void name_target(const struct bench_file *file, char *out, size_t cap)
+void ours_name(const struct bench_file *file, char *out, size_t cap)
 {
 	size_t n = (size_t)snprintf(out, cap, "flat:");
 
@@ -128,7 +127,7 @@ int ours_borrow(const struct contender *contender, const char *engine, struct be
 		return bench_skip(contender, "this build has no such engine");
 	struct ours **kept = &file->loops[options.past_cache * FILE_ENGINES + options.engine];
 	if (!*kept) {
-		name_target(file, name, sizeof(name));
+		ours_name(file, name, sizeof(name));
 		int r = ours_create(contender, engine, name, 0, kept);
 		if (r != 0)
 			return r;
@@ -143,16 +142,14 @@ int ours_borrow(const struct contender *contender, const char *engine, struct be
 
 /* ---- a run in progress ----------------------------------------------------------------------------- */
 
-struct run;
-
 struct operation {
 	struct sonde_io io;
 	struct sonde_xfer x;
 	struct slot *slot;
-	struct run *run;
+	struct ours_run *run;
 };
 
-struct run {
+struct ours_run {
 	struct ours *ours;
 	struct walk walk;
 	uint64_t n_left; /* to be submitted */
@@ -161,37 +158,52 @@ struct run {
 	struct operation *ops;
 };
 
-static int run_open(const struct contender *contender, struct work *work, void **ret)
+int ours_run_create(struct ours *ours, struct work *work, struct ours_run **ret)
 {
-	struct run *run = calloc(1, sizeof(*run));
+	struct ours_run *run = calloc(1, sizeof(*run));
 
-	if (!run)
-		return -ENOMEM;
-	int r = ours_borrow(contender, contender->arg, work->file, &run->ours);
-	run->ops = r == 0 ? calloc(work->shape.depth, sizeof(*run->ops)) : NULL;
-	if (r == 0 && !run->ops)
-		r = -ENOMEM;
-	if (r != 0) {
+	if (run)
+		run->ops = calloc(work->shape.depth, sizeof(*run->ops));
+	if (!run || !run->ops) {
 		free(run);
-		return r;
+		return -ENOMEM;
 	}
 	/* As the ring by hand has it; an engine without a use for it says so, and nothing changes. */
-	sonde_loop_register(run->ours->loop, work->bufs, work->bufs_len);
+	sonde_loop_register(ours->loop, work->bufs, work->bufs_len);
+	run->ours = ours;
 	run->bufs = work->bufs;
 	*ret = run;
 	return 0;
 }
 
-static void run_close(void *state)
+void ours_run_destroy(struct ours_run *run)
 {
-	struct run *run = state;
-
+	if (!run)
+		return;
 	sonde_loop_unregister(run->ours->loop, run->bufs);
 	free(run->ops);
 	free(run);
 }
 
-static void run_start(struct run *run, const struct work *work)
+static int run_open(const struct contender *contender, struct work *work, void **ret)
+{
+	struct ours_run *run;
+	struct ours *ours;
+	int r = ours_borrow(contender, contender->arg, work->file, &ours);
+
+	if (r == 0)
+		r = ours_run_create(ours, work, &run);
+	if (r == 0)
+		*ret = run;
+	return r;
+}
+
+static void run_close(void *state)
+{
+	ours_run_destroy(state);
+}
+
+static void run_start(struct ours_run *run, const struct work *work)
 {
 	run->walk = walk_start(work);
 	run->n_left = work->n_ops;
@@ -230,10 +242,8 @@ static void completed(struct sonde_io *io)
 		submit(op);
 }
 
-static int run_completions(void *state, struct work *work)
+int ours_run_completions(struct ours_run *run, struct work *work)
 {
-	struct run *run = state;
-
 	run_start(run, work);
 	for (uint32_t i = 0; i < work->shape.depth && run->n_left && !run->error; i++) {
 		struct operation *op = &run->ops[i];
@@ -245,11 +255,16 @@ static int run_completions(void *state, struct work *work)
 	return r < 0 ? ours_errno(r) : run->error;
 }
 
+static int run_completions(void *state, struct work *work)
+{
+	return ours_run_completions(state, work);
+}
+
 /* ---- the blocking door -------------------------------------------------------------------------------- */
 
 static int run_blocking(void *state, struct work *work)
 {
-	struct run *run = state;
+	struct ours_run *run = state;
 
 	run_start(run, work);
 	while (run->n_left) {
@@ -266,7 +281,7 @@ static int run_blocking(void *state, struct work *work)
 static int reader(struct sonde_task *task, void *arg)
 {
 	struct operation *op = arg;
-	struct run *run = op->run;
+	struct ours_run *run = op->run;
 
 	while (run->n_left && !run->error) {
 		aim(op);
@@ -278,7 +293,7 @@ static int reader(struct sonde_task *task, void *arg)
 
 static int run_tasks(void *state, struct work *work)
 {
-	struct run *run = state;
+	struct ours_run *run = state;
 
 	run_start(run, work);
 	for (uint32_t i = 0; i < work->shape.depth; i++) {

@@ -28,6 +28,15 @@ void ours_destroy(struct ours *ours); /* NULL is allowed */
 int ours_borrow(const struct contender *contender, const char *engine, struct bench_file *file,
 		struct ours **ret);
 
+/* flat:PATH of the file, as much of it as is read, with a backslash where the name of a target needs one. */
+void ours_name(const struct bench_file *file, char *out, size_t cap);
+
+/* Operations at once at a target, each a request of one piece, refilled in its callback. 0 or -errno. */
+struct ours_run;
+int ours_run_create(struct ours *ours, struct work *work, struct ours_run **ret);
+int ours_run_completions(struct ours_run *run, struct work *work);
+void ours_run_destroy(struct ours_run *run); /* NULL is allowed */
+
 /* As the errno nearest to a code of ours, below zero. */
 int ours_errno(int code);
 

@@ -132,5 +132,6 @@ const struct contender contenders_calls[] = {
 	CONSTANT("limit of trips", "5"),
 	CONSTANT("limit of time", "20"),
 	CONSTANT("limit of memory", "32"),
+	CONSTANT("limit of 256 in 5 ms", "19531.25"),
 	{ 0 },
 };

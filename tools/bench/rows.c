@@ -208,6 +208,11 @@ static const struct row named[] = {
 	  "image.remote",
 	  { "limit of trips" },
 	  .unit = "trips" },
+	{ "nbd.rand.4096.qd256", WARM(4096, 256), "nbd", { "nbdkit" } },
+	{ "nbd.delay5ms.rand.4096.qd256",
+	  WARM(4096, 256),
+	  "nbd.delay",
+	  { "limit of 256 in 5 ms" } },
 	/* Last, for they empty the page cache. */
 	{ "uring.cold.4096.qd256",
 	  COLD(4096, 256),

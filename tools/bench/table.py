@@ -31,6 +31,8 @@ TARGETS = {
     "virt.mixed.batch4096": ("ratio", 1 / 1.2),
     "virt.4096.rand.batch64": ("ratio", 0.9),
     "remote.virt.delay": ("ours", 5),
+    "nbd.rand.4096.qd256": ("ratio", 0.9),
+    "nbd.delay5ms.rand.4096.qd256": ("ratio", 1 / 1.1),
     "growth.phys.batch1000000": ("ratio", 0.8),
     "growth.virt.batch1000000": ("ratio", 0.8),
     "growth.phys.sparse64G": ("ratio", 0.8),
