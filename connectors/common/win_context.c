@@ -6,6 +6,7 @@
 
 /* ContextFlags names the architecture in its third byte. */
 #define FLAGS_ARCH 0x00ff0000u
+#define WITH_GENERAL 0x3u /* CONTEXT_CONTROL, CONTEXT_INTEGER */
 
 struct slot {
 	const char *name;
@@ -72,6 +73,13 @@ uint32_t win_machine_arch(uint32_t machine)
 	return SONDE_ARCH_NONE;
 }
 
+uint32_t win_arch_machine(uint32_t arch)
+{
+	const struct machine *m = machine_of(arch);
+
+	return m ? m->machine : 0;
+}
+
 size_t win_context_name(uint32_t arch, const uint8_t *context, size_t len,
 			struct win_register ret[WIN_REGISTERS_MAX])
 {
@@ -100,6 +108,26 @@ int win_context_cpu(uint32_t arch, const uint8_t *context, size_t len, struct so
 	ret->sp = registers[m->sp].value;
 	ret->pc = registers[m->pc].value;
 	ret->flags = registers[m->status].value;
+	return 1;
+}
+
+static void put_slot(uint8_t *context, const struct slot *slot, uint64_t value)
+{
+	sonde_store(context + slot->off, slot->size, SONDE_LITTLE, value);
+}
+
+int win_context_put(const struct sonde_cpu *cpu, uint8_t *context, size_t len)
+{
+	const struct machine *m = machine_of(cpu->arch);
+
+	if (!m || len < m->size)
+		return 0;
+	sonde_store(context + m->flags_off, 4, SONDE_LITTLE, m->flags | WITH_GENERAL);
+	put_slot(context, &m->slots[m->sp], cpu->sp);
+	for (uint32_t i = 0; i < m->n_general; i++)
+		put_slot(context, &m->slots[i], cpu->general[i]);
+	put_slot(context, &m->slots[m->pc], cpu->pc);
+	put_slot(context, &m->slots[m->status], cpu->flags);
 	return 1;
 }
 

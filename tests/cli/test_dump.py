@@ -74,7 +74,7 @@ def can_read(format):
 
 class Formats(Case):
     def test_what_is_written_is_what_was_there(self):
-        self.assertEqual(formats(), ["elf", *KDUMPS, "avml", "lime", "raw"])
+        self.assertEqual(formats(), ["elf", *KDUMPS, "avml", "lime", "windows", "raw"])
         for format in formats():
             with self.subTest(format):
                 path = path_of("out." + format)
@@ -104,7 +104,7 @@ class Formats(Case):
 
     def check_holes(self, name, format):
         wanted = [(addr, addr + len(data)) for addr, data in RANGES]
-        if format in KDUMPS:
+        if format in (*KDUMPS, "windows"):
             wanted = [(first & -PAGE, last + PAGE - 1 & -PAGE) for first, last in wanted]
         if format == "raw":
             wanted = [(0, wanted[-1][1])]
@@ -192,6 +192,39 @@ class Missing(Case):
     def test_memory_that_cannot_be_read_at_all_is_a_failure(self):
         result = dump(path_of("unreadable.elf"), "elf", source=f"lime:{SOURCE}|fault,error=IO")
         self.assertEqual(result.code, 1, str(result))
+
+
+class Windows(Case):
+    """The layout by the numbers of WinDbg's nt!_DUMP_HEADER64 and of kdmp-parser's BMP_HEADER64."""
+
+    def test_the_bitmap_counts_the_pages_and_the_header_their_runs(self):
+        path = path_of("header.dmp")
+        self.expect(dump(path, "windows"), 0, err="")
+        with open(path, "rb") as file:
+            data = file.read()
+        first, present, n_bits = struct.unpack_from("<3Q", data, 0x2020)
+        runs = [(addr // PAGE, (addr + len(bytes_) + PAGE - 1) // PAGE) for addr, bytes_ in RANGES]
+        pages = [page for begin, end in runs for page in range(begin, end)]
+        self.assertEqual(data[:8] + data[0x2000:0x2008], b"PAGEDU64FDMPDUMP")
+        self.assertEqual(struct.unpack_from("<I4xQ", data, 0xf98), (5, len(data)))
+        self.assertEqual(struct.unpack_from("<QQ", data, 0x88), (len(runs), len(pages)))
+        self.assertEqual(struct.unpack_from("<8Q", data, 0x98), tuple(x for b, e in runs for x in (b, e - b)))
+        self.assertEqual((present, n_bits, first % PAGE), (len(pages), pages[-1] + 1, 0))
+        bits = data[0x2038:0x2038 + (n_bits + 7) // 8]
+        self.assertEqual([i for i in range(n_bits) if bits[i // 8] >> i % 8 & 1], pages)
+        self.assertEqual(len(data), first + PAGE * len(pages))
+        self.assertEqual(data[first:first + len(RANGES[0][1])], RANGES[0][1])
+
+    def test_a_header_that_was_there_is_kept(self):
+        path, again = path_of("header.dmp"), path_of("again.dmp")
+        self.expect(dump(path, "windows"), 0, err="")
+        with open(path, "r+b") as file:
+            file.seek(0xc)
+            file.write(struct.pack("<IQ", 19041, 0x1ad000))
+        self.expect(dump(again, "windows", source=path, command="convert"), 0, err="")
+        facts = json.loads(run("info", again, "--json").out)[0]["facts"]
+        self.assertIn("windows_build=19041", facts)
+        self.assertIn("directory_table_base=0x1ad000", facts)
 
 
 class Exclude(Case):

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Windows' crash dumps, whole and broken: what the parser believes, and through the connector what is read where. */
+#include "../../connectors/common/win_context.h"
 #include "../../connectors/crashdmp/crash_file.h"
 #include "synth/crashdmp.h"
 #include "synth/elf.h"
@@ -418,9 +419,34 @@ static void a_triage_dump_is_virtual_memory(void **state)
 	}
 }
 
+static void registers_that_are_put_come_back(void **state)
+{
+	static const uint32_t arches[] = { SONDE_ARCH_X86_64, SONDE_ARCH_I386, SONDE_ARCH_AARCH64 };
+	(void)state;
+
+	for (size_t a = 0; a < sizeof(arches) / sizeof(arches[0]); a++) {
+		uint8_t context[3000] = { 0 };
+		struct sonde_cpu cpu = { .arch = arches[a], .valid = SONDE_CPU_GENERAL },
+				 back = { 0 };
+
+		for (uint64_t i = 0; i < (arches[a] == SONDE_ARCH_I386 ? 8 : 16); i++)
+			cpu.general[i] = 0x10010000 + i;
+		cpu.sp = arches[a] == SONDE_ARCH_AARCH64 ? 0x5000 : cpu.general[6];
+		cpu.pc = 0x6000;
+		cpu.flags = 0x246;
+		assert_int_equal(win_context_put(&cpu, context, 100), 0);
+		assert_int_equal(win_context_put(&cpu, context, sizeof(context)), 1);
+		assert_int_equal(win_context_cpu(arches[a], context, sizeof(context), &back), 1);
+		assert_memory_equal(&back, &cpu, sizeof(cpu));
+		assert_int_equal(win_machine_arch(win_arch_machine(arches[a])), arches[a]);
+	}
+	assert_int_equal(win_arch_machine(SONDE_ARCH_RISCV64), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(registers_that_are_put_come_back),
 		cmocka_unit_test(each_kind_tells_where_its_pages_are),
 		cmocka_unit_test(a_dump_that_ends_anywhere_is_read_as_far_as_it_goes),
 		cmocka_unit_test(a_lie_in_any_bit_is_an_error_or_harmless),

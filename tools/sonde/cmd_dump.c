@@ -39,7 +39,7 @@ static const struct column columns[N_COLUMNS] = {
 	[SHA256] = { "sha256", "SHA-256", COLUMN_TEXT },
 };
 
-enum { INFO_MAX = 64 << 10, CPUS_MAX = 4096 };
+enum { INFO_MAX = 64 << 10, CPUS_MAX = 4096, CRASH_HEADER = 0x2000 };
 
 struct dumping {
 	struct ctx *ctx;
@@ -52,7 +52,8 @@ struct dumping {
 	struct progress progress;
 	enum dump_phase phase;
 	struct sonde_cpu *cpus;
-	char *vmcoreinfo; /* [INFO_MAX] */
+	char *vmcoreinfo;      /* [INFO_MAX]     */
+	uint8_t *crash_header; /* [CRASH_HEADER] */
 };
 
 /* ---- what is asked ----------------------------------------------------------------------------------- */
@@ -157,6 +158,16 @@ static void find_vmcoreinfo(struct dumping *d)
 	d->source.vmcoreinfo_len = len <= 0 ? 0 : len < INFO_MAX ? (size_t)len : INFO_MAX;
 }
 
+/* The header of the crash dump that is converted, where it is one of 64 bits. */
+static void find_crash_header(struct dumping *d)
+{
+	d->crash_header = grow(NULL, CRASH_HEADER, 1);
+	int64_t len =
+		sonde_target_note(d->ctx->target, "DUMP_HEADER", d->crash_header, CRASH_HEADER);
+	if (len == CRASH_HEADER && memcmp(d->crash_header, "PAGEDU64", 8) == 0)
+		d->source.crash_header = d->crash_header;
+}
+
 static void find_arch(struct dumping *d)
 {
 	struct sonde_kernel kernel;
@@ -207,6 +218,7 @@ static int find_source(struct dumping *d)
 		return code;
 	if (dump_format_has_notes(d->options.format)) {
 		find_vmcoreinfo(d);
+		find_crash_header(d);
 		find_arch(d);
 	}
 	d->source.page_size =
@@ -300,6 +312,7 @@ static int run(struct ctx *ctx)
 	sonde_frames_close(d->source.frames);
 	free(d->cpus);
 	free(d->vmcoreinfo);
+	free(d->crash_header);
 	free(d);
 	return code;
 }

@@ -105,7 +105,7 @@ static const struct entry entries[OPT_N] = {
 		       1000000000 },
 	[OPT_DUMP_OUTPUT] = { "output", 'o', STRING, FIELD(output), "FILE", "the file to write" },
 	[OPT_FORMAT] = { "format", 0, STRING, FIELD(format), "NAME",
-			 "elf, kdump-zlib, -zstd, -lzo or -snappy, avml, lime, raw" },
+			 "elf, kdump-zlib, -zstd, -lzo or -snappy, avml, lime, windows, raw" },
 	[OPT_RESUME] = { "resume", 0, FLAG, FIELD(resume), NULL,
 			 "go on with FILE.partial of a raw dump that was cut off" },
 	[OPT_EXCLUDE] = { "exclude", 0, STRING, FIELD(exclude), "LIST",

@@ -125,7 +125,7 @@ _sonde_value() {
 	case $option in
 	--color) mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$cur") ;;
 	--engine) mapfile -t COMPREPLY < <(compgen -W 'auto sync direct io_uring threads epoll' -- "$cur") ;;
-	--format) mapfile -t COMPREPLY < <(compgen -W 'elf kdump-zlib kdump-zstd kdump-lzo kdump-snappy avml lime raw' -- "$cur") ;;
+	--format) mapfile -t COMPREPLY < <(compgen -W 'elf kdump-zlib kdump-zstd kdump-lzo kdump-snappy avml lime windows raw' -- "$cur") ;;
 	--exclude)
 		[[ $cur == *,* ]] && before=${cur%,*},
 		mapfile -t COMPREPLY < <(compgen -P "$before" -W 'free cache cache-private user all' -- "${cur##*,}")

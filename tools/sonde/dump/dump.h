@@ -43,6 +43,8 @@ struct dump_source {
 	bool is_live;           /* it changes between two reads            */
 	const char *vmcoreinfo; /* [vmcoreinfo_len], 0 none                */
 	size_t vmcoreinfo_len;
+	const uint8_t *
+		crash_header; /* [0x2000] DUMP_HEADER64 of a Windows that the target was; NULL none */
 	struct sonde_frames
 		*frames;   /* NULL: nothing is left out; its frames are of page_size bytes */
 	uint32_t excluded; /* what is: bits 1u << enum sonde_frame_use      */

@@ -34,7 +34,7 @@ struct dump_format {
 };
 
 extern const struct dump_format format_raw, format_lime, format_elf, format_kdump_zlib,
-	format_kdump_lzo, format_kdump_snappy, format_kdump_zstd, format_avml;
+	format_kdump_lzo, format_kdump_snappy, format_kdump_zstd, format_avml, format_windows;
 
 /* Pages of a batch that were saved, as they are, from offset off of the file on; those of zeros become holes of it. */
 int write_sparsely(struct dump_file *file, uint64_t off, const struct batch *batch,

@@ -5,6 +5,7 @@
  * if no page were missing, and the pages begin behind it.
  */
 #include "../../../connectors/kdump/kdump_format.h"
+#include "bitmap.h"
 #include "exclusion.h"
 #include "format.h"
 #include "notes.h"
@@ -17,7 +18,6 @@ enum {
 	SUB_NOTES_AT = 104,    /* the notes follow kdump_sub_header                           */
 	HEAD_RAM_BLOCKS = 444, /* disk_dump_header of makedumpfile 1.7.2 diskdump_mod.h       */
 	HEAD_WRITTEN_BLOCKS = 452,
-	BITMAP_PART = 64 << 10, /* bytes: what of a bitmap is written at once, or left a hole  */
 };
 #define PAGES_MAX (UINT64_C(1) << 32)
 
@@ -72,10 +72,8 @@ static int check(const struct dump_writer *writer, struct sonde_error *err)
 static void mark_memory(struct kdump *kdump, const struct dump_plan *plan)
 {
 	for (size_t i = 0; i < plan->n; i++) {
-		uint64_t page = plan->at[i].addr / kdump->block;
-		uint64_t end = page + plan->at[i].len / kdump->block;
-		for (; page < end; page++)
-			kdump->memory[page / 8] |= (uint8_t)(1u << page % 8);
+		bitmap_set(kdump->memory, plan->at[i].addr / kdump->block,
+			   plan->at[i].len / kdump->block);
 	}
 }
 
@@ -175,7 +173,7 @@ static uint32_t describe_pages(struct kdump *kdump, const struct batch *batch, u
 			unit++;
 		}
 		put_desc(kdump->descs + (size_t)n++ * KDUMP_DESC_SIZE, &desc);
-		kdump->saved[(first + i) / 8] |= (uint8_t)(1u << (first + i) % 8);
+		bitmap_set(kdump->saved, first + i, 1);
 	}
 	return n;
 }
@@ -198,31 +196,15 @@ static int kdump_batch(struct dump_writer *writer, struct batch *batch, struct s
 
 /* ---- end -------------------------------------------------------------------------------------------- */
 
-/* Addresses that no memory has make up most of a bitmap, now and then: they stay a hole. */
-static int write_bitmap(struct dump_writer *writer, uint64_t at, const uint8_t *bits,
-			struct sonde_error *err)
-{
-	static const uint8_t zeros[BITMAP_PART];
-	const struct kdump *kdump = writer->state;
-	int r = 0;
-
-	for (size_t off = 0, n; r == 0 && off < kdump->bitmap_len; off += n) {
-		n = kdump->bitmap_len - off;
-		n = n < BITMAP_PART ? n : BITMAP_PART;
-		if (memcmp(bits + off, zeros, n) != 0)
-			r = dump_file_write(writer->file, at + off, bits + off, n, err);
-	}
-	return r;
-}
-
 static int write_bitmaps(struct dump_writer *writer, struct sonde_error *err)
 {
 	const struct kdump *kdump = writer->state;
 	uint64_t at = (1 + kdump->sub_blocks) * kdump->block;
 	uint64_t half = kdump->bitmap_blocks / 2 * kdump->block;
-	int r = write_bitmap(writer, at, kdump->memory, err);
+	int r = bitmap_write(writer->file, at, kdump->memory, kdump->bitmap_len, err);
 
-	return r == 0 ? write_bitmap(writer, at + half, kdump->saved, err) : r;
+	return r == 0 ? bitmap_write(writer->file, at + half, kdump->saved, kdump->bitmap_len, err)
+		      : r;
 }
 
 static int write_sub_head(struct dump_writer *writer, struct sonde_error *err)

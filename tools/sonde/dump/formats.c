@@ -9,7 +9,7 @@ static const struct dump_format *const formats[] = {
 	&format_kdump_zlib,   &format_kdump_zstd, &format_kdump_lzo,
 	&format_kdump_snappy, &format_avml,
 #endif
-	&format_lime,         &format_raw,
+	&format_lime,         &format_windows,    &format_raw,
 };
 enum { N_FORMATS = sizeof(formats) / sizeof(formats[0]) };
 
