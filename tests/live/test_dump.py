@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """What is written of a running guest: read again it is the guest, and the tools of the field take it."""
 import os
+import re
 import shutil
 import subprocess
 import unittest
 
 import compare
 import frames
+import monitor
+import readers
 from harness import FOLDER, Case, View, boot, run
 from test_kdump import digest
 
@@ -40,7 +43,7 @@ class DumpTest(Case):
 
     def test_each_format_holds_the_guest(self):
         wanted = digest(self.live.target)
-        for format in ("elf", *PACKED, "lime", "raw"):
+        for format in ("elf", *PACKED, "lime", "windows", "raw"):
             with self.subTest(format):
                 path = self.dump(format)
                 target = f"flat:{path}" if format == "raw" else path
@@ -48,6 +51,10 @@ class DumpTest(Case):
                 self.expect_the_guest(target)
                 if format == "elf" or format in PACKED:
                     self.assertEqual(View(target).info()["cpus"], 2)
+                if format == "windows":
+                    with monitor.Monitor("dumped", self.guest.qmp) as qemu:
+                        cr3 = re.search(r"CR3=([0-9a-f]+)", qemu.say("info registers"))[1]
+                    self.assertIn(f"directory_table_base={int(cr3, 16):#x}", View(target).info()["facts"])
                 os.unlink(path)
 
     def test_what_was_written_of_a_file_is_what_was_written_of_the_guest(self):
@@ -104,6 +111,20 @@ class DumpTest(Case):
                 self.assertEqual(View(path).rows("modules"), self.live.rows("modules"))
         result = run("dump", self.live.target, "-o", "/nowhere", "--format", "raw", "--exclude", "free")
         self.expect(result, 2, "in a raw image what is left out would read as zeros")
+
+    def test_drgn_and_libkdumpfile_read_what_was_written(self):
+        """At places all over it, among them some that neither begin nor end with a page."""
+        places = [(at, 1 + at % 13000) for at in range(0x100001, 0xf000000, 0x17f1235)]
+        wanted = [run("read", self.live.target, hex(at), size, "--phys", "--raw").out for at, size in places]
+        has = [reader for reader in readers.PROGRAMS if readers.has(reader)]
+        for format in ("elf", *PACKED):
+            path = self.dump(format)
+            for reader in has:
+                with self.subTest(f"{reader} {format}"):
+                    self.assertEqual(readers.read(reader, path, places) == wanted, True)
+            os.unlink(path)
+        if len(has) < len(readers.PROGRAMS):
+            self.skipTest("not all of Debian's python3-drgn and python3-libkdumpfile are installed")
 
     @unittest.skipUnless(shutil.which("crash"), "no crash")
     def test_crash_finds_the_release(self):

@@ -233,14 +233,17 @@ static int write_sub_head(struct dump_writer *writer, struct sonde_error *err)
 	return r == 0 ? dump_file_write(writer->file, kdump->block, sub, sizeof(sub), err) : r;
 }
 
-/* uname of what is known: VMCOREINFO is Linux's. */
+/* uname of what is known: VMCOREINFO is Linux's. Where one is empty libkdumpfile (0.5.1) takes none of them, and drgn not the dump. */
 static void put_names(uint8_t *head, const struct dump_source *source)
 {
 	char *names = (char *)head + KDUMP_UTSNAME_AT;
 
 	dump_info_value(source, "OSRELEASE=", names + 2 * KDUMP_UTSNAME_FIELD, KDUMP_UTSNAME_FIELD);
-	if (source->vmcoreinfo_len)
+	if (source->vmcoreinfo_len) {
 		strcpy(names, "Linux");
+		strcpy(names + KDUMP_UTSNAME_FIELD, "(not known)");
+		strcpy(names + 3 * KDUMP_UTSNAME_FIELD, "(not known)");
+	}
 	strcpy(names + 4 * KDUMP_UTSNAME_FIELD, dump_uname_machine(source->arch));
 }
 
