@@ -9,17 +9,18 @@
 
 #define STRETCH_BYTES (64u << 10) /* that are read together */
 #define STRETCH (STRETCH_BYTES * UINT64_C(8))
+#define AHEAD_MAX (1u << 20) /* bytes, where they take a while to come */
 #define STRIDE 4096u /* bits: how far the count of set ones is kept; a stretch is some of these */
 
 struct bitmap {
 	struct source source;
 	uint64_t at, n_bits, first;
-	pthread_mutex_t lock;    /* who reads or counts more */
-	struct source_scan scan; /* by lock */
-	uint8_t *bytes;          /* [(n_bits + 7) / 8], where they have been read */
-	uint8_t *have;           /* [stretches] 1: it has been read; set last, by lock */
-	uint64_t *ranks;         /* set bits from the stride of first on to this one */
-	uint64_t n_ranks;        /* so many are known; set last, by lock */
+	pthread_mutex_t lock; /* who reads or counts more */
+	uint32_t ahead;       /* bytes that were asked for last, more each time; by lock */
+	uint8_t *bytes;       /* [(n_bits + 7) / 8], where they have been read */
+	uint8_t *have;        /* [stretches] 1: it has been read; set last, by lock */
+	uint64_t *ranks;      /* set bits from the stride of first on to this one */
+	uint64_t n_ranks;     /* so many are known; set last, by lock */
 };
 
 static uint64_t length(const struct bitmap *bitmap)
@@ -34,9 +35,12 @@ int bitmap_create(struct bitmap **ret, const struct source *source, uint64_t at,
 
 	if (!bitmap)
 		return SONDE_E_NO_MEMORY;
-	*bitmap = (struct bitmap){
-		.source = *source, .at = at, .n_bits = n_bits, .first = first, .n_ranks = 1
-	};
+	*bitmap = (struct bitmap){ .source = *source,
+				   .at = at,
+				   .n_bits = n_bits,
+				   .first = first,
+				   .ahead = STRETCH_BYTES / 2,
+				   .n_ranks = 1 };
 	pthread_mutex_init(&bitmap->lock, NULL);
 	bitmap->bytes = malloc((size_t)length(bitmap));
 	bitmap->have = calloc((size_t)(n_bits / STRETCH) + 1, 1);
@@ -75,7 +79,9 @@ static int read_stretch(struct bitmap *bitmap, uint64_t i)
 
 	if (have(bitmap, i))
 		return 0;
-	source_scan(&bitmap->scan, &bitmap->source, bitmap->at + off, len);
+	bitmap->ahead = bitmap->ahead < AHEAD_MAX ? bitmap->ahead * 2 : AHEAD_MAX;
+	source_ahead(&bitmap->source, bitmap->at + off,
+		     left < bitmap->ahead ? left : bitmap->ahead);
 	int r = source_read(&bitmap->source, bitmap->at + off, bitmap->bytes + off, len);
 	if (r == 0)
 		__atomic_store_n(&bitmap->have[i / STRETCH], 1, __ATOMIC_RELEASE);
