@@ -42,16 +42,14 @@ static int refuse(const struct packing *packing, const struct sonde_image *file,
 {
 	const char *name = file->shown;
 
-	return sonde_error_set(err, SONDE_E_LIMIT,
-			       "'%.80s': is %s of more than %llu MiB, not in blocks of up to %u "
-			       "MiB: that cannot be read at "
-			       "random. Unpack it (%s -dc '%.80s' > FILE), pack it in blocks (%s "
-			       "-dc '%.80s' | xz -T0 "
-			       "--block-size=1MiB > FILE.xz), or let more be unpacked into memory "
-			       "(SONDE_UNPACK_MAX=MiB)",
-			       name, packing->name,
-			       (unsigned long long)((least > limit ? least : limit) >> 20),
-			       PACKED_BLOCK_MAX >> 20, packing->tool, name, packing->tool, name);
+	return sonde_error_set(
+		err, SONDE_E_LIMIT,
+		"'%.80s': is %s of more than %llu MiB, not in blocks of up to %u MiB: that "
+		"cannot be read at random. Unpack it (%s -dc '%.80s' > FILE), pack it in blocks "
+		"(%s -dc '%.80s' | xz -T0 --block-size=1MiB > FILE.xz), or let more be unpacked "
+		"into memory (SONDE_UNPACK_MAX=MiB)",
+		name, packing->name, (unsigned long long)((least > limit ? least : limit) >> 20),
+		PACKED_BLOCK_MAX >> 20, packing->tool, name, packing->tool, name);
 }
 
 static int open_whole(const struct packing *packing, struct sonde_image *file, uint64_t least,
@@ -59,8 +57,8 @@ static int open_whole(const struct packing *packing, struct sonde_image *file, u
 {
 	uint64_t limit = unpack_max(), packed = file->size - file->size / 1000;
 
-	least = least > packed ? least
-			       : packed; /* packing makes nothing larger, by more than that */
+	/* Packing makes nothing larger by more than that. */
+	least = least > packed ? least : packed;
 	int r = least > limit ? SONDE_E_LIMIT : packed_whole_open(packing, file, limit, ret, err);
 	return r == SONDE_E_LIMIT ? refuse(packing, file, least, limit, err) : r;
 }
