@@ -7,6 +7,7 @@
 #define UNIT_FS_SUBJECT_H
 
 #include <cmocka.h>
+#include <ftw.h>
 #include <sonde/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,16 +62,25 @@ static inline int subject_setup(void **state)
 	return sonde_fs_native(subject->loop, subject->folder, 0, &subject->fs, NULL);
 }
 
-/* By a tool that is not under test. */
+static inline int subject_remove(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st, (void)type, (void)ftw;
+	return remove(path);
+}
+
+/* By what is not under test. */
+static inline int subject_remove_folder(const char *folder)
+{
+	return nftw(folder, subject_remove, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 static inline int subject_teardown(void **state)
 {
 	struct subject *subject = *state;
-	char command[64];
 
 	sonde_fs_destroy(subject->fs);
 	sonde_loop_destroy(subject->loop);
-	snprintf(command, sizeof(command), "rm -rf %s", subject->folder);
-	int r = *subject->folder ? system(command) : 0;
+	int r = *subject->folder ? subject_remove_folder(subject->folder) : 0;
 	free(subject);
 	return r;
 }

@@ -436,7 +436,7 @@ static void a_walk_that_is_left_early_leaves_nothing_open(void **state)
 /* More than one buffer holds; and some vanish meanwhile. */
 static void a_large_directory_is_told_once_each(void **state)
 {
-	enum { N = 1200 };
+	enum { N = 600 };
 	struct sonde_fs *fs = subject_fs(state);
 	struct sonde_dir *dir;
 	const struct sonde_fs_entry *entry;
