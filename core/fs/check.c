@@ -100,6 +100,11 @@ static bool numbers_are_valid(const struct sonde_fs_io *io, uint32_t needs)
 	return !(needs & INFO) || io->info;
 }
 
+bool fs_moves_bytes(uint32_t op)
+{
+	return kinds[op].needs & (BYTES | TO_HANDLE);
+}
+
 bool fs_io_is_valid(const struct sonde_fs_io *io)
 {
 	if (!io->done || io->state != SONDE_IO_IDLE || io->op >= SONDE_FS_N_OPS)

@@ -66,8 +66,6 @@ static int fill(struct sonde_task *self, struct sonde_dir *dir)
 	int r = sonde_fs_run(self, dir->fs, &io);
 
 	dir->at = dir->used = 0;
-	if (r > 0 && (uint32_t)r > ROOM)
-		return dir->err = SONDE_E_CORRUPT;
 	if (r > 0)
 		dir->used = (uint32_t)r;
 	dir->over = r == 0;

@@ -61,6 +61,12 @@ int sonde_fs_submit(struct sonde_fs *fs, struct sonde_fs_io *io)
 	return SONDE_OK;
 }
 
+/* More bytes than were asked for would be counted in buffers that have no such room. */
+static bool is_too_much(const struct sonde_fs_io *io, int32_t result)
+{
+	return fs_moves_bytes(io->op) && result > 0 && (uint32_t)result > io->len;
+}
+
 void sonde_fs_finish(struct sonde_fs_io *io, int32_t result, int32_t os_code)
 {
 	struct fs_core *core = fs_core(io);
@@ -71,7 +77,7 @@ void sonde_fs_finish(struct sonde_fs_io *io, int32_t result, int32_t os_code)
 		sonde_timer_stop(loop, &core->deadline);
 	if (result == SONDE_E_CANCELLED && core->flags & FS_TIMED_OUT)
 		result = SONDE_E_TIMED_OUT;
-	io->result = result;
+	io->result = is_too_much(io, result) ? SONDE_E_CORRUPT : result;
 	io->os_code = os_code;
 	io->state = SONDE_IO_DONE;
 	loop->n_inflight--;

@@ -54,6 +54,9 @@ static inline bool fs_asked_cancel(struct sonde_fs_io *io)
 /* check.c: are all in fields in their ranges? */
 bool fs_io_is_valid(const struct sonde_fs_io *io);
 
+/* ... is its result a number of bytes, at most len? */
+bool fs_moves_bytes(uint32_t op);
+
 /* As sonde_fs_cancel, with CANCELLED or TIMED_OUT for a reason; the first one stands. */
 int fs_stop(struct sonde_fs_io *io, int code);
 

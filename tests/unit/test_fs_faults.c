@@ -146,6 +146,7 @@ static void beneath_holds_for_all_of_a_file_system(void **state)
 	assert_int_equal(sonde_fs_set_mode(NULL, fs, ROOT, "l", 0600), SONDE_E_NO_ACCESS);
 	assert_int_equal(sonde_fs_stat(NULL, fs, ROOT, "..", 0, &info), SONDE_E_NO_ACCESS);
 	assert_int_equal(sonde_fs_mkdir(NULL, fs, ROOT, "../d", 0755), SONDE_E_NO_ACCESS);
+	assert_int_equal(sonde_fs_mkdir(NULL, fs, ROOT, "..", 0755), SONDE_E_NO_ACCESS);
 	sonde_fs_destroy(fs);
 }
 
@@ -265,7 +266,7 @@ struct odd {
 	struct sonde_fs_io *held[64];
 	uint32_t n_held, most, n_cancelled;
 	const void *list;
-	uint32_t list_len;
+	uint32_t list_len, lies; /* lies: so many times as many bytes are told */
 	bool holds;
 };
 
@@ -283,10 +284,10 @@ static void odd_submit(void *impl, struct sonde_fs_io *io)
 		*io->info = (struct sonde_fs_info){ .length = 1 << 30, .kind = SONDE_KIND_FILE };
 	if (io->op == SONDE_FS_LIST) {
 		memcpy(io->buf, odd->list, odd->list_len);
-		sonde_fs_finish(io, (int32_t)odd->list_len, 0);
+		sonde_fs_finish(io, (int32_t)(odd->list_len * odd->lies), 0);
 		return;
 	}
-	sonde_fs_finish(io, 0, 0);
+	sonde_fs_finish(io, io->op == SONDE_FS_READ && odd->lies > 1 ? INT32_MAX : 0, 0);
 }
 
 static void odd_cancel(void *impl, struct sonde_fs_io *io)
@@ -347,6 +348,22 @@ static void a_deadline_and_a_cancel_reach_whoever_serves(void **state)
 	free_small(&small);
 }
 
+static void more_bytes_than_were_asked_for_are_an_error(void **state)
+{
+	struct odd odd = { .list = "0123456789", .list_len = 10, .lies = 1 };
+	struct small small = make_odd(&odd);
+	char room[SONDE_FS_LIST_MIN];
+	struct sonde_fs_io io = { .op = SONDE_FS_LIST, .buf = room, .len = sizeof(room) };
+	struct sonde_file_load load = { .fs = small.fs, .dir = SONDE_FS_ROOT, .path = "a" };
+
+	(void)state;
+	assert_int_equal(sonde_fs_run(NULL, small.fs, &io), 10);
+	odd.lies = SONDE_FS_LIST_MIN;
+	assert_int_equal(sonde_fs_run(NULL, small.fs, &io), SONDE_E_CORRUPT);
+	assert_int_equal(sonde_file_load(NULL, &load), SONDE_E_CORRUPT);
+	free_small(&small);
+}
+
 static int copy_in_task(struct sonde_task *task, void *arg)
 {
 	return sonde_file_copy(task, arg);
@@ -389,7 +406,7 @@ static void a_copy_keeps_as_much_in_flight_as_it_may(void **state)
 /* Lists that no directory gives, each broken in one way. */
 static void what_no_directory_holds_is_not_told(void **state)
 {
-	struct odd odd = { 0 };
+	struct odd odd = { .lies = 1 };
 	struct small small = make_odd(&odd);
 	union {
 		struct sonde_fs_entry entry;
@@ -454,6 +471,7 @@ int main(void)
 		cmocka_unit_test(a_directory_that_is_gone_takes_nothing_new),
 		cmocka_unit_test(a_table_of_operations_is_checked),
 		cmocka_unit_test(a_deadline_and_a_cancel_reach_whoever_serves),
+		cmocka_unit_test(more_bytes_than_were_asked_for_are_an_error),
 		cmocka_unit_test(a_copy_keeps_as_much_in_flight_as_it_may),
 		cmocka_unit_test(what_no_directory_holds_is_not_told),
 	};

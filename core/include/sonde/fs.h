@@ -274,7 +274,10 @@ int sonde_fs_create(struct sonde_loop *loop, const struct sonde_fs_ops *ops, voi
 /* The loop it was made for. */
 struct sonde_loop *sonde_fs_loop(const struct sonde_fs *fs);
 
-/* Hand a request back. result: as the op says, or enum sonde_err; os_code: an errno, or 0. */
+/*
+ * Hand a request back. result: as the op says, or enum sonde_err; more bytes than were asked for
+ * become SONDE_E_CORRUPT. os_code: an errno, or 0.
+ */
 void sonde_fs_finish(struct sonde_fs_io *io, int32_t result, int32_t os_code);
 
 /* Room of a request for whoever serves it, from submit to finish; [SONDE_FS_ROOM], 8-byte aligned. */
