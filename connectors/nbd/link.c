@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "link.h"
 
+#include "regions.h"
 #include "replies.h"
 
 #include <errno.h>
@@ -111,6 +112,14 @@ static void tell_owners(struct link *link)
 	link->n_over = 0;
 }
 
+/* A server refuses a write as a whole: what of it has no memory is cut off here. */
+static int32_t limit_write(const struct link *link, uint64_t addr, uint32_t *len)
+{
+	if (link->regions && !regions_run(link->regions, addr, *len, len))
+		return SONDE_E_NOT_MAPPED;
+	return link->writable ? 0 : SONDE_E_READ_ONLY;
+}
+
 /* Take the next stretch off an order: of what is one answer. Returns its error, 0: it is in the export. */
 static int32_t cut(const struct link *link, struct order *order, struct part *ret)
 {
@@ -124,6 +133,8 @@ static int32_t cut(const struct link *link, struct order *order, struct part *re
 	ret->len = left;
 	if (!err && left > link->size - addr)
 		ret->len = (uint32_t)(link->size - addr);
+	if (!err && order->io->op == SONDE_IO_WRITE)
+		err = limit_write(link, addr, &ret->len);
 	if (!err && ret->len > link->command_max)
 		ret->len = link->command_max;
 	order->off += ret->len;

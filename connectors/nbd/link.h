@@ -16,6 +16,7 @@ enum {
 	LINK_COMMAND_MAX = 1 << 20, /* bytes of one command  */
 };
 
+struct regions;
 struct order; /* a request that was taken      */
 struct part;  /* a command: a stretch of one   */
 
@@ -28,6 +29,9 @@ struct link {
 	uint32_t command_max;   /* bytes of one that the server takes                        */
 	uint64_t timeout_ns;    /* without a word from a server that owes one                */
 	int holes_are_none;     /* a hole is no memory; 0: it is zeros                       */
+	int writable;
+	const struct regions
+		*regions; /* what writes are held against; NULL: the server will tell */
 
 	pthread_t thread;
 	int has_thread, wake;

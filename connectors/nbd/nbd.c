@@ -137,6 +137,9 @@ static int learn_export(struct nbd *nbd, struct sonde_error *err)
 		return r;
 	r = regions_learn(&nbd->regions, handle, nbd->host, nbd->link.size, nbd->link.timeout_ns);
 	nbd->has_regions = r == 0;
+	nbd->link.writable = nbd->writable;
+	if (is_sonde && r == 0)
+		nbd->link.regions = &nbd->regions;
 	if (r == 0 || r == SONDE_E_UNSUPPORTED)
 		return 0;
 	return nbd->host->error_set(err, r, "nbd: '%s': which of it is memory: %s", nbd->where,

@@ -117,6 +117,27 @@ int regions_learn(struct regions *regions, struct nbd_handle *nbd, const struct 
 	return r;
 }
 
+int regions_run(const struct regions *regions, uint64_t addr, uint32_t len, uint32_t *ret_len)
+{
+	size_t from = 0, to = regions->n;
+
+	while (from < to) { /* the first that ends behind addr */
+		size_t middle = from + (to - from) / 2;
+		if (addr - regions->at[middle].addr < regions->at[middle].len ||
+		    addr < regions->at[middle].addr)
+			to = middle;
+		else
+			from = middle + 1;
+	}
+	const struct sonde_region *region = from < regions->n ? &regions->at[from] : NULL;
+	int inside = region && region->addr <= addr;
+	uint64_t left = inside   ? region->len - (addr - region->addr)
+			: region ? region->addr - addr
+				 : len;
+	*ret_len = left < len ? (uint32_t)left : len;
+	return inside;
+}
+
 void regions_finish(struct regions *regions)
 {
 	free(regions->at);

@@ -29,6 +29,8 @@ struct regions {
  */
 int regions_learn(struct regions *regions, struct nbd_handle *nbd, const struct sonde_host *host,
 		  uint64_t size, uint64_t timeout_ns);
+/* Is there memory at addr? Returns 1 or 0, and in *ret_len how many of the next len bytes are like it. */
+int regions_run(const struct regions *regions, uint64_t addr, uint32_t len, uint32_t *ret_len);
 void regions_finish(struct regions *regions);
 
 #endif

@@ -93,12 +93,19 @@ static void run_engine(struct subject *subject, const char *engine)
 	sonde_loop_destroy(loop);
 }
 
-/* Of a word only those with it in their name, of -word those without. */
-static bool is_asked_for(const struct subject *subject, const char *word)
+/* Of a word only those with it in their name, of -word,word those without any. */
+static bool is_asked_for(const struct subject *subject, const char *words)
 {
-	bool without = word && *word == '-';
+	bool without = words && *words == '-', has_one = false;
+	char word[32];
 
-	return !word || (strstr(subject->name, word + without) != NULL) != without;
+	for (const char *at = words ? words + without : ""; *at; at += *at == ',') {
+		size_t len = strcspn(at, ",");
+		snprintf(word, sizeof(word), "%.*s", (int)len, at);
+		has_one = has_one || strstr(subject->name, word);
+		at += len;
+	}
+	return !words || has_one != without;
 }
 
 int main(int argc, char **argv)

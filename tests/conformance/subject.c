@@ -409,6 +409,46 @@ static int open_stub(struct subject *subject, struct sonde_loop *loop, struct so
 	return open_target(subject, loop, name, err);
 }
 
+#define RAM "ram:64k,hole=0x3000+0x1000"
+
+/* ---- a server ----------------------------------------------------------------------------------- */
+
+/* sonde serve, of ram with the subjects' bytes and hole. Returns the child, below 0: there is none. */
+static int start_server(const struct subject *subject)
+{
+	char where[80];
+	int child = fork();
+
+	if (child != 0)
+		return child;
+	snprintf(where, sizeof(where), "unix:%s", subject->path);
+	if (!freopen("/dev/null", "w", stdout))
+		_exit(127);
+	execl(getenv("SONDE_EXE"), "sonde", "serve", RAM, "--listen", where,
+	      subject->read_only ? NULL : "--write", NULL);
+	_exit(127);
+}
+
+static int open_served(struct subject *subject, struct sonde_loop *loop, struct sonde_error *err)
+{
+	char name[128];
+
+	if (!getenv("SONDE_EXE"))
+		return sonde_error_set(err, SONDE_E_NOT_FOUND, "SONDE_EXE: the tool is not named");
+	snprintf(subject->path, sizeof(subject->path), "/tmp/sonde-conformance-nbd-%d",
+		 (int)getpid());
+	unlink(subject->path);
+	subject->child = start_server(subject);
+	snprintf(name, sizeof(name), "nbd:unix:%s%s", subject->path, subject->target);
+	for (int tries = 0; tries < 1000; tries++) {
+		int r = open_target(subject, loop, name, err);
+		if (subject->child < 0 || (r != SONDE_E_NOT_FOUND && r != SONDE_E_GONE))
+			return r;
+		usleep(20000);
+	}
+	return err->code;
+}
+
 /* ---- virtual memory over ram ------------------------------------------------------------------ */
 
 #define VIRTUAL_BASE UINT64_C(0x00007ffff0000000)
@@ -445,7 +485,6 @@ static int open_virtual(struct subject *subject, struct sonde_loop *loop, struct
 
 /* ---- all ---------------------------------------------------------------------------------------- */
 
-#define RAM "ram:64k,hole=0x3000+0x1000"
 #define REMAP "|remap,map=0+0x3000@0x10000;0x4000+0x4000@0x14000;0x8000+0x8000@0"
 struct subject subjects[] = {
 	{ "ram, extents", "ram.so", NULL, open_ram, RAM, 0, 0 },
@@ -472,6 +511,8 @@ struct subject subjects[] = {
 	{ "gdb", "gdb.so", NULL, open_stub, "", 0, 0 },
 	{ "gdb, read only", "gdb.so", NULL, open_stub, ",ram=0+12k;16k+48k", 1, 0 },
 	{ "cache of gdb", "gdb.so", "cache.so", open_stub, "|cache", 0, 0 },
+	{ "nbd", "nbd.so", "ram.so", open_served, "", 0, 0 },
+	{ "nbd, read only", "nbd.so", "ram.so", open_served, ",depth=3", 1, 0 },
 	{ "virtual over ram, extents", "ram.so", NULL, open_virtual, "ram:1m", 0, 0 },
 	{ "virtual over ram, transfer", "ram.so", NULL, open_virtual, "ram:1m,mode=transfer", 0,
 	  0 },
