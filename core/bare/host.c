@@ -144,8 +144,8 @@ int loop_run_posts(struct sonde_loop *loop)
 
 void loop_sleep(struct sonde_loop *loop, uint64_t timeout_ns)
 {
-	if (host.platform.idle && !atomic_load(&loop->woken))
-		host.platform.idle(host.platform.user, timeout_ns);
+	if (host.platform.idle)
+		host.platform.idle(host.platform.user, atomic_load(&loop->woken) ? 0 : timeout_ns);
 }
 
 void sonde_loop_wake(struct sonde_loop *loop)

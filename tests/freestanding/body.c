@@ -139,6 +139,16 @@ static void tasks_share_one_trip(struct sonde_loop *loop, struct sonde_space *sp
 	check(device->trips - trips == 1, "what they wait for is one trip");
 }
 
+/* A wake that nobody waited for; a read that blocks is brought to its end by idle all the same. */
+static void a_wake_holds_nothing_up(struct sonde_loop *loop, struct sonde_space *space)
+{
+	uint8_t byte = 0, there = *(uint8_t *)memory_at(machine, byte_pa(1));
+
+	sonde_loop_wake(loop);
+	check(sonde_space_u8(space, byte_pa(1), &byte) == 0 && byte == there,
+	      "a read that blocks goes on after a wake");
+}
+
 static int sleep_twice(struct sonde_task *task, void *arg)
 {
 	uint64_t *woke = arg;
@@ -341,6 +351,7 @@ static void run_on(struct sonde_loop *loop, struct sonde_space *phys)
 	if (!slow)
 		return;
 	tasks_share_one_trip(loop, slow, &device);
+	a_wake_holds_nothing_up(loop, slow);
 	tasks_sleep_by_the_clock(loop);
 	deadlines_pass(loop, slow, &device);
 	pages_are_kept(slow, &device);

@@ -76,6 +76,25 @@ class Install(unittest.TestCase):
             self.assertIn(plugin.stem, done.stdout)
         self.assertIn("elfcore", done.stdout)
 
+    def test_the_example_without_a_system_links_with_nothing_else(self):
+        library = self.lib / "libsonde-bare.a"
+        if not library.exists():
+            self.skipTest("not for this processor")
+        source, program = self.root / "look.c", self.root / "look"
+        example = re.search(r"```c\n(.*?)```", (SOURCE / "docs/freestanding.md").read_text(), re.S).group(1)
+        source.write_text(f"""#include <stdint.h>
+            static uint64_t my_clock(void *user) {{ return user != 0; }}
+            static void my_halt(void *user, uint64_t ns) {{ (void)user, (void)ns; }}
+            static void my_panic(void *user, const char *what, const char *file, int line)
+            {{ (void)user, (void)what, (void)file, (void)line; }}
+            {example}
+            void _start(void);
+            void _start(void) {{ uint64_t value; look(0, 0, &value); for (;;); }}""")
+        done = run(*shlex.split(os.environ.get("CC", "cc")), "-Wall", "-Wextra", "-Werror", "-ffreestanding",
+                   "-fno-stack-protector", "-nostdlib", "-static", f"-I{self.prefix}/include", source, library, "-o", program)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(run("nm", "-u", program).stdout, "")
+
     def test_each_subcommand_has_its_man_page(self):
         pages = {page.name for page in self.prefix.rglob("man1/*.1")}
         help_text = run(self.prefix / "bin" / "sonde", "--help", env=self.environment()).stdout

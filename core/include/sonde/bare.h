@@ -29,8 +29,8 @@ struct sonde_bare_platform {
 	/* Required: a clock in ns that never goes back: that of deadlines and timers (sonde_now_ns). */
 	uint64_t (*now_ns)(void *user);
 	/*
-	 * Optional: nothing can be done for timeout_ns (UINT64_MAX: for ever) unless an interrupt brings work. May return at
-	 * any time, and has to after an interrupt that called sonde_loop_wake, also where that came just before. On the
+	 * Optional: nothing can be done for timeout_ns (0: look only; UINT64_MAX: for ever) unless an interrupt brings work. May
+	 * return at any time, and has to after an interrupt that called sonde_loop_wake, also where that came just before. On the
 	 * thread of the loop: requests that a layer of the program holds may be ended here (host->io_done). NULL: the loop
 	 * goes on looking.
 	 */
