@@ -11,6 +11,9 @@ from harness import FOLDER, lab, run
 KPF = {"slab": 7, "buddy": 10, "anon": 12, "swapcache": 13, "huge": 17, "nopage": 20, "lru": 5, "offline": 23}
 USES = ("free", "cache-private", "user")
 
+# What page_type of linux v6.12 says (include/linux/page-flags.h: enum pagetype).
+HUGETLB, SLAB = 0xf4000000, 0xf5000000
+
 
 def bits_of(data):
     return {8 * at + bit for at, byte in enumerate(data) if byte for bit in range(8) if byte >> bit & 1}
@@ -56,22 +59,17 @@ def ram_of(truth, page_size):
     return {frame for first, last in lines for frame in range(int(first, 16) // page_size, (int(last, 16) + 1) // page_size)}
 
 
-class Pages:
-    """The kernel's array of struct page in a target, by its own symbols: what a frame's says now. x86-64."""
+def heads_of(view, frames):
+    """The head of each frame, which is itself unless it is a tail, and the head's page_type. x86-64, struct page of 64 bytes."""
+    base = int.from_bytes(view.run("read", view.target, "vmemmap_base", 8, "--raw").out, "little")
+    first, end = min(frames) & -512, max(frames) + 1  # no page begins further in front
+    array = view.run("read", view.target, hex(base + 64 * first), 64 * (end - first), "--kernel", "--raw").out
 
-    def __init__(self, view):
-        self.view = view
-        base = view.run("sym", view.target, "vmemmap_base", "--json").rows[0]["addr"]
-        self.base = int.from_bytes(self.read(base, 8), "little")
+    def word(frame, at, size):
+        return int.from_bytes(array[64 * (frame - first) + at:][:size], "little")
 
-    def read(self, addr, length):
-        return self.view.run("read", self.view.target, addr, length, "--kernel", "--raw").out
-
-    def type_of(self, frame):
-        """page_type, or the type of the page whose tail it is."""
-        page = self.read(hex(self.base + 64 * frame), 64)
-        head = int.from_bytes(page[8:16], "little")
-        return int.from_bytes((self.read(hex(head - 1), 64) if head & 1 else page)[48:52], "little")
+    heads = {frame: (word(frame, 8, 8) - base) // 64 if word(frame, 8, 8) & 1 else frame for frame in frames}
+    return {frame: (head, word(head, 48, 4)) for frame, head in heads.items()}
 
 
 def told(guest, first, n):
@@ -89,3 +87,24 @@ def use_told(flags):
     if ("anon" in flags and "slab" not in flags) or "huge" in flags:
         return "user"
     return "cache-private" if "lru" in flags or "swapcache" in flags else None
+
+
+def held_against(guest, target):
+    """
+    The frames that were told the same before and after dumps of them: those that were left out as something else than the
+    guest says, those that were kept though they could have been left out, and all.
+    """
+    page_size = guest.truth["page_size"]
+    ram = ram_of(guest.truth, page_size)
+    first, n = min(ram), max(ram) + 1 - min(ram)
+    before = told(guest, first, n)
+    guest.pause()
+    out = {}
+    for word in USES:
+        memory, held, _ = written(target, "--exclude", word, command="dump")
+        out[word] = memory - held
+    guest.resume()
+    steady = {first + i: use_told(flags) for i, (flags, again) in enumerate(zip(before, told(guest, first, n))) if flags == again}
+    wrong = {frame for word in USES for frame in out[word] if frame in steady and steady[frame] != word}
+    kept = {frame for frame, use in steady.items() if use and frame not in out[use]}
+    return wrong, kept, steady

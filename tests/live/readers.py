@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Physical memory of a dump as others read it: drgn and libkdumpfile, by Debian's Python, which has their modules."""
+import functools
 import json
 import os
 import subprocess
@@ -24,6 +25,7 @@ for at, size in json.load(sys.stdin):
 }
 
 
+@functools.lru_cache(maxsize=None)
 def has(reader):
     return os.path.exists(PYTHON) and subprocess.run([PYTHON, "-c", f"import {reader}"], stdout=subprocess.DEVNULL,
                                                      stderr=subprocess.DEVNULL, check=False).returncode == 0

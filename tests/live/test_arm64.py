@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """aarch64: 6.1 with pages of 4 KiB, whose kallsyms names functions only, and 6.12 with pages of 16 KiB."""
+import frames
 import test_compare
 import test_dirty
 import test_read
@@ -116,3 +117,14 @@ class RebootTest(test_dirty.RebootTest):
 
     options = {"arch": "arm64"}
     base = 1 << 30
+
+
+class FramesTest(Case):
+    """Of pages of 4 KiB, by the kernel's own words (/proc/kpageflags)."""
+
+    def test_no_page_is_left_out_that_is_something_else(self):
+        guest = worlds.arm64().guest
+        wrong, kept, steady = frames.held_against(guest, guest.target(",via=map"))
+        self.assertEqual(wrong, set())
+        self.assertGreater(len(steady), 100000)
+        self.assertLess(len(kept), len(steady) // 100)  # those of who reads it, and free ones that a processor has at hand
