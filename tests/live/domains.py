@@ -16,7 +16,7 @@ import unittest
 from xml.sax.saxutils import escape
 
 import harness
-from harness import FOLDER, Guest, need_lab, lab
+from harness import FOLDER, Guest, free_port, need_lab, lab
 
 START_LIMIT = 30  # seconds for libvirtd to listen
 PROGRAMS = {"libvirtd": "libvirt-daemon", "virsh": "libvirt-clients"}
@@ -81,6 +81,7 @@ class Libvirtd:
         need_libvirt()
         self.folder = os.path.join(FOLDER, leaf)
         self.socket = os.path.join(self.folder, "run", "libvirt", "libvirt-sock")
+        self.port = free_port()
         self.user = pwd.getpwnam("nobody") if os.getuid() == 0 else None
         self.make_folders()
         self.start()
@@ -89,6 +90,11 @@ class Libvirtd:
     def uri(self):
         return f"qemu+unix:///session?socket={self.socket}"
 
+    @property
+    def far_uri(self):
+        """The same as a client elsewhere has it."""
+        return f"qemu+tcp://127.0.0.1:{self.port}/session"
+
     def make_folders(self):
         os.chmod(FOLDER, 0o711)  # for somebody else to reach what lies in it
         config = os.path.join(self.folder, "config", "libvirt")
@@ -96,7 +102,8 @@ class Libvirtd:
         with open(os.path.join(config, "qemu.conf"), "w", encoding="ascii") as file:
             file.write('stdio_handler = "file"\nmax_core = 0\n')  # no virtlogd
         with open(os.path.join(self.folder, "libvirtd.conf"), "w", encoding="ascii") as file:
-            file.write('auth_unix_rw = "none"\n')
+            file.write('auth_unix_rw = "none"\nauth_tcp = "none"\nlisten_tls = 0\nlisten_tcp = 1\n'
+                       f'listen_addr = "127.0.0.1"\ntcp_port = "{self.port}"\n')
         for name in ("run", "cache", "data", "bin"):
             os.mkdir(os.path.join(self.folder, name))
         # It asks each QEMU that it finds for all it can do, and a machine may have thirty.
@@ -115,7 +122,7 @@ class Libvirtd:
 
     def start(self):
         words = [shutil.which("libvirtd", path="/usr/sbin:/sbin:" + os.environ["PATH"]),
-                 "-f", os.path.join(self.folder, "libvirtd.conf"),
+                 "--listen", "-f", os.path.join(self.folder, "libvirtd.conf"),
                  "-p", os.path.join(self.folder, "run", "libvirtd.pid")]
         if self.user:
             words = [shutil.which("setpriv"), "--reuid", str(self.user.pw_uid), "--regid",

@@ -14,6 +14,7 @@ import os
 import pwd
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,13 @@ SONDE = os.environ.get("SONDE_EXE", "sonde")
 RUN_LIMIT = 150
 
 FOLDER = tempfile.mkdtemp(prefix="sonde-live-")
+
+
+def free_port():
+    """A port of the loopback that nobody listens on, for now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
 
 
 def clean_up():

@@ -17,17 +17,11 @@ import unittest
 
 import compare
 import test_compare
-from harness import FOLDER, Case, View, boot, lab, run
+from harness import FOLDER, Case, View, boot, free_port, lab, run
 from monitor import Monitor
 from worlds import LISTS
 
 GDBSERVER = shutil.which("gdbserver")
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 class Stub:

@@ -37,7 +37,8 @@ def daemon():
 def shared():
     guest = Domain(daemon(), "shared")
     return World(guest, {"map": guest.target(), "qemu": guest.qemu_target(),
-                         "api": guest.target(",api=on")})
+                         "api": guest.target(",api=on"),
+                         "far": f"libvirt:{daemon().far_uri}!{guest.name}"})
 
 
 @functools.lru_cache(maxsize=None)
@@ -100,6 +101,12 @@ class ThroughLibvirtTest(SharedDomainTest):
                      "0x100000")
         self.assertEqual(result.code, 1, str(result))
         self.assertIn("cannot be written", result.err)
+
+
+class FarDomainTest(SharedDomainTest):
+    """By a URI with a host: its process is none of ours, even where the host is this machine."""
+
+    name, way = "far", "through libvirt"
 
 
 class NamesTest(Case):
