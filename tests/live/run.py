@@ -9,6 +9,7 @@ passed, failed and were skipped. Exits with 1 when one failed, with 77 where no 
 or all were skipped.
 """
 import os
+import signal
 import sys
 import time
 import unittest
@@ -44,6 +45,7 @@ class Report(unittest.TextTestResult):
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # what nohup ignores its children would, too
     os.environ["SONDE_EXE"] = os.path.abspath(sys.argv[1])
     sys.path.insert(0, HERE)
     sys.dont_write_bytecode = True
