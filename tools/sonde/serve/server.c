@@ -151,8 +151,10 @@ void server_stop(struct server *server)
 {
 	if (!server)
 		return;
-	sonde_acceptor_close(NULL, server->acceptor);
+	/* In this order: the task may not have run yet, and would ask what is gone. */
+	sonde_task_cancel(server->task);
 	sonde_task_join(NULL, server->task);
+	sonde_acceptor_close(NULL, server->acceptor);
 	while (server->negotiating.n)
 		cut(server, server->negotiating.first);
 	while (server->serving.n)
