@@ -131,15 +131,22 @@ static int give_up(int fd, const char *doing, const char *text, const struct net
 	return os_code == EAGAIN ? SONDE_E_BUSY : code;
 }
 
+/* What the caller asked for, checked. */
+static int take(struct sonde_net_options *own, struct net_address *address, const char *text,
+		const struct sonde_net_options *options, struct sonde_error *err)
+{
+	int r = take_options(own, options, err);
+
+	return r < 0 ? r : net_address_parse(text, address, err);
+}
+
 int sonde_net_listen(const char *text, const struct sonde_net_options *options,
 		     struct sonde_error *err)
 {
 	struct sonde_net_options own;
 	struct net_address address;
-	int r = take_options(&own, options, err);
+	int r = take(&own, &address, text, options, err);
 
-	if (r == SONDE_OK)
-		r = net_address_parse(text, &address, err);
 	if (r < 0)
 		return r;
 	int fd = open_socket(&address);
@@ -155,10 +162,8 @@ int sonde_net_begin(const char *text, const struct sonde_net_options *options,
 {
 	struct sonde_net_options own;
 	struct net_address address;
-	int r = take_options(&own, options, err);
+	int r = take(&own, &address, text, options, err);
 
-	if (r == SONDE_OK)
-		r = net_address_parse(text, &address, err);
 	if (r < 0)
 		return r;
 	int fd = open_socket(&address);
