@@ -34,4 +34,16 @@ static inline void text_add(char *to, size_t cap, const char *more)
 	to[used] = '\0';
 }
 
+/* What a digit of up to 16 stands for; 16: it is none. */
+static inline int text_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return 16;
+}
+
 #endif

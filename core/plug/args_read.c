@@ -3,6 +3,7 @@
 #include "plug/args.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 
 /* How far it is to the next of two characters, or to the end. */
 static size_t until(const char *text, char a, char b)
@@ -51,17 +52,6 @@ int args_key_known(const char *help, const char *key, size_t key_len)
 	return 0;
 }
 
-static int digit_of(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return 16;
-}
-
 static int suffix_shift(const char *text)
 {
 	static const char letters[] = "kKmMgGtT";
@@ -79,9 +69,9 @@ int args_parse_u64(const char *text, uint64_t *ret)
 	const char *first = p;
 	uint64_t value = 0;
 
-	for (; digit_of(*p) < base; p++) {
+	for (; text_digit(*p) < base; p++) {
 		if (__builtin_mul_overflow(value, (uint64_t)base, &value) ||
-		    __builtin_add_overflow(value, (uint64_t)digit_of(*p), &value))
+		    __builtin_add_overflow(value, (uint64_t)text_digit(*p), &value))
 			return 0;
 	}
 	int shift = suffix_shift(p);

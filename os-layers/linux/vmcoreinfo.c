@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
+
 #define FIRST_KEY "OSRELEASE="
 #define SYMBOL_NAME_MAX 128u
 
@@ -85,17 +87,6 @@ static const char *value_of_item(const struct vmcoreinfo *info, const char *what
 	return value_of(info, key, (size_t)n, ret_len);
 }
 
-static int digit_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return 16;
-}
-
 /* The whole of text as an unsigned number; 0 when it is empty, holds anything else or overflows. */
 static int number(const char *text, size_t len, unsigned base, uint64_t *ret)
 {
@@ -104,7 +95,7 @@ static int number(const char *text, size_t len, unsigned base, uint64_t *ret)
 	if (!len)
 		return 0;
 	for (size_t i = 0; i < len; i++) {
-		unsigned digit = (unsigned)digit_value(text[i]);
+		unsigned digit = (unsigned)text_digit(text[i]);
 		if (digit >= base || __builtin_mul_overflow(value, (uint64_t)base, &value) ||
 		    __builtin_add_overflow(value, (uint64_t)digit, &value))
 			return 0;
