@@ -13,23 +13,32 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "fs_served.h"
+
 struct subject_kind {
 	const char *name;
 	uint32_t engine;
 	int in_memory;
+	int served; /* ... by a server in a thread, and this is its client */
 };
 
 static const struct subject_kind subject_kinds[] = {
-	{ "sync", SONDE_ENGINE_SYNC },      { "threads", SONDE_ENGINE_THREADS },
-	{ "epoll", SONDE_ENGINE_EPOLL },    { "direct", SONDE_ENGINE_DIRECT },
-	{ "memory", SONDE_ENGINE_SYNC, 1 }, { "uring", SONDE_ENGINE_URING },
+	{ "sync", SONDE_ENGINE_SYNC },
+	{ "threads", SONDE_ENGINE_THREADS },
+	{ "epoll", SONDE_ENGINE_EPOLL },
+	{ "direct", SONDE_ENGINE_DIRECT },
+	{ "memory", SONDE_ENGINE_SYNC, 1 },
+	{ "uring", SONDE_ENGINE_URING },
 	{ "auto", SONDE_ENGINE_AUTO },
+	{ "remote native", SONDE_ENGINE_EPOLL, 0, 1 },
+	{ "remote memory", SONDE_ENGINE_AUTO, 1, 1 },
 };
 
 struct subject {
 	struct sonde_loop *loop;
 	struct sonde_fs *fs;
 	char folder[32]; /* "": it has none */
+	struct served served;
 };
 
 /* The kind whose turn it is. */
@@ -47,6 +56,16 @@ static inline int subject_loop(uint32_t engine, struct sonde_loop **ret)
 	return sonde_loop_create(&options, ret, NULL);
 }
 
+static inline int subject_serve(struct subject *subject)
+{
+	subject->served.folder = *subject->folder ? subject->folder : NULL;
+	subject->served.flags = SONDE_FS_SERVER_WRITES;
+	if (served_start(&subject->served) < 0)
+		return -1;
+	return sonde_fs_remote(NULL, subject->loop, subject->served.address, NULL, &subject->fs,
+			       NULL);
+}
+
 static inline int subject_setup(void **state)
 {
 	struct subject *subject = calloc(1, sizeof(*subject));
@@ -54,11 +73,15 @@ static inline int subject_setup(void **state)
 	if (!subject || subject_loop(subject_kind->engine, &subject->loop) < 0)
 		return -1;
 	*state = subject;
+	if (!subject_kind->in_memory) {
+		strcpy(subject->folder, "/tmp/sonde-fs-XXXXXX");
+		if (!mkdtemp(subject->folder))
+			return -1;
+	}
+	if (subject_kind->served)
+		return subject_serve(subject);
 	if (subject_kind->in_memory)
 		return sonde_fs_memory(subject->loop, NULL, &subject->fs);
-	strcpy(subject->folder, "/tmp/sonde-fs-XXXXXX");
-	if (!mkdtemp(subject->folder))
-		return -1;
 	return sonde_fs_native(subject->loop, subject->folder, 0, &subject->fs, NULL);
 }
 
@@ -80,6 +103,8 @@ static inline int subject_teardown(void **state)
 
 	sonde_fs_destroy(subject->fs);
 	sonde_loop_destroy(subject->loop);
+	if (subject_kind->served)
+		served_stop(&subject->served);
 	int r = *subject->folder ? subject_remove_folder(subject->folder) : 0;
 	free(subject);
 	return r;
@@ -107,7 +132,7 @@ static inline int subject_run_all(const struct CMUnitTest *tests, size_t n, enum
 	umask(022);
 	for (size_t i = 0; i < sizeof(subject_kinds) / sizeof(subject_kinds[0]); i++) {
 		subject_kind = &subject_kinds[i];
-		if (which == SUBJECTS_NATIVE && subject_kind->in_memory)
+		if (which == SUBJECTS_NATIVE && (subject_kind->in_memory || subject_kind->served))
 			continue;
 		if (subject_is_there(subject_kind))
 			failed += _cmocka_run_group_tests(subject_kind->name, tests, n, NULL, NULL);

@@ -14,6 +14,7 @@
 #include <sonde/file.h>
 #include <sonde/fragments.h>
 #include <sonde/fs.h>
+#include <sonde/fs_remote.h>
 #include <sonde/io.h>
 #include <sonde/loop.h>
 #include <sonde/net.h>
