@@ -307,13 +307,48 @@ static int32_t ask_name(struct remote *remote, const struct sonde_fs_io *io, str
 	return r;
 }
 
+/* diod 1.0.24 has neither Tunlinkat nor Trenameat; those from before them take the fid of what is meant. */
+static bool is_unknown(int32_t r)
+{
+	return r == -EOPNOTSUPP || r == -ENOSYS;
+}
+
+/* The fid is gone whatever the answer. */
+static int32_t remove_fid(struct place *place, bool directory)
+{
+	struct ninep_msg msg = { .type = NINEP_TREMOVE };
+	struct ninep_qid qid;
+	int32_t r = look(place, &msg.fid, &qid);
+
+	if (r < 0)
+		return r;
+	if (directory != !!(qid.type & NINEP_QID_DIRECTORY)) {
+		ninep_clunk(place->client, msg.fid);
+		return directory ? -ENOTDIR : -EISDIR;
+	}
+	r = ninep_ask(place->client, &msg, NULL);
+	if (r != -ECANCELED)
+		ninep_put_fid(place->client, msg.fid);
+	return r;
+}
+
 static int32_t do_remove(struct remote *remote, const struct sonde_fs_io *io)
 {
 	bool directory = io->flags & SONDE_FS_DIRECTORY;
 	struct ninep_msg msg = { .type = NINEP_TUNLINKAT,
 				 .flags = directory ? NINEP_REMOVE_DIRECTORY : 0 };
+	struct place place;
+	int32_t r = find_name(remote, &place, io->dir, io->path, io->flags,
+			      directory ? -EINVAL : -EISDIR);
 
-	return ask_name(remote, io, &msg, directory ? -EINVAL : -EISDIR);
+	msg.fid = place.fid;
+	msg.name = place.last;
+	if (r == 0)
+		r = ninep_ask(&remote->client, &msg, NULL);
+	if (is_unknown(r))
+		r = remove_fid(&place, directory);
+	place_finish(&place);
+	return r;
 }
 
 static int32_t do_mkdir(struct remote *remote, const struct sonde_fs_io *io)
@@ -346,6 +381,19 @@ static int32_t is_taken(struct place *to)
 	return r == 0 ? -EEXIST : r == -ENOENT ? 0 : r;
 }
 
+static int32_t rename_fid(struct place *from, const struct place *to)
+{
+	struct ninep_msg msg = { .type = NINEP_TRENAME, .other_fid = to->fid, .name = to->last };
+	struct ninep_qid qid;
+	int32_t r = look(from, &msg.fid, &qid);
+
+	if (r < 0)
+		return r;
+	r = ninep_ask(from->client, &msg, NULL);
+	ninep_clunk(from->client, msg.fid);
+	return r;
+}
+
 static int32_t do_rename(struct remote *remote, const struct sonde_fs_io *io)
 {
 	struct ninep_msg msg = { .type = NINEP_TRENAMEAT };
@@ -362,6 +410,8 @@ static int32_t do_rename(struct remote *remote, const struct sonde_fs_io *io)
 	msg.other_name = to.last;
 	if (r == 0)
 		r = ninep_ask(&remote->client, &msg, NULL);
+	if (is_unknown(r))
+		r = rename_fid(&from, &to);
 	place_finish(&from);
 	place_finish(&to);
 	return r;

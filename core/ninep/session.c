@@ -275,9 +275,12 @@ static int run(struct sonde_task *self, void *arg)
 
 int ninep_session_start(struct sonde_fs_server *server, int fd, struct ninep_session **ret)
 {
+	/* Answers are small, and none shall wait for the receipt of the one before. */
+	const struct sonde_net_options net = { .size = sizeof(net), .flags = SONDE_NET_NODELAY };
 	struct ninep_session *s = mem_alloc(1, sizeof(*s));
 	int r = s ? 0 : SONDE_E_NO_MEMORY;
 
+	sonde_net_set(fd, &net, NULL);
 	if (r == 0) {
 		s->server = server;
 		s->fd = fd;

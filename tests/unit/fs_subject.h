@@ -13,13 +13,14 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "fs_diod.h"
 #include "fs_served.h"
 
 struct subject_kind {
 	const char *name;
 	uint32_t engine;
 	int in_memory;
-	int served; /* ... by a server in a thread, and this is its client */
+	enum { NOT_SERVED, SERVED, BY_DIOD } served; /* ... and this is the client */
 };
 
 static const struct subject_kind subject_kinds[] = {
@@ -30,8 +31,9 @@ static const struct subject_kind subject_kinds[] = {
 	{ "memory", SONDE_ENGINE_SYNC, 1 },
 	{ "uring", SONDE_ENGINE_URING },
 	{ "auto", SONDE_ENGINE_AUTO },
-	{ "remote native", SONDE_ENGINE_EPOLL, 0, 1 },
-	{ "remote memory", SONDE_ENGINE_AUTO, 1, 1 },
+	{ "remote native", SONDE_ENGINE_EPOLL, 0, SERVED },
+	{ "remote memory", SONDE_ENGINE_AUTO, 1, SERVED },
+	{ "remote diod", SONDE_ENGINE_AUTO, 0, BY_DIOD },
 };
 
 struct subject {
@@ -39,6 +41,7 @@ struct subject {
 	struct sonde_fs *fs;
 	char folder[32]; /* "": it has none */
 	struct served served;
+	struct diod diod;
 };
 
 /* The kind whose turn it is. */
@@ -47,6 +50,12 @@ static const struct subject_kind *subject_kind;
 static inline struct sonde_fs *subject_fs(void **state)
 {
 	return ((struct subject *)*state)->fs;
+}
+
+/* diod asks for the path again of what is open, and it may lead elsewhere by then. */
+static inline int subject_goes_by_paths(void)
+{
+	return subject_kind->served == BY_DIOD;
 }
 
 static inline int subject_loop(uint32_t engine, struct sonde_loop **ret)
@@ -78,6 +87,9 @@ static inline int subject_setup(void **state)
 		if (!mkdtemp(subject->folder))
 			return -1;
 	}
+	if (subject_kind->served == BY_DIOD)
+		return diod_start(&subject->diod, subject->folder) ||
+		       diod_open(&subject->diod, subject->loop, subject->folder, &subject->fs);
 	if (subject_kind->served)
 		return subject_serve(subject);
 	if (subject_kind->in_memory)
@@ -103,7 +115,8 @@ static inline int subject_teardown(void **state)
 
 	sonde_fs_destroy(subject->fs);
 	sonde_loop_destroy(subject->loop);
-	if (subject_kind->served)
+	diod_stop(&subject->diod);
+	if (subject_kind->served == SERVED)
 		served_stop(&subject->served);
 	int r = *subject->folder ? subject_remove_folder(subject->folder) : 0;
 	free(subject);
@@ -114,7 +127,8 @@ static inline int subject_teardown(void **state)
 static inline int subject_is_there(const struct subject_kind *kind)
 {
 	struct sonde_loop *loop = NULL;
-	int there = subject_loop(kind->engine, &loop) == 0;
+	int there = subject_loop(kind->engine, &loop) == 0 &&
+		    (kind->served != BY_DIOD || diod_is_there());
 
 	sonde_loop_destroy(loop);
 	if (!there)
