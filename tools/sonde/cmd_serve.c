@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* sonde serve: a target's memory as an NBD export, for other machines and other programs. serve/ serves it. */
+/*
+ * sonde serve: a target's memory as an NBD export, or a directory's files by 9P, for other machines and
+ * other programs. serve/ serves them.
+ */
 #include "interrupt.h"
 #include "serve/address.h"
+#include "serve/proto.h"
 #include "serve/server.h"
+#include "serve/tree.h"
 #include "session.h"
 #include "table.h"
 
@@ -54,6 +59,10 @@ static int check(struct ctx *ctx)
 		return usage(ctx, "--insecure and --tls-... exclude each other");
 	if (opts->export && strlen(opts->export) > NAME_MAX_BYTES)
 		return usage(ctx, "--export: a name has %d bytes at most", NAME_MAX_BYTES);
+	if (opts->ninep &&
+	    (wants_tls(opts) || opts->export || opts->overlay || opts->pause || opts->snapshot))
+		return usage(ctx, "--9p serves files as they are: no --tls-..., --export, "
+				  "--overlay, --pause or --snapshot");
 	return 0;
 }
 
@@ -109,9 +118,16 @@ static int listen_there(struct serving *s)
 {
 	const struct opts *opts = &s->ctx->opts;
 	const char *where = opts->listen ? opts->listen : "127.0.0.1";
+	const struct address_rule rule = {
+		.port = opts->ninep ? TREE_PORT : NBD_PORT,
+		.only = s->tls || opts->insecure ? NULL
+			: opts->ninep            ? "files: go through a tunnel that is encrypted"
+				      : "of the target's memory: give --tls-psk, or --tls-cert and "
+					"--tls-key",
+	};
 	struct sonde_error err = { 0 };
 
-	if (address_listen(where, !s->tls && !opts->insecure, &s->address, &err) < 0)
+	if (address_listen(where, &rule, &s->address, &err) < 0)
 		return fail(s->ctx, EXIT_FAILED, "%s", err.text);
 	s->listens = true;
 	return 0;
@@ -142,6 +158,19 @@ static void tell(struct serving *s)
 	out_flush(&s->ctx->out);
 }
 
+static void wait_for_interrupt(struct ctx *ctx)
+{
+	while (!interrupt_came())
+		sonde_loop_wait(ctx->loop, LOOK_NS);
+}
+
+static void tell_figures(struct ctx *ctx, uint64_t accepted, uint64_t served)
+{
+	if (ctx->opts.stats || ctx->opts.verbose)
+		complain(ctx, "%" PRIu64 " connections, %" PRIu64 " of them were served", accepted,
+			 served);
+}
+
 static int serve(struct serving *s)
 {
 	struct server_figures figures;
@@ -152,14 +181,61 @@ static int serve(struct serving *s)
 	if (r < 0)
 		return fail(ctx, EXIT_FAILED, "%s", sonde_strerror(r));
 	tell(s);
-	while (!interrupt_came())
-		sonde_loop_wait(ctx->loop, LOOK_NS);
+	wait_for_interrupt(ctx);
 	server_figures(s->server, &figures);
 	server_stop(s->server);
-	if (ctx->opts.stats || ctx->opts.verbose)
-		complain(ctx, "%" PRIu64 " connections, %" PRIu64 " of them were served",
-			 figures.accepted, figures.served);
+	tell_figures(ctx, figures.accepted, figures.served);
 	return 0;
+}
+
+static int serve_target(struct serving *s)
+{
+	int code = session_open(s->ctx);
+
+	if (code == 0)
+		code = session_hold(s->ctx);
+	if (code == 0)
+		code = measure(s);
+	return code ? code : serve(s);
+}
+
+/* ---- a directory --------------------------------------------------------------------------------------- */
+
+static void tell_tree(struct serving *s)
+{
+	table_str(&s->table, s->ctx->args[0]);
+	table_str(&s->table, s->address.text);
+	table_str(&s->table, "/");
+	table_null(&s->table);
+	table_null(&s->table);
+	table_bool(&s->table, s->ctx->opts.write);
+	table_bool(&s->table, false);
+	table_row(&s->table);
+	table_finish(&s->table);
+	out_flush(&s->ctx->out);
+}
+
+static int serve_tree(struct serving *s)
+{
+	struct sonde_fs_server_figures figures;
+	struct ctx *ctx = s->ctx;
+	struct sonde_error err = { 0 };
+	struct tree tree = { 0 };
+	int code = session_loop(ctx);
+
+	if (code != 0)
+		return code;
+	interrupt_catch();
+	if (tree_open(ctx->loop, ctx->args[0], s->address.fd, ctx->opts.write, &tree, &err) < 0) {
+		code = fail(ctx, EXIT_NO_TARGET, "%s", err.text);
+	} else {
+		tell_tree(s);
+		wait_for_interrupt(ctx);
+		sonde_fs_server_figures(tree.server, &figures);
+		tell_figures(ctx, figures.accepted, figures.attached);
+	}
+	tree_close(&tree);
+	return code;
 }
 
 static int run(struct ctx *ctx)
@@ -174,13 +250,7 @@ static int run(struct ctx *ctx)
 	if (code == 0)
 		code = listen_there(&s);
 	if (code == 0)
-		code = session_open(ctx);
-	if (code == 0)
-		code = session_hold(ctx);
-	if (code == 0)
-		code = measure(&s);
-	if (code == 0)
-		code = serve(&s);
+		code = ctx->opts.ninep ? serve_tree(&s) : serve_target(&s);
 	if (s.listens)
 		address_close(&s.address);
 	tls_server_destroy(s.tls);
@@ -191,7 +261,7 @@ static int run(struct ctx *ctx)
 const struct cmd cmd_serve = {
 	.name = "serve",
 	.args = "TARGET",
-	.summary = "let others read a target's memory, by NBD",
+	.summary = "let others read a target's memory, by NBD, or files, by 9P",
 	.help = "Serve the memory of TARGET as a network block device until it is interrupted, and "
 		"say\n"
 		"where. 'sonde COMMAND nbd:HOST:PORT' then is as TARGET itself; qemu-img, nbdcopy "
@@ -200,12 +270,14 @@ const struct cmd cmd_serve = {
 		"are\n"
 		"holes. Only this machine reaches it unless --listen says otherwise, which needs "
 		"TLS or\n"
-		"--insecure.\n"
+		"--insecure. With --9p, TARGET is a directory: the files below it are served, "
+		"which Linux\n"
+		"mounts (mount -t 9p) and sonde_fs_remote opens.\n"
 		"Fields: target uri export size regions writable tls.\n",
 	.example = "sonde serve qemu:vm --listen 0.0.0.0:10809 --tls-psk keys.psk",
-	.options = OPT_BIT(FIELDS) | OPT_BIT(LISTEN) | OPT_BIT(EXPORT) | OPT_BIT(TLS_CERT) |
-		   OPT_BIT(TLS_KEY) | OPT_BIT(TLS_CA) | OPT_BIT(TLS_PSK) | OPT_BIT(INSECURE) |
-		   OPT_BIT(SERVE_WRITE),
+	.options = OPT_BIT(FIELDS) | OPT_BIT(NINEP) | OPT_BIT(LISTEN) | OPT_BIT(EXPORT) |
+		   OPT_BIT(TLS_CERT) | OPT_BIT(TLS_KEY) | OPT_BIT(TLS_CA) | OPT_BIT(TLS_PSK) |
+		   OPT_BIT(INSECURE) | OPT_BIT(SERVE_WRITE),
 	.min_args = 1,
 	.max_args = 1,
 	.run = run,

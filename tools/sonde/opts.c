@@ -112,6 +112,8 @@ static const struct entry entries[OPT_N] = {
 			  "leave out pages: free,cache,cache-private,user or all" },
 	[OPT_LISTEN] = { "listen", 0, STRING, FIELD(listen), "WHERE",
 			 "HOST:PORT or unix:PATH; 127.0.0.1:10809 without" },
+	[OPT_NINEP] = { "9p", 0, FLAG, FIELD(ninep), NULL,
+			"TARGET is a directory: serve the files below it, by 9P2000.L" },
 	[OPT_EXPORT] = { "export", 0, STRING, FIELD(export), "NAME",
 			 "what it is called beside \"\"; memory without" },
 	[OPT_TLS_CERT] = { "tls-cert", 0, STRING, FIELD(tls_cert), "FILE",
@@ -125,7 +127,7 @@ static const struct entry entries[OPT_N] = {
 	[OPT_INSECURE] = { "insecure", 0, FLAG, FIELD(insecure), NULL,
 			   "let others than this machine in, without TLS" },
 	[OPT_SERVE_WRITE] = { "write", 0, FLAG, FIELD(write), NULL,
-			      "let clients change the target's memory" },
+			      "let clients change what is served" },
 	[OPT_VERSION] = { "version", 'V', FLAG, FIELD(version), NULL, "print the version" },
 };
 

@@ -58,6 +58,7 @@ enum opt {
 	OPT_FORMAT,
 	OPT_RESUME,
 	OPT_EXCLUDE,
+	OPT_NINEP,
 	OPT_LISTEN,
 	OPT_EXPORT,
 	OPT_TLS_CERT,
@@ -89,7 +90,7 @@ struct opts {
 	const char *format;  /* of a dump, NULL elf */
 	const char *exclude; /* uses of pages, comma-separated; NULL none */
 	const char *listen, *export, *tls_cert, *tls_key, *tls_ca, *tls_psk; /* NULL not given */
-	bool insecure;
+	bool insecure, ninep;
 };
 
 /*

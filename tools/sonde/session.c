@@ -14,7 +14,7 @@
 
 enum { SYMBOL_REACH = 4 << 20 }; /* bytes: more than any object of a kernel takes */
 
-static int open_loop(struct ctx *ctx)
+int session_loop(struct ctx *ctx)
 {
 	struct sonde_loop_options options = { .size = sizeof(options) };
 	struct sonde_error err = { 0 };
@@ -70,7 +70,7 @@ int session_open(struct ctx *ctx)
 	int started = ctx->opts.pause ? guardian_start(&ctx->guardian, ctx->args[0], NULL) : 0;
 	if (started != 0)
 		return fail(ctx, EXIT_FAILED, "--pause: %s", strerror(started));
-	int code = open_loop(ctx);
+	int code = session_loop(ctx);
 	if (code != 0)
 		return code;
 	if (open_target(ctx, &err) < 0)

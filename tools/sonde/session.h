@@ -8,7 +8,9 @@
 
 #include "cmd.h"
 
-/* Make a loop and open the target named by the first operand. */
+/* Make a loop. */
+int session_loop(struct ctx *ctx);
+/* session_loop, then open the target named by the first operand. */
 int session_open(struct ctx *ctx);
 /*
  * From here on a live target stands still, if --pause asks for it; does nothing the second time. What may be found

@@ -14,7 +14,7 @@ _sonde_options() {
 	maps) echo '--fields --pid --all --phys' ;;
 	read) echo '--fields --pid --kernel --phys --output --raw --hex' ;;
 	dump | convert) echo '--fields --output --format --exclude --resume --threads' ;;
-	serve) echo '--fields --listen --export --tls-cert --tls-key --tls-ca --tls-psk --insecure --write' ;;
+	serve) echo '--fields --9p --listen --export --tls-cert --tls-key --tls-ca --tls-psk --insecure --write' ;;
 	write) echo '--fields --pid --kernel --phys --hex --file --string --write --no-verify --journal' ;;
 	undo) echo '--fields --write --journal --force --list' ;;
 	scan) echo '--fields --pid --kernel --phys --align --range --threads --max --utf16' ;;

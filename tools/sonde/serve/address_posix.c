@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "address.h"
 
-#include "proto.h"
-
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -40,7 +38,7 @@ static int listen_unix(const char *text, struct address *ret, struct sonde_error
 /* ---- TCP --------------------------------------------------------------------------------------------- */
 
 /* "HOST:PORT", "HOST", ":PORT", "[IPV6]:PORT" apart, brackets off. Returns false: it is not of that form. */
-static bool split(const char *text, char host[256], char port[8])
+static bool split(const char *text, uint16_t usual, char host[256], char port[8])
 {
 	const char *close = text[0] == '[' ? strchr(text, ']') : NULL;
 	const char *colon = close ? (close[1] ? close + 1 : NULL) : strchr(text, ':');
@@ -53,7 +51,7 @@ static bool split(const char *text, char host[256], char port[8])
 	if (colon)
 		snprintf(port, 8, "%s", colon + 1);
 	else
-		snprintf(port, 8, "%d", NBD_PORT);
+		snprintf(port, 8, "%u", usual);
 	return true;
 }
 
@@ -82,12 +80,12 @@ static int look_up(const char *host, char number[256], bool *ret_is_local)
 	return r;
 }
 
-static int listen_tcp(const char *text, bool only_local, struct address *ret,
+static int listen_tcp(const char *text, const struct address_rule *rule, struct address *ret,
 		      struct sonde_error *err)
 {
 	char host[256], number[256], port[8], whole[300];
 
-	if (!split(text, host, port))
+	if (!split(text, rule->port, host, port))
 		return sonde_error_set(err, SONDE_E_BAD_ARG,
 				       "--listen '%s': write HOST:PORT, [IPV6]:PORT or unix:PATH",
 				       text);
@@ -95,23 +93,23 @@ static int listen_tcp(const char *text, bool only_local, struct address *ret,
 	if (r)
 		return sonde_error_set(err, SONDE_E_NOT_FOUND, "--listen '%s': %s", text,
 				       gai_strerror(r));
-	if (only_local && !ret->is_local)
-		return sonde_error_set(
-			err, SONDE_E_NO_ACCESS,
-			"--listen '%s': others than this machine reach it, and would read all of "
-			"the target's memory: give --tls-psk, or --tls-cert and --tls-key, or, "
-			"where you mean it, --insecure",
-			text);
+	if (rule->only && !ret->is_local)
+		return sonde_error_set(err, SONDE_E_NO_ACCESS,
+				       "--listen '%s': others than this machine reach it, and "
+				       "would read all %s, or, "
+				       "where you mean it, --insecure",
+				       text, rule->only);
 	snprintf(whole, sizeof(whole), strchr(number, ':') ? "[%s]:%s" : "%s:%s", number, port);
 	return listen_at(whole, ret, err);
 }
 
-int address_listen(const char *text, bool only_local, struct address *ret, struct sonde_error *err)
+int address_listen(const char *text, const struct address_rule *rule, struct address *ret,
+		   struct sonde_error *err)
 {
 	*ret = (struct address){ .fd = -1 };
 	if (strncmp(text, "unix:", 5) == 0)
 		return listen_unix(text, ret, err);
-	return listen_tcp(text, only_local, ret, err);
+	return listen_tcp(text, rule, ret, err);
 }
 
 void address_close(struct address *address)
