@@ -55,7 +55,7 @@ static bool grow(void **array, size_t n, size_t *cap, size_t size)
 
 static int32_t wait_for_room(struct ninep_client *client)
 {
-	while (!client->dead &&
+	while (!client->dead && !client->is_mute &&
 	       (client->free_tag == NINEP_NO_TAG || client->out.len >= CLIENT_QUEUED)) {
 		struct room_wait w = { .wait.stop = stop_waiting, .client = client };
 		if (!grow((void **)&client->waiting, client->n_waiting, &client->waiting_cap,
@@ -65,7 +65,7 @@ static int32_t wait_for_room(struct ninep_client *client)
 		if (task_wait(client->loop, &w.wait) < 0)
 			return -ECANCELED;
 	}
-	return client->dead;
+	return client->is_mute ? -EPIPE : client->dead;
 }
 
 /* ---- tags ---------------------------------------------------------------------------------------- */
@@ -136,10 +136,10 @@ static void left(struct sonde_fd_io *io)
 
 	client->is_writing = false;
 	client->leaving.len = 0;
-	if (io->result < 0)
+	if (io->result < 0 && !client->is_reading)
 		die(client, -EPIPE);
-	else
-		leave(client);
+	client->is_mute = io->result < 0;
+	leave(client);
 	wake_waiting(client);
 }
 
@@ -148,7 +148,7 @@ static void leave(struct ninep_client *client)
 {
 	struct ninep_bytes gathered = client->out;
 
-	if (client->is_writing || gathered.len == 0 || client->dead)
+	if (client->is_writing || gathered.len == 0 || client->is_mute || client->dead)
 		return;
 	client->out = client->leaving;
 	client->leaving = gathered;
@@ -348,10 +348,10 @@ static void set_timer(struct ninep_call *call, uint64_t at_ns)
 /* Ask the server to end it; whether it has won all the same is known when it answers. */
 static void flush(struct ninep_call *call)
 {
-	struct ninep_client *client = call->client;
+	struct ninep_client *client = call->client; /* NULL: it was not begun */
 	struct ninep_msg msg = { .type = NINEP_TFLUSH, .old_tag = call->tag };
 
-	if (client->tags[call->tag].is_flushed)
+	if (!client || call->wait.over || client->tags[call->tag].is_flushed)
 		return;
 	sonde_timer_stop(client->loop, &call->timer);
 	set_timer(call, sonde_now_ns() + patience_ns);
@@ -364,10 +364,17 @@ static void flush(struct ninep_call *call)
 		die(client, -ENOMEM);
 }
 
+static void flush_all(struct ninep_call *call)
+{
+	flush(call);
+	for (struct ninep_call *at = call->ring; at && at != call; at = at->ring)
+		flush(at);
+}
+
 static void stop_call(struct task_wait *wait, int code)
 {
 	(void)code;
-	flush((struct ninep_call *)(void *)wait);
+	flush_all((struct ninep_call *)(void *)wait);
 }
 
 int32_t ninep_call_begin(struct ninep_client *client, struct ninep_msg *msg,
@@ -386,6 +393,7 @@ int32_t ninep_call_begin(struct ninep_client *client, struct ninep_msg *msg,
 	r = put_message(client, msg);
 	if (r < 0) {
 		free_tag(client, msg->tag);
+		call->client = NULL;
 		return r;
 	}
 	if (call->deadline_ns && !call->wait.over)
@@ -396,8 +404,8 @@ int32_t ninep_call_begin(struct ninep_client *client, struct ninep_msg *msg,
 
 int32_t ninep_call_end(struct ninep_call *call)
 {
-	if (!call->wait.over && task_stop_here(call->client->loop) < 0)
-		flush(call);
+	if (task_stop_here(call->client->loop) < 0)
+		flush_all(call);
 	task_wait(call->client->loop, &call->wait);
 	return call->result;
 }

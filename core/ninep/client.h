@@ -57,6 +57,7 @@ struct ninep_client {
 	struct sonde_fd_io read, write;
 	struct ninep_bytes in, out, leaving; /* out: gathered while leaving leaves */
 	bool is_reading, is_writing;
+	bool is_mute; /* nothing can be sent any more; what was answered still comes */
 };
 
 /* One call. Zero it, set the in fields. */
@@ -68,6 +69,8 @@ struct ninep_call {
 				   *     are gone when the call has ended                          */
 	void *data; /* in: [cap]: data, or a text, of the answer; may be NULL        */
 	uint32_t cap;
+	struct ninep_call
+		*ring; /* in: more whose end is asked for with this one's, back to it; or NULL */
 	uint64_t deadline_ns; /* in:  0, or when it is given up */
 	uint32_t count;       /* out: bytes at data; what Rwrite says */
 	uint16_t tag;

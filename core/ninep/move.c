@@ -33,7 +33,11 @@ static void begin_piece(struct move *move)
 				 .count = len,
 				 .data = at };
 
-	*call = (struct ninep_call){ .data = writes ? NULL : at, .cap = len };
+	*call = (struct ninep_call){
+		.data = writes ? NULL : at,
+		.cap = len,
+		.ring = &move->calls[(move->begun + 1) % WINDOW],
+	};
 	int32_t r = ninep_call_begin(&move->remote->client, &msg, call);
 	if (r < 0) {
 		move->is_all = true;
