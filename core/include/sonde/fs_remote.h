@@ -2,7 +2,7 @@
 /*
  * File systems of other machines: a client and a server of 9P2000.L, the protocol that Linux mounts
  * (mount -t 9p) and that diod and QEMU speak. One changed line takes a program from sonde_fs_native
- * to sonde_fs_remote, and any file system of sonde/fs.h can be served. docs/files.md says why this
+ * to sonde_fs_remote, and any file system of sonde/fs.h can be served. docs/serve.md says why this
  * protocol, and what of it.
  *
  * Nothing is encrypted, and nobody is asked who he is: see which addresses you listen at.
