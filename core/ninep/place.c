@@ -193,7 +193,7 @@ struct step {
 
 /*
  * ".." goes alone: that it begins at a directory is known then. "." goes nowhere, but what is in front
- * of it is not the end. Returns -ENAMETOOLONG, or 0.
+ * of it is not the end. Returns -ENAMETOOLONG, -ENOTDIR, or 0.
  */
 static int32_t gather(struct place *place, bool keep_last, struct step *step)
 {
@@ -205,6 +205,8 @@ static int32_t gather(struct place *place, bool keep_last, struct step *step)
 		bool special = is_here(at, len) || is_up(at, len);
 		if (len > SONDE_FS_NAME_MAX)
 			return -ENAMETOOLONG;
+		if (special && step->n == 0 && !(place->qid.type & NINEP_QID_DIRECTORY))
+			return -ENOTDIR;
 		if (special ? step->n > 0 : keep_last && !*skip_slashes(at + len))
 			break;
 		if (!is_here(at, len)) {
@@ -237,8 +239,6 @@ static int32_t go_up(struct place *place, const struct step *step)
 
 	if (place->beneath && place->depth == 0)
 		return -EACCES;
-	if (!(place->qid.type & NINEP_QID_DIRECTORY))
-		return -ENOTDIR;
 	int32_t r = place_walk(place->client, place->fid, step->names, &n, &qid, &fid);
 	if (r < 0 || n != 1)
 		return r < 0 ? r : -EPROTO;

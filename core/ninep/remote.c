@@ -106,7 +106,7 @@ static int32_t open_there(struct remote *remote, struct place *place, uint32_t f
 	int32_t r = place_end(place, !(flags & SONDE_FS_NO_FOLLOW));
 
 	if (r == 0 && place->qid.type & NINEP_QID_SYMLINK)
-		r = -ELOOP;
+		r = flags & SONDE_FS_DIRECTORY ? -ENOTDIR : -ELOOP;
 	return r < 0 ? r : open_place(remote, place, flags);
 }
 
@@ -199,7 +199,7 @@ static int32_t do_move(struct remote *remote, const struct sonde_fs_io *io)
 
 	if (!handle)
 		return -EBADF;
-	if (handle->dir != NINEP_NO_FID)
+	if (io->op == SONDE_FS_READ && handle->dir != NINEP_NO_FID)
 		return -EISDIR;
 	return handle->flags & needed ? remote_move(remote, handle, io) : -EBADF;
 }
@@ -370,14 +370,25 @@ static int32_t do_symlink(struct remote *remote, const struct sonde_fs_io *io)
 	return ask_name(remote, io, &msg, -EEXIST);
 }
 
-static int32_t is_taken(struct place *to)
+/* 0: something has that name. */
+static int32_t is_there(struct place *place)
 {
 	struct ninep_qid qid;
 	uint32_t fid;
-	int32_t r = look(to, &fid, &qid);
+	int32_t r = look(place, &fid, &qid);
 
 	if (r == 0)
-		ninep_clunk(to->client, fid);
+		ninep_clunk(place->client, fid);
+	return r;
+}
+
+static int32_t may_rename(struct place *from, struct place *to)
+{
+	int32_t r = is_there(from);
+
+	if (r < 0)
+		return r;
+	r = is_there(to);
 	return r == 0 ? -EEXIST : r == -ENOENT ? 0 : r;
 }
 
@@ -403,7 +414,7 @@ static int32_t do_rename(struct remote *remote, const struct sonde_fs_io *io)
 	if (r == 0)
 		r = find_name(remote, &to, io->to_dir, io->to, io->flags, -EBUSY);
 	if (r == 0 && io->flags & SONDE_FS_NO_REPLACE)
-		r = is_taken(&to);
+		r = may_rename(&from, &to);
 	msg.fid = from.fid;
 	msg.name = from.last;
 	msg.other_fid = to.fid;

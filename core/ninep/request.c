@@ -286,7 +286,7 @@ static int32_t move_bytes(struct sonde_task *self, struct ninep_job *job, enum s
 
 	if (job->fid->handle < 0)
 		return -EBADF;
-	if (job->fid->kind == SONDE_KIND_DIRECTORY)
+	if (op == SONDE_FS_READ && job->fid->kind == SONDE_KIND_DIRECTORY)
 		return -EISDIR;
 	if (op == SONDE_FS_WRITE && job->fid->flags & SONDE_FS_APPEND)
 		io.off = 0;

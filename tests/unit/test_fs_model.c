@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random operations, the same on files in memory and on this machine's: every answer is the same,
+ * Random operations, the same on this machine's files and on those in memory, or on a server's in memory: every answer is the same,
  * and in the end so is all that is there. The kernel is the oracle. SONDE_PROPERTY_SEED begins
  * elsewhere; what a failure prints says how to repeat it.
  */
@@ -22,6 +22,7 @@
 #include "fs_subject.h"
 
 #define N_SEQUENCES 100
+#define N_REMOTE 12 /* ... of which each step waits for a thread */
 #define N_STEPS 150
 #define N_OPEN 4
 #define CAP 600
@@ -52,6 +53,8 @@ struct side {
 struct world {
 	struct sonde_loop *loop;
 	struct side sides[2]; /* this machine's, memory */
+	bool is_remote;       /* ... behind a server       */
+	struct served served;
 	uint32_t beneath;
 	char folder[32];
 	uint64_t seed;
@@ -301,6 +304,15 @@ static void compare_below(struct world *world, const char *path, int depth)
 
 /* ---- sequences ------------------------------------------------------------------------------------- */
 
+static void open_remote(struct world *world)
+{
+	world->served = (struct served){ .flags = SONDE_FS_SERVER_WRITES };
+	assert_int_equal(served_start(&world->served), 0);
+	assert_int_equal(sonde_fs_remote(NULL, world->loop, world->served.address, NULL,
+					 &world->sides[1].fs, NULL),
+			 0);
+}
+
 static void open_sides(struct world *world, int sequence)
 {
 	char path[64];
@@ -308,7 +320,10 @@ static void open_sides(struct world *world, int sequence)
 	snprintf(path, sizeof(path), "%s/%d", world->folder, sequence);
 	assert_int_equal(mkdir(path, 0755), 0);
 	assert_int_equal(sonde_fs_native(world->loop, path, 0, &world->sides[0].fs, NULL), 0);
-	assert_int_equal(sonde_fs_memory(world->loop, NULL, &world->sides[1].fs), 0);
+	if (world->is_remote)
+		open_remote(world);
+	else
+		assert_int_equal(sonde_fs_memory(world->loop, NULL, &world->sides[1].fs), 0);
 	for (int i = 0; i < N_OPEN; i++)
 		world->sides[0].open[i] = world->sides[1].open[i] = -1;
 }
@@ -323,13 +338,17 @@ static void close_sides(struct world *world)
 		}
 		sonde_fs_destroy(world->sides[side].fs);
 	}
+	if (world->is_remote)
+		served_stop(&world->served);
 }
 
-static void run_sequences(void **state, uint32_t engine, uint32_t beneath)
+static void run_sequences(void **state, uint32_t engine, uint32_t beneath, bool is_remote)
 {
 	const char *seed = getenv("SONDE_PROPERTY_SEED");
 	struct sonde_loop_options options = { .size = sizeof(options), .engine = engine };
-	struct world world = { .folder = "/tmp/sonde-model-XXXXXX", .beneath = beneath };
+	struct world world = { .folder = "/tmp/sonde-model-XXXXXX",
+			       .beneath = beneath,
+			       .is_remote = is_remote };
 	uint64_t first = seed ? strtoull(seed, NULL, 0) : 1;
 
 	(void)state;
@@ -337,7 +356,7 @@ static void run_sequences(void **state, uint32_t engine, uint32_t beneath)
 	if (sonde_loop_create(&options, &world.loop, NULL) < 0)
 		skip();
 	assert_non_null(mkdtemp(world.folder));
-	for (int i = 0; i < N_SEQUENCES; i++) {
+	for (int i = 0; i < (is_remote ? N_REMOTE : N_SEQUENCES); i++) {
 		world.seed = first + (uint64_t)i;
 		chance = world.seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
 		open_sides(&world, i);
@@ -352,17 +371,27 @@ static void run_sequences(void **state, uint32_t engine, uint32_t beneath)
 
 static void memory_answers_as_the_kernel_does(void **state)
 {
-	run_sequences(state, SONDE_ENGINE_SYNC, 0);
+	run_sequences(state, SONDE_ENGINE_SYNC, 0, false);
 }
 
 static void memory_answers_as_the_kernel_does_beneath(void **state)
 {
-	run_sequences(state, SONDE_ENGINE_SYNC, SONDE_FS_BENEATH);
+	run_sequences(state, SONDE_ENGINE_SYNC, SONDE_FS_BENEATH, false);
 }
 
 static void memory_answers_as_the_kernel_does_by_ring(void **state)
 {
-	run_sequences(state, SONDE_ENGINE_URING, 0);
+	run_sequences(state, SONDE_ENGINE_URING, 0, false);
+}
+
+static void a_server_answers_as_the_kernel_does(void **state)
+{
+	run_sequences(state, SONDE_ENGINE_EPOLL, 0, true);
+}
+
+static void a_server_answers_as_the_kernel_does_beneath(void **state)
+{
+	run_sequences(state, SONDE_ENGINE_EPOLL, SONDE_FS_BENEATH, true);
 }
 
 int main(void)
@@ -371,6 +400,8 @@ int main(void)
 		cmocka_unit_test(memory_answers_as_the_kernel_does),
 		cmocka_unit_test(memory_answers_as_the_kernel_does_beneath),
 		cmocka_unit_test(memory_answers_as_the_kernel_does_by_ring),
+		cmocka_unit_test(a_server_answers_as_the_kernel_does),
+		cmocka_unit_test(a_server_answers_as_the_kernel_does_beneath),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
