@@ -11,8 +11,9 @@
 
 struct served {
 	pthread_t thread;
-	const char *folder; /* NULL: files in memory */
-	uint32_t flags;     /* enum sonde_fs_server_flag */
+	const char *folder;                           /* NULL: files in memory */
+	const struct sonde_fs_memory_options *limits; /* ... of them; or NULL */
+	uint32_t flags;                               /* enum sonde_fs_server_flag */
 	int listener;
 	char address[SONDE_NET_TEXT];
 	_Atomic(struct sonde_loop *) loop;
@@ -23,7 +24,7 @@ static inline int served_open_fs(const struct served *served, struct sonde_loop 
 				 struct sonde_fs **ret)
 {
 	return served->folder ? sonde_fs_native(loop, served->folder, 0, ret, NULL)
-			      : sonde_fs_memory(loop, NULL, ret);
+			      : sonde_fs_memory(loop, served->limits, ret);
 }
 
 static inline void *served_run(void *arg)

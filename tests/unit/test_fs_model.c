@@ -22,7 +22,7 @@
 #include "fs_subject.h"
 
 #define N_SEQUENCES 100
-#define N_REMOTE 12 /* ... of which each step waits for a thread */
+#define N_REMOTE 8 /* ... of which each step waits for a thread */
 #define N_STEPS 150
 #define N_OPEN 4
 #define CAP 600

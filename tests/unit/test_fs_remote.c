@@ -454,6 +454,34 @@ static void without_leave_nothing_is_changed(void **state)
 	end_pair(&p);
 }
 
+/* The errors of the file system that is served arrive as what they are. */
+static void a_full_disk_and_a_lack_of_rights_are_named(void **state)
+{
+	const struct sonde_fs_memory_options limits = { .size = sizeof(limits),
+							.flags = SONDE_FS_CHECKS_MODE,
+							.max_bytes = 300000,
+							.max_nodes = 8 };
+	const uint32_t make = SONDE_FS_FOR_WRITE | SONDE_FS_CREATE;
+	static uint8_t bytes[600000];
+	struct pair p = { .served.limits = &limits };
+	int r = 0;
+
+	(void)state;
+	begin_pair(&p, SONDE_FS_SERVER_WRITES);
+	int file = sonde_fs_open(NULL, p.fs, ROOT, "a", make, 0644);
+	int n = sonde_fs_write(NULL, p.fs, file, 0, bytes, sizeof(bytes));
+	assert_true(n == SONDE_E_NO_SPACE || (n > 0 && n <= 300000));
+	assert_int_equal(sonde_fs_write(NULL, p.fs, file, 300000, bytes, 1), SONDE_E_NO_SPACE);
+	assert_int_equal(sonde_fs_set_mode(NULL, p.fs, file, NULL, 0), 0);
+	assert_int_equal(sonde_fs_close(NULL, p.fs, file), 0);
+	assert_int_equal(sonde_fs_open(NULL, p.fs, ROOT, "a", SONDE_FS_FOR_READ, 0),
+			 SONDE_E_NO_ACCESS);
+	for (char name[] = "b"; r == 0 && *name < 'z'; ++*name)
+		r = sonde_fs_mkdir(NULL, p.fs, ROOT, name, 0755);
+	assert_int_equal(r, SONDE_E_NO_SPACE);
+	end_pair(&p);
+}
+
 static void a_session_has_so_many_fids(void **state)
 {
 	enum { MORE = 5000 };
@@ -536,6 +564,7 @@ int main(void)
 		cmocka_unit_test(who_does_not_speak_it_is_told_from_who_is_not_there),
 		cmocka_unit_test(connecting_has_a_deadline),
 		cmocka_unit_test(without_leave_nothing_is_changed),
+		cmocka_unit_test(a_full_disk_and_a_lack_of_rights_are_named),
 		cmocka_unit_test(a_session_has_so_many_fids),
 		cmocka_unit_test(a_server_that_stops_takes_its_sessions_along),
 		cmocka_unit_test(called_off_requests_leave_nothing_behind),
