@@ -6,8 +6,6 @@
 
 #include "base/mem.h"
 
-static const uint64_t patience_ns = 1000000000; /* from Tflush until a call is left */
-
 /* ---- who waits for room -------------------------------------------------------------------------- */
 
 static void wake_waiting(struct ninep_client *client)
@@ -192,6 +190,8 @@ static int32_t code_of(const struct ninep_msg *msg)
 {
 	if (msg->type != NINEP_RLERROR)
 		return 0;
+	if (msg->code == EINTR) /* it was flushed */
+		return -ECANCELED;
 	return msg->code && msg->code < 4096 ? -(int32_t)msg->code : -EIO;
 }
 
@@ -354,7 +354,7 @@ static void flush(struct ninep_call *call)
 	if (!client || call->wait.over || client->tags[call->tag].is_flushed)
 		return;
 	sonde_timer_stop(client->loop, &call->timer);
-	set_timer(call, sonde_now_ns() + patience_ns);
+	set_timer(call, sonde_now_ns() + client->patience_ns);
 	if (client->free_tag == NINEP_NO_TAG)
 		return;
 	msg.tag = take_tag(client, msg.type, TAG_FLUSH);

@@ -8,7 +8,7 @@
  *                   │ its end is asked for: Tflush
  *                   ├──answer──▶ SPENT ──Rflush──▶ FREE
  *                   ├──Rflush──────────────────────▶ FREE
- *                   └──nothing for a second──▶ LEFT ──answer or Rflush──▶ as above, nobody waits
+ *                   └──nothing for patience──▶ LEFT ──answer or Rflush──▶ as above, nobody waits
  */
 #ifndef SONDE_NINEP_CLIENT_H
 #define SONDE_NINEP_CLIENT_H
@@ -44,7 +44,8 @@ struct ninep_bytes {
 struct ninep_client {
 	struct sonde_loop *loop;
 	int fd;
-	int32_t dead; /* 0, or -errno: why nothing works any more */
+	uint64_t patience_ns; /* from Tflush until a call is left */
+	int32_t dead;         /* 0, or -errno: why nothing works any more */
 	uint32_t msize;
 	struct ninep_tag *tags;     /* [CLIENT_TAGS] */
 	uint16_t free_tag;          /* NINEP_NO_TAG: none */

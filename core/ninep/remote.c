@@ -729,6 +729,8 @@ static int attach(struct remote *remote, const struct sonde_fs_remote_options *o
 	return SONDE_OK;
 }
 
+#define SECOND_NS UINT64_C(1000000000)
+
 static int check(const struct sonde_fs_remote_options *options, struct sonde_error *err)
 {
 	if (options->flags & ~(uint32_t)SONDE_FS_BENEATH)
@@ -757,6 +759,7 @@ static int open_over(struct sonde_task *self, struct sonde_loop *loop, int fd,
 	}
 	r = ninep_client_open(&remote->client, loop, fd,
 			      options->msize ? options->msize : NINEP_MSIZE_MAX);
+	remote->client.patience_ns = options->patience_ns ? options->patience_ns : SECOND_NS;
 	remote->last = &remote->first;
 	remote->flags = options->flags;
 	remote->root = ninep_take_fid(&remote->client);

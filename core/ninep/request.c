@@ -59,15 +59,14 @@ static int32_t stat_fid(struct sonde_task *self, struct ninep_job *job, struct s
 	return ask(self, job, &io);
 }
 
-static int32_t qid_of_path(struct sonde_task *self, struct ninep_job *job, const char *path,
-			   struct ninep_qid *ret)
+/* Of what was just made; where it is not to be had, made it was all the same, and kind is known. */
+static struct ninep_qid qid_of_new(struct sonde_task *self, struct ninep_job *job, uint32_t kind)
 {
 	struct sonde_fs_info info;
-	int32_t r = stat_path(self, job, path, &info);
 
-	if (r == 0)
-		*ret = ninep_qid_of(&info);
-	return r;
+	if (stat_path(self, job, job->path, &info) < 0)
+		info = (struct sonde_fs_info){ .kind = kind };
+	return ninep_qid_of(&info);
 }
 
 static bool may_write(const struct ninep_job *job)
@@ -132,13 +131,16 @@ static int32_t do_attach(struct sonde_task *self, struct ninep_job *job, struct 
 {
 	struct ninep_session *s = job->session;
 	const struct ninep_text *tree = &job->msg.other_name;
+	struct sonde_fs_info info;
 	int32_t r;
 
 	if (job->msg.other_fid != NINEP_NO_FID)
 		return -EINVAL;
 	if (tree->len && !is_text(tree, "/", 1))
 		return -ENOENT;
-	r = qid_of_path(self, job, "", &answer->qid);
+	r = stat_path(self, job, "", &info);
+	if (r == 0)
+		answer->qid = ninep_qid_of(&info);
 	if (r == 0)
 		r = ninep_fid_add(s, job->msg.fid, "", SONDE_KIND_DIRECTORY);
 	if (r == 0 && !s->is_attached) {
@@ -223,9 +225,9 @@ static int32_t open_path(struct sonde_task *self, struct ninep_job *job, const c
 	return ask(self, job, &io);
 }
 
-/* Open path for fid; what cannot be told of is closed again. */
+/* Open path, which is of this kind as far as is known, for fid. */
 static int32_t open_fid(struct sonde_task *self, struct ninep_job *job, const char *path,
-			uint32_t flags, struct ninep_msg *answer)
+			uint32_t flags, uint32_t kind, struct ninep_msg *answer)
 {
 	struct ninep_fid *fid = job->fid;
 	struct sonde_fs_info info;
@@ -234,21 +236,17 @@ static int32_t open_fid(struct sonde_task *self, struct ninep_job *job, const ch
 		return -EBADF;
 	fid->is_opening = true;
 	int32_t r = open_path(self, job, path, flags, job->msg.mode & 07777);
-	if (r >= 0) {
-		fid->handle = r;
-		fid->flags = flags;
-		r = stat_fid(self, job, &info);
+	if (r < 0) {
+		fid->is_opening = false;
+		return r;
 	}
-	if (r == 0) {
-		answer->qid = ninep_qid_of(&info);
-		fid->kind = info.kind;
-		return 0;
-	}
-	if (fid->handle >= 0)
-		sonde_fs_close(self, job->session->server->fs, fid->handle);
-	fid->handle = -1;
-	fid->is_opening = false;
-	return r;
+	fid->handle = r;
+	fid->flags = flags;
+	if (stat_fid(self, job, &info) < 0)
+		info = (struct sonde_fs_info){ .kind = kind };
+	fid->kind = info.kind;
+	answer->qid = ninep_qid_of(&info);
+	return 0;
 }
 
 static int32_t do_lopen(struct sonde_task *self, struct ninep_job *job, struct ninep_msg *answer)
@@ -262,7 +260,7 @@ static int32_t do_lopen(struct sonde_task *self, struct ninep_job *job, struct n
 		return -EACCES;
 	if (job->fid->kind == SONDE_KIND_DIRECTORY)
 		flags = writes ? flags : SONDE_FS_DIRECTORY;
-	return open_fid(self, job, job->fid_path, flags, answer);
+	return open_fid(self, job, job->fid_path, flags, job->fid->kind, answer);
 }
 
 static int32_t do_lcreate(struct sonde_task *self, struct ninep_job *job, struct ninep_msg *answer)
@@ -271,7 +269,7 @@ static int32_t do_lcreate(struct sonde_task *self, struct ninep_job *job, struct
 	int32_t r = name_in(job->fid_path, &job->msg.name, job->path);
 
 	if (r == 0)
-		r = open_fid(self, job, job->path, ninep_fs_flags(wire), answer);
+		r = open_fid(self, job, job->path, ninep_fs_flags(wire), SONDE_KIND_FILE, answer);
 	return r < 0 ? r : ninep_fid_set_path(job->session, job->fid, job->path);
 }
 
@@ -470,7 +468,9 @@ static int32_t do_mkdir(struct sonde_task *self, struct ninep_job *job, struct n
 	io.mode = job->msg.mode & 07777;
 	if (r == 0)
 		r = ask(self, job, &io);
-	return r < 0 ? r : qid_of_path(self, job, job->path, &answer->qid);
+	if (r == 0)
+		answer->qid = qid_of_new(self, job, SONDE_KIND_DIRECTORY);
+	return r;
 }
 
 static int32_t do_symlink(struct sonde_task *self, struct ninep_job *job, struct ninep_msg *answer)
@@ -488,7 +488,9 @@ static int32_t do_symlink(struct sonde_task *self, struct ninep_job *job, struct
 	io.to = job->to;
 	if (r == 0)
 		r = ask(self, job, &io);
-	return r < 0 ? r : qid_of_path(self, job, job->path, &answer->qid);
+	if (r == 0)
+		answer->qid = qid_of_new(self, job, SONDE_KIND_SYMLINK);
+	return r;
 }
 
 static int32_t do_readlink(struct sonde_task *self, struct ninep_job *job, struct ninep_msg *answer)

@@ -17,7 +17,7 @@ struct served {
 	int listener;
 	char address[SONDE_NET_TEXT];
 	_Atomic(struct sonde_loop *) loop;
-	atomic_bool ends, failed;
+	atomic_bool ends, woken, failed;
 };
 
 static inline int served_open_fs(const struct served *served, struct sonde_loop *loop,
@@ -45,6 +45,8 @@ static inline void *served_run(void *arg)
 		sonde_loop_wait(loop, UINT64_MAX);
 	sonde_fs_server_stop(NULL, server);
 	sonde_fs_destroy(fs);
+	while (served->ends && !served->woken) /* by which the loop is still used */
+		usleep(1000);
 	sonde_loop_destroy(loop);
 	return NULL;
 }
@@ -67,6 +69,7 @@ static inline void served_stop(struct served *served)
 {
 	served->ends = true;
 	sonde_loop_wake(served->loop);
+	served->woken = true;
 	pthread_join(served->thread, NULL);
 	close(served->listener);
 }

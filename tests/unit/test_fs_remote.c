@@ -18,6 +18,7 @@
 #include "ninep_puppet.h"
 
 #define ROOT SONDE_FS_ROOT
+#define AGES_NS (600 * UINT64_C(1000000000))
 #define PIECE                                                                                      \
 	(NINEP_MSIZE_MIN - NINEP_WRITE_HEAD) /* bytes of one message, as these clients agree */
 
@@ -25,20 +26,24 @@ struct fixture {
 	struct sonde_loop *loop;
 	struct sonde_fs *fs;
 	struct puppet *puppet;
+	uint64_t patience_ns;
 };
 
 static int connect_to(struct fixture *f, struct sonde_error *err)
 {
 	const struct sonde_fs_remote_options options = { .size = sizeof(options),
-							 .msize = NINEP_MSIZE_MIN };
+							 .msize = NINEP_MSIZE_MIN,
+							 .patience_ns = f->patience_ns };
 
 	return sonde_fs_remote(NULL, f->loop, f->puppet->address, &options, &f->fs, err);
 }
 
-/* A file, open with a server that does as asked says. */
-static int begin(struct fixture *f, int (*asked)(struct puppet *, const struct ninep_msg *))
+/* A file, open with a server that does as asked says, whose user is. */
+static int begin(struct fixture *f, int (*asked)(struct puppet *, const struct ninep_msg *),
+		 void *user)
 {
 	f->puppet = puppet_start(asked);
+	f->puppet->user = user;
 	puppet_go(f->puppet);
 	assert_int_equal(sonde_loop_create(NULL, &f->loop, NULL), 0);
 	assert_int_equal(connect_to(f, NULL), 0);
@@ -91,7 +96,7 @@ static void pieces_are_under_way_together_and_come_in_any_order(void **state)
 {
 	static uint8_t bytes[PIECES * PIECE];
 	struct fixture f = { 0 };
-	int file = begin(&f, backwards);
+	int file = begin(&f, backwards, NULL);
 
 	(void)state;
 	assert_int_equal(sonde_fs_read(NULL, f.fs, file, 0, bytes, sizeof(bytes)), sizeof(bytes));
@@ -113,7 +118,7 @@ static void requests_are_under_way_together_and_end_in_any_order(void **state)
 {
 	struct many many[PIECES] = { 0 };
 	struct fixture f = { 0 };
-	int file = begin(&f, backwards), n_done = 0;
+	int file = begin(&f, backwards, NULL), n_done = 0;
 
 	(void)state;
 	for (int i = 0; i < PIECES; i++) {
@@ -156,7 +161,7 @@ static void what_came_before_a_server_died_is_kept(void **state)
 	static uint8_t bytes[PIECES * PIECE];
 	struct fixture f = { 0 };
 	struct sonde_fs_info info;
-	int file = begin(&f, die_in_the_middle);
+	int file = begin(&f, die_in_the_middle, NULL);
 
 	(void)state;
 	assert_int_equal(sonde_fs_read(NULL, f.fs, file, 0, bytes, sizeof(bytes)), 3 * PIECE);
@@ -177,7 +182,7 @@ static void all_that_is_under_way_ends_when_a_server_dies(void **state)
 {
 	struct many many[3 * PIECES] = { 0 };
 	struct fixture f = { 0 };
-	int file = begin(&f, hang_up), n_done = 0;
+	int file = begin(&f, hang_up, NULL), n_done = 0;
 
 	(void)state;
 	for (int i = 0; i < 3 * PIECES; i++) {
@@ -207,9 +212,9 @@ static int say_nothing(struct puppet *puppet, const struct ninep_msg *msg)
 static void a_deadline_ends_what_is_not_answered(void **state)
 {
 	static uint8_t bytes[PIECES * PIECE];
-	struct fixture f = { 0 };
+	struct fixture f = { .patience_ns = 10000000 };
 	struct sonde_fs_io io = { .op = SONDE_FS_READ,
-				  .file = begin(&f, say_nothing),
+				  .file = begin(&f, say_nothing, NULL),
 				  .buf = bytes,
 				  .len = sizeof(bytes),
 				  .deadline_ns = sonde_now_ns() + 10000000 };
@@ -241,10 +246,9 @@ static void whether_a_request_or_its_flush_won_is_told(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
-		struct fixture f = { 0 };
+		struct fixture f = { .patience_ns = AGES_NS };
 		uint8_t bytes[16];
-		int file = begin(&f, answer_when_flushed);
-		f.puppet->user = i ? &f : NULL;
+		int file = begin(&f, answer_when_flushed, i ? &f : NULL);
 		struct sonde_fs_io io = { .op = SONDE_FS_READ,
 					  .file = file,
 					  .buf = bytes,
@@ -310,8 +314,7 @@ static void a_server_that_breaks_the_protocol_is_gone(void **state)
 	for (int i = 0; i < 9; i++) {
 		struct fixture f = { 0 };
 		uint8_t bytes[64];
-		int file = begin(&f, lie);
-		f.puppet->user = &i;
+		int file = begin(&f, lie, &i);
 		assert_true(sonde_fs_read(NULL, f.fs, file, 0, bytes, sizeof(bytes)) < 0);
 		assert_int_equal(sonde_fs_read(NULL, f.fs, file, 0, bytes, 1), SONDE_E_GONE);
 		end(&f);
@@ -361,8 +364,7 @@ static void names_of_a_list_are_names(void **state)
 	(void)state;
 	for (int i = 0; i < 4; i++) {
 		struct fixture f = { 0 };
-		begin(&f, list_nonsense);
-		f.puppet->user = &i;
+		begin(&f, list_nonsense, &i);
 		struct sonde_fs_io io = { .op = SONDE_FS_LIST, .buf = room, .len = sizeof(room) };
 		io.file = sonde_fs_open(NULL, f.fs, ROOT, ".", SONDE_FS_DIRECTORY, 0);
 		assert_true(io.file >= 0);
@@ -425,10 +427,15 @@ struct pair {
 
 static void begin_pair(struct pair *p, uint32_t flags)
 {
+	/* The server answers for sure, however slow the machine. */
+	const struct sonde_fs_remote_options options = { .size = sizeof(options),
+							 .patience_ns = AGES_NS };
+
 	p->served.flags = flags;
 	assert_int_equal(served_start(&p->served), 0);
 	assert_int_equal(sonde_loop_create(NULL, &p->loop, NULL), 0);
-	assert_int_equal(sonde_fs_remote(NULL, p->loop, p->served.address, NULL, &p->fs, NULL), 0);
+	assert_int_equal(sonde_fs_remote(NULL, p->loop, p->served.address, &options, &p->fs, NULL),
+			 0);
 }
 
 static void end_pair(struct pair *p)

@@ -31,6 +31,8 @@ struct sonde_fs_remote_options {
 	uint32_t msize;       /* bytes of a message at most, 8192..131072; 0: the most        */
 	uint32_t keepalive_s; /* as struct sonde_net_options; 0: 60                           */
 	uint64_t deadline_ns; /* of connecting: 0, or sonde_now_ns() time: then TIMED_OUT     */
+	uint64_t patience_ns; /* from asking for the end of a request until it ends without
+				* the server; 0: a second                                      */
 };
 
 /*
@@ -38,7 +40,7 @@ struct sonde_fs_remote_options {
  * submitted, whatever others wait for, and end as their answers come; up to 256 are under way at
  * once, the others wait for one of these to end. Reads and writes larger than a message go in pieces
  * that are under way together. Of a request whose end is asked for the server is told (Tflush); where
- * it says nothing within a second, the request ends without it. Links are followed here, so
+ * it says nothing for patience_ns, the request ends without it, and may still be done. Links are followed here, so
  * that BENEATH holds whatever the server answers.
  *
  * What differs from this machine's files: COPY and UNNAMED are UNSUPPORTED; DIRECT changes nothing;
