@@ -132,8 +132,10 @@ int sonde_fs_server_stop(struct sonde_task *self, struct sonde_fs_server *server
 
 	if (!server || r < 0)
 		return r;
-	sonde_acceptor_close(self, server->acceptor);
+	/* Not the other way round: the task may not even have begun to ask the acceptor. */
+	sonde_task_cancel(server->task);
 	sonde_task_join(self, server->task);
+	sonde_acceptor_close(self, server->acceptor);
 	for (struct ninep_session *s = server->first; s; s = s->next)
 		ninep_session_cut(s);
 	if (server->n_sessions) {

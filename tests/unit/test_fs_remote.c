@@ -505,6 +505,24 @@ static void a_session_has_so_many_fids(void **state)
 	end_pair(&p);
 }
 
+/* Before its task has run even once. */
+static void a_server_is_stopped_as_soon_as_it_is_started(void **state)
+{
+	struct sonde_fs_server *server;
+	struct sonde_loop *loop;
+	struct sonde_fs *fs;
+	int listener = sonde_net_listen("127.0.0.1:0", NULL, NULL);
+
+	(void)state;
+	assert_int_equal(sonde_loop_create(NULL, &loop, NULL), 0);
+	assert_int_equal(sonde_fs_memory(loop, NULL, &fs), 0);
+	assert_int_equal(sonde_fs_server_start(loop, fs, listener, NULL, &server), 0);
+	assert_int_equal(sonde_fs_server_stop(NULL, server), 0);
+	sonde_fs_destroy(fs);
+	sonde_loop_destroy(loop);
+	close(listener);
+}
+
 static void a_server_that_stops_takes_its_sessions_along(void **state)
 {
 	struct pair p = { 0 };
@@ -573,6 +591,7 @@ int main(void)
 		cmocka_unit_test(without_leave_nothing_is_changed),
 		cmocka_unit_test(a_full_disk_and_a_lack_of_rights_are_named),
 		cmocka_unit_test(a_session_has_so_many_fids),
+		cmocka_unit_test(a_server_is_stopped_as_soon_as_it_is_started),
 		cmocka_unit_test(a_server_that_stops_takes_its_sessions_along),
 		cmocka_unit_test(called_off_requests_leave_nothing_behind),
 	};
