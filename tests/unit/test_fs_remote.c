@@ -172,6 +172,25 @@ static void what_came_before_a_server_died_is_kept(void **state)
 	end(&f);
 }
 
+/* The second piece is cut short, those behind it are whole. */
+static int cut_the_second(struct puppet *puppet, const struct ninep_msg *msg)
+{
+	answer_read(puppet, msg, puppet->n_asked == 2 ? 100 : msg->count);
+	return 0;
+}
+
+static void what_lies_behind_a_gap_does_not_count(void **state)
+{
+	static uint8_t bytes[PIECES * PIECE];
+	struct fixture f = { 0 };
+	int file = begin(&f, cut_the_second, NULL);
+
+	(void)state;
+	assert_int_equal(sonde_fs_read(NULL, f.fs, file, 0, bytes, sizeof(bytes)), PIECE + 100);
+	assert_bytes(bytes, PIECE + 100);
+	end(&f);
+}
+
 static int hang_up(struct puppet *puppet, const struct ninep_msg *msg)
 {
 	(void)msg;
@@ -581,6 +600,7 @@ int main(void)
 		cmocka_unit_test(pieces_are_under_way_together_and_come_in_any_order),
 		cmocka_unit_test(requests_are_under_way_together_and_end_in_any_order),
 		cmocka_unit_test(what_came_before_a_server_died_is_kept),
+		cmocka_unit_test(what_lies_behind_a_gap_does_not_count),
 		cmocka_unit_test(all_that_is_under_way_ends_when_a_server_dies),
 		cmocka_unit_test(a_deadline_ends_what_is_not_answered),
 		cmocka_unit_test(whether_a_request_or_its_flush_won_is_told),
