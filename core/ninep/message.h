@@ -56,8 +56,7 @@ enum {
 	NINEP_HEAD = 7,              /* bytes: size[4] type[1] tag[2]                        */
 	NINEP_NAMES = 16,            /* of one walk: MAXWELEM                                */
 	NINEP_DATA_HEAD = 11,        /* bytes in front of the data of an Rread, an Rreaddir  */
-	NINEP_WRITE_HEAD = 23,       /* ... of a Twrite                                      */
-	NINEP_ENTRY_HEAD = 24,       /* ... of the name in an entry of a directory           */
+	NINEP_IO_HEAD = 24,          /* ... that clients allow for: diod refuses a larger count */
 	NINEP_MSIZE_MIN = 8192,      /* bytes: every message but those with data fits        */
 	NINEP_MSIZE_MAX = 128 << 10, /* ... more is neither offered nor taken                */
 	NINEP_QID_DIRECTORY = 0x80,

@@ -81,7 +81,7 @@ int32_t remote_move(struct remote *remote, const struct remote_handle *handle,
 	/* What is appended has no offset to be put in order by. */
 	bool alone = io->op == SONDE_FS_WRITE && handle->flags & SONDE_FS_APPEND;
 
-	move.piece = remote->client.msize - NINEP_WRITE_HEAD;
+	move.piece = remote->client.msize - NINEP_IO_HEAD;
 	do {
 		while (may_begin(&move, alone))
 			begin_piece(&move);

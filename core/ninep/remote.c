@@ -543,7 +543,7 @@ static int32_t list(struct remote *remote, uint32_t fid, const struct sonde_fs_i
 static int32_t do_list(struct remote *remote, const struct sonde_fs_io *io)
 {
 	const struct remote_handle *handle = remote_handle(remote, io->file);
-	uint32_t most = remote->client.msize - NINEP_ENTRY_HEAD;
+	uint32_t most = remote->client.msize - NINEP_IO_HEAD;
 	uint32_t cap = io->len < most ? io->len : most;
 
 	if (!handle || handle->dir == NINEP_NO_FID)

@@ -19,8 +19,7 @@
 
 #define ROOT SONDE_FS_ROOT
 #define AGES_NS (600 * UINT64_C(1000000000))
-#define PIECE                                                                                      \
-	(NINEP_MSIZE_MIN - NINEP_WRITE_HEAD) /* bytes of one message, as these clients agree */
+#define PIECE (NINEP_MSIZE_MIN - NINEP_IO_HEAD) /* bytes of one message, as these clients agree */
 
 struct fixture {
 	struct sonde_loop *loop;
