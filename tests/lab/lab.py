@@ -637,7 +637,7 @@ def check_socket_paths(guest):
 class Qmp:
     """One connection to QEMU's monitor (QEMU docs/interop/qmp-spec.txt)."""
 
-    def __init__(self, who, path, timeout=10.0):
+    def __init__(self, who, path, timeout=30.0):
         self.who = who
         self.buffer = b""
         self.sock = connect_unix(who, path, timeout)
@@ -665,7 +665,7 @@ class Qmp:
         line, _, self.buffer = self.buffer.partition(b"\n")
         return json.loads(line)
 
-    def command(self, name, timeout=10.0, **arguments):
+    def command(self, name, timeout=30.0, **arguments):
         request = {"execute": name}
         if arguments:
             request["arguments"] = arguments
@@ -707,12 +707,12 @@ class Channel:
     """The serial line on which the guest answers, in frames with a length and a CRC-32, each acknowledged."""
 
     FRAME_MAX = 32768
+    AGAIN = 10.0  # seconds until a command is said again
     FRAME = re.compile(rb"@@LAB (\S+) (\d+) (\d+) ([0-9a-f]{8})\n")
 
     def __init__(self, guest):
         self.guest = guest
         self.buffer = b""
-        self.serial = 0
         self.sock = connect_unix(guest.name, guest.path("serial.sock"), 5.0)
 
     def __enter__(self):
@@ -729,8 +729,8 @@ class Channel:
             fail(self.guest.name, "serial line: %s" % err, "stop the guest, boot it again")
 
     def send(self, command):
-        self.serial += 1
-        tag = "%x.%x" % (os.getpid(), self.serial)
+        """Its tag: the guest takes a command that comes again with the same one for the same."""
+        tag = os.urandom(8).hex()
         self.say("%s %s" % (tag, command))
         return tag.encode()
 
@@ -766,15 +766,28 @@ class Channel:
             if not self.fill(deadline):
                 return None
 
-    def reply(self, tag, deadline):
-        """The whole reply to @tag, each frame acknowledged, damaged ones sent again; None at the deadline."""
-        parts = []
+    def first_frame(self, tag, command, deadline):
+        """The line loses bytes now and then: the command is said until there is an answer."""
         while True:
-            frame = self.next_frame(deadline)
+            now = time.monotonic()
+            frame = self.next_frame(min(deadline, now + self.AGAIN))
+            if frame or now >= deadline:
+                return frame
+            note("%s: no answer to '%s' for %d s: said again" % (self.guest.name, command, self.AGAIN))
+            self.say("%s %s" % (tag.decode(), command))
+
+    def reply(self, tag, deadline, command=None):
+        """The whole reply to @tag, each frame acknowledged, damaged ones sent again; None at the deadline.
+
+        @command: what is said again until the reply begins."""
+        parts, heard = [], command is None
+        while True:
+            frame = self.next_frame(deadline) if heard else self.first_frame(tag, command, deadline)
             if frame is None:
                 return None
             if frame[0] != tag:
                 continue
+            heard = True
             seq, payload = frame[1:]
             if payload is None:
                 note("%s: frame %d was damaged: once more" % (self.guest.name, seq))
@@ -789,7 +802,7 @@ class Channel:
 
     def ask(self, command, timeout):
         """The reply to @command."""
-        answer = self.reply(self.send(command), time.monotonic() + timeout)
+        answer = self.reply(self.send(command), time.monotonic() + timeout, command)
         if answer is None:
             fail(self.guest.name, "no answer to '%s' within %d s%s"
                  % (command, timeout, log_tail(self.guest)),
@@ -1122,7 +1135,7 @@ def gather_truth(guest, state, short=None):
     if short is None:
         short = state.get("spawned", 0) > SHORT_TRUTH_ABOVE
     with Channel(guest) as channel:
-        data = channel.ask("truth short" if short else "truth", 120.0)
+        data = channel.ask("truth short" if short else "truth", 300.0)
     try:
         value = parse_truth(data, short)
     except (ValueError, KeyError, IndexError, struct.error) as err:
@@ -1301,7 +1314,7 @@ def summary(state):
 
 
 def boot(name, dir=None, suite=DEFAULT_SUITE, mem=512, procs=0, share=True, vmcoreinfo=True,
-         la57=False, keep_mem=False, smp=1, append=None, timeout=120, cpu=None,
+         la57=False, keep_mem=False, smp=1, append=None, timeout=240, cpu=None,
          dirty=None, arch=DEFAULT_ARCH, flavour=None, machine=None, numa=0, backend=None, slots=False,
          extra=None, start=start_qemu):
     """Boot the guest @name, wait until it is ready, gather its truth; returns the summary.
@@ -1406,7 +1419,7 @@ def clock(name, dir=None):
     with guest.locked():
         guest.need_running()
         with Channel(guest) as channel:
-            yield lambda: int(channel.command("clock", 10.0)[0]) / 1e9
+            yield lambda: int(channel.command("clock", 60.0)[0]) / 1e9
 
 
 def spawn_locked(guest, state, n):
@@ -1445,7 +1458,7 @@ def kmsg(name, text, dir=None):
         guest.need_running()
         need_unpaused(guest)
         with Channel(guest) as channel:
-            channel.command("kmsg " + text, 10.0)
+            channel.command("kmsg " + text, 60.0)
 
 
 def page(name, action, dir=None):
@@ -1459,7 +1472,7 @@ def page(name, action, dir=None):
         guest.need_running()
         need_unpaused(guest)
         with Channel(guest) as channel:
-            return tuple(int(word, 16) for word in channel.command("page " + action, 30.0))
+            return tuple(int(word, 16) for word in channel.command("page " + action, 60.0))
 
 
 def escape_word(word):
@@ -1559,7 +1572,7 @@ def check_dump(name, path, format, ram):
     return size
 
 
-def reboot(name, dir=None, how="guest", timeout=120):
+def reboot(name, dir=None, how="guest", timeout=240):
     """Reboot into the same RAM; returns the path of the new truth.
 
     @how: "guest" lets the guest reboot itself, "reset" presses the reset button.
@@ -1778,7 +1791,7 @@ def add_boot_options(parser):
     parser.add_argument("--dirty", choices=("below", "above"),
                         help="leave a whole stale kernel in the lower or upper half of the RAM")
     parser.add_argument("--append", help="more words for the kernel's command line")
-    parser.add_argument("--timeout", type=float, default=120, help="seconds until ready")
+    parser.add_argument("--timeout", type=float, default=240, help="seconds until ready")
 
 
 def make_parser():
@@ -1798,7 +1811,7 @@ def make_parser():
     one.add_argument("--format", default="elf", help="one of %s" % ", ".join(DUMP_FORMATS))
     one = add_command(commands, "reboot", command_reboot, "reboot into the same memory")
     one.add_argument("--how", choices=("guest", "reset"), default="guest")
-    one.add_argument("--timeout", type=float, default=120, help="seconds until ready")
+    one.add_argument("--timeout", type=float, default=240, help="seconds until ready")
     add_command(commands, "pause", command_pause, "stop the guest's processors")
     add_command(commands, "resume", command_resume, "let them run again")
     one = add_command(commands, "spawn", command_spawn, "start more processes in the guest")

@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 import unittest
+import unittest.mock
 import zlib
 
 import lab
@@ -108,10 +109,11 @@ class ParserTest(unittest.TestCase):
 
 
 class FakeGuest(lab.Guest):
-    """The other end of a channel: sends what the test says, as often as it says."""
+    """The other end of a channel: sends what the test says, as often as it says. The first @n_lost lines do not come here."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, n_lost=0):
         super().__init__("fake", folder)
+        self.n_lost = n_lost
         os.makedirs(self.dir)
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path("serial.sock"))
@@ -134,6 +136,8 @@ class FakeGuest(lab.Guest):
         """Each of @sends is (seq, payload, spoil); after each a line is heard, and at the end the rest."""
         conn, _ = self.listener.accept()
         with conn, conn.makefile("rb") as lines:
+            for _ in range(self.n_lost):
+                self.line(lines)
             tag = self.line(lines).split()[0]
             for seq, payload, *spoil in sends:
                 conn.sendall(self.frame(tag, seq, payload, *spoil))
@@ -142,10 +146,10 @@ class FakeGuest(lab.Guest):
 
 
 class ChannelTest(unittest.TestCase):
-    def ask(self, *sends):
+    def ask(self, *sends, n_lost=0):
         """(the answer, what the guest heard)"""
         with tempfile.TemporaryDirectory() as folder:
-            guest = FakeGuest(folder)
+            guest = FakeGuest(folder, n_lost)
             thread = threading.Thread(target=guest.serve, args=(sends,))
             thread.start()
             try:
@@ -176,6 +180,12 @@ class ChannelTest(unittest.TestCase):
         answer, heard = self.ask((0, payload, lambda sent: short + sent), (1, b""))
         self.assertEqual(answer, payload)
         self.assertEqual(heard, ["+0", "+1"])
+
+    def test_a_command_that_was_lost_is_said_again(self):
+        with unittest.mock.patch.object(lab.Channel, "AGAIN", 0.1):
+            answer, heard = self.ask((0, b"ok one "), (1, b""), n_lost=2)
+        self.assertEqual(answer, b"ok one ")
+        self.assertEqual([h for h in heard if "anything" not in h], ["+0", "+1"])
 
     def test_a_line_that_stays_silent_is_an_error(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -87,12 +87,23 @@ char *chan_line(int timeout_ms)
 	return line.text;
 }
 
+bool chan_is_repeat(const char *command)
+{
+	size_t len = strlen(chan.id);
+
+	return len && !strncmp(command, chan.id, len) && command[len] == ' ';
+}
+
 /* True when the other side has the frame that was sent last; what else it says is the next command. */
 static bool frame_came(void)
 {
 	const char *said;
 
-	while ((said = chan_line(ANSWER_MS)) && (*said == '+' || *said == '-')) {
+	while ((said = chan_line(ANSWER_MS))) {
+		if (chan_is_repeat(said))
+			continue;
+		if (*said != '+' && *said != '-')
+			break;
 		if (strtoul(said + 1, NULL, 10) == chan.seq)
 			return *said == '+';
 	}

@@ -332,7 +332,7 @@ static void run_command(char *line)
 {
 	char *arg, *verb = strchr(line, ' ');
 
-	if (!verb || verb == line)
+	if (!verb || verb == line || chan_is_repeat(line))
 		return;
 	*verb++ = '\0';
 	arg = verb + strcspn(verb, " ");
