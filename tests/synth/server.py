@@ -60,12 +60,12 @@ class Answer:
             handler.send_header(name.replace("_", "-"), value)
         handler.send_header("Content-Length", str(len(body) if length is None else length))
         handler.end_headers()
+        with handler.server.owner.lock:  # who has got it all may ask how much that was
+            handler.server.owner.bytes += len(body)
         try:
             handler.wfile.write(body)
         except OSError:
             handler.close_connection = True
-        with handler.server.owner.lock:
-            handler.server.owner.bytes += len(body)
 
     def body(self):
         with open(self.path, "rb") as file:
