@@ -132,7 +132,7 @@ static void take_registers(struct events *events, const uint8_t *data, size_t le
 	const struct description *description = events->stub->description;
 	struct sonde_event *event = &events->event;
 
-	if (!registers_take(description, data, len, &event->registers))
+	if (!registers_take(description, data, len, NULL, NULL, &event->registers))
 		fail(events, SONDE_E_CORRUPT);
 	if (description->arch == SONDE_ARCH_RISCV64)
 		registers_value(description, "tp", data, len, &event->task);

@@ -12,17 +12,23 @@
 
 struct place {
 	const char *name;
-	uint32_t off;   /* in struct sonde_cpu       */
-	uint32_t group; /* enum sonde_cpu_valid      */
+	uint32_t off;     /* in struct sonde_cpu       */
+	uint32_t group;   /* enum sonde_cpu_valid      */
+	const char *also; /* ... or called so; NULL    */
 };
 
 #define GENERAL(name, i)                                                                           \
 	{                                                                                          \
-		name, offsetof(struct sonde_cpu, general) + 8 * (i), SONDE_CPU_GENERAL             \
+		name, offsetof(struct sonde_cpu, general) + 8 * (i), SONDE_CPU_GENERAL, NULL       \
 	}
 #define AT(name, field, group)                                                                     \
 	{                                                                                          \
-		name, offsetof(struct sonde_cpu, field), group                                     \
+		name, offsetof(struct sonde_cpu, field), group, NULL                               \
+	}
+/* QEMU leaves the level out of names that both states of the processor have (7.2 target/arm/helper.c). */
+#define AT_OR(name, also, field, group)                                                            \
+	{                                                                                          \
+		name, offsetof(struct sonde_cpu, field), group, also                               \
 	}
 
 static const struct place x86_64[] = {
@@ -95,6 +101,12 @@ static const struct place aarch64[] = {
 	AT("sp", sp, SONDE_CPU_GENERAL),
 	AT("pc", pc, SONDE_CPU_GENERAL),
 	AT("cpsr", flags, SONDE_CPU_GENERAL),
+	AT_OR("SCTLR_EL1", "SCTLR", cr[SONDE_CR_SCTLR_EL1], SONDE_CPU_CONTROL),
+	AT("TTBR0_EL1", cr[SONDE_CR_TTBR0_EL1], SONDE_CPU_CONTROL),
+	AT("TTBR1_EL1", cr[SONDE_CR_TTBR1_EL1], SONDE_CPU_CONTROL),
+	AT("TCR_EL1", cr[SONDE_CR_TCR_EL1], SONDE_CPU_CONTROL),
+	AT("MAIR_EL1", cr[SONDE_CR_MAIR_EL1], SONDE_CPU_CONTROL),
+	AT_OR("VBAR_EL1", "VBAR", idt_base, SONDE_CPU_TABLES),
 	{ 0 },
 };
 #undef X
@@ -119,6 +131,12 @@ static const struct place riscv64[] = {
 	GENERAL("a5", 15),
 	AT("sp", sp, SONDE_CPU_GENERAL),
 	AT("pc", pc, SONDE_CPU_GENERAL),
+	AT("satp", cr[SONDE_CR_SATP], SONDE_CPU_CONTROL),
+	AT("sstatus", cr[SONDE_CR_SSTATUS], SONDE_CPU_CONTROL),
+	AT("scause", cr[SONDE_CR_SCAUSE], SONDE_CPU_CONTROL),
+	AT("sepc", cr[SONDE_CR_SEPC], SONDE_CPU_CONTROL),
+	AT("stval", cr[SONDE_CR_STVAL], SONDE_CPU_CONTROL),
+	AT("stvec", idt_base, SONDE_CPU_TABLES),
 	{ 0 },
 };
 
@@ -140,30 +158,58 @@ static const struct place *places_of(uint32_t arch)
 	}
 }
 
-/* All of these architectures send the lowest byte first. Returns 0, -1: not in the answer, or not known. */
-int registers_value(const struct description *description, const char *name, const uint8_t *text,
-		    size_t n_text, uint64_t *ret)
+/* All of these architectures send the lowest byte first. */
+int registers_parse_one(const struct description_register *reg, const uint8_t *text, size_t n_text,
+			uint64_t *ret)
 {
-	const struct description_register *reg = description_find(description, name);
 	uint8_t bytes[8];
 
-	if (!reg || reg->size > sizeof(bytes) || reg->off > n_text / 2 ||
-	    reg->size > n_text / 2 - reg->off ||
-	    hex_read(bytes, text + 2 * (size_t)reg->off, reg->size) < 0)
+	if (reg->size > sizeof(bytes) || n_text != 2 * (size_t)reg->size ||
+	    hex_read(bytes, text, reg->size) < 0)
 		return -1;
 	*ret = sonde_load(bytes, reg->size, SONDE_LITTLE);
 	return 0;
 }
 
+static int is_in(const struct description_register *reg, size_t n_text)
+{
+	return reg->off <= n_text / 2 && reg->size <= n_text / 2 - reg->off;
+}
+
+static int parse_within(const struct description_register *reg, const uint8_t *text, size_t n_text,
+			uint64_t *ret)
+{
+	if (!reg || !is_in(reg, n_text))
+		return -1;
+	return registers_parse_one(reg, text + 2 * (size_t)reg->off, 2 * (size_t)reg->size, ret);
+}
+
+int registers_value(const struct description *description, const char *name, const uint8_t *text,
+		    size_t n_text, uint64_t *ret)
+{
+	return parse_within(description_find(description, name), text, n_text, ret);
+}
+
+static const struct description_register *find_place(const struct description *description,
+						     const struct place *place)
+{
+	const struct description_register *reg = description_find(description, place->name);
+
+	return reg || !place->also ? reg : description_find(description, place->also);
+}
+
 uint32_t registers_take(const struct description *description, const uint8_t *text, size_t n_text,
-			struct sonde_cpu *ret)
+			registers_ask_fn *ask, void *user, struct sonde_cpu *ret)
 {
 	struct sonde_cpu cpu = { .arch = description->arch };
 	uint32_t missing = 0, n = 0;
 
 	for (const struct place *place = places_of(description->arch); place->name; place++) {
+		const struct description_register *reg = find_place(description, place);
 		uint64_t value;
-		if (registers_value(description, place->name, text, n_text, &value) < 0) {
+		int r = ask && reg && !is_in(reg, n_text) ? ask(user, reg, &value)
+							  : parse_within(reg, text, n_text, &value);
+		if (r < 0) {
 			missing |= place->group;
 			continue;
 		}

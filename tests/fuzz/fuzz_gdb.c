@@ -43,12 +43,27 @@ static void try_maps(const uint8_t *data, size_t len)
 	free(ranges);
 }
 
+struct answer {
+	const uint8_t *data;
+	size_t len;
+};
+
+/* Every register gets the same answer. */
+static int take_one(void *user, const struct description_register *reg, uint64_t *ret)
+{
+	const struct answer *answer = user;
+
+	return registers_parse_one(reg, answer->data, answer->len, ret);
+}
+
 /* The data as one more file, or as an answer to "g" of what was described before. */
 static void try_description(struct description *description, const uint8_t *data, size_t len)
 {
+	struct answer answer = { data, len };
 	struct sonde_cpu cpu = { 0 };
 
-	registers_take(description, data, len, &cpu);
+	registers_take(description, data, len, NULL, NULL, &cpu);
+	registers_take(description, data, len, take_one, &answer, &cpu);
 	if (description_read(description, data, len) < 0 || description_layout(description) < 0) {
 		memset(description, 0, sizeof(*description));
 		return;

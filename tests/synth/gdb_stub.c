@@ -448,6 +448,15 @@ static void serve_machine_registers(struct gdb_stub *stub)
 	answer(stub, text);
 }
 
+static void serve_register(struct gdb_stub *stub, const char *text)
+{
+	unsigned number = (unsigned)strtoul(text + 1, NULL, 16) - stub->first_apart;
+	const char *value = number < stub->n_apart ? stub->apart[number] : NULL;
+
+	stub->n_apart_asked++;
+	answer(stub, value ? value : "E14");
+}
+
 static void serve_v(struct gdb_stub *stub, const uint8_t *data)
 {
 	const char *text = (const char *)data;
@@ -503,6 +512,9 @@ static void serve(struct gdb_stub *stub, const uint8_t *data, size_t len)
 			serve_machine_registers(stub);
 		else
 			answer(stub, stub->registers ? stub->registers : "E01");
+		break;
+	case 'p':
+		serve_register(stub, (const char *)data);
 		break;
 	case 'c':
 		run_machine(stub);

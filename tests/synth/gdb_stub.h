@@ -49,6 +49,9 @@ struct gdb_stub {
 	const char *memory_map;  /* NULL: none                                    */
 	const char *maps;        /* what vFile reads; NULL: none                  */
 	const char *registers;   /* answer to g                                   */
+	const char *const *
+		apart; /* [n_apart] answers to p, of registers from number first_apart on; NULL: refused */
+	unsigned first_apart, n_apart;
 	const char *monitor_mtree, *monitor_registers; /* NULL: no monitor        */
 	const char *detach; /* answer to D; NULL "OK"                        */
 	const struct stub_call
@@ -66,6 +69,7 @@ struct gdb_stub {
 	unsigned from, times; /* times 0: for ever                             */
 
 	/* What it saw; to be read after stop. */
+	unsigned n_apart_asked; /* packets p                                        */
 	unsigned n_memory;      /* packets of memory that were answered             */
 	unsigned n_hole;        /* of these, that touched the hole                  */
 	unsigned most_together; /* packets in one read of the socket                */

@@ -439,6 +439,109 @@ static void processors_are_read_by_the_description_and_the_monitor(void **state)
 	close_world();
 }
 
+/* As QEMU describes them: behind what "g" answers, by names that lack the level, and with strangers between. */
+#define ARM_REG(name) "<reg name='" name "' bitsize='64' group='cp_regs'/>"
+#define ARM_TARGET                                                                                 \
+	XML("<architecture>aarch64</architecture><xi:include href='system-registers.xml'/>" REG(   \
+		"x0", ""))
+#define ARM_SYSTEM                                                                                 \
+	"<feature name='org.qemu.gdb.arm.sys.regs'><reg name='SCTLR' bitsize='64' "                \
+	"regnum='70'/>" ARM_REG("TTBR0_EL1") ARM_REG("DBGBVR") ARM_REG("TTBR1_EL1")                \
+		ARM_REG("TCR_EL1") ARM_REG("MAIR_EL1") ARM_REG("VBAR") "</feature>"
+
+static const char *const arm_apart[] = {
+	"1dd9f43400000000", "0070004200000000", "0000000000000000", "00f0584100000200",
+	"103550b574005000", "ffff440004000000", "0008a12d36dcffff",
+};
+
+static void open_arm(const char *const *apart)
+{
+	w->stub.qemu = 1;
+	w->stub.description = ARM_TARGET;
+	w->stub.included = ARM_SYSTEM;
+	w->stub.registers = "0500000000000000";
+	w->stub.apart = apart;
+	w->stub.first_apart = 70;
+	w->stub.n_apart = sizeof(arm_apart) / sizeof(arm_apart[0]);
+	w->stub.monitor_mtree = MTREE;
+	open_world("");
+}
+
+static void system_registers_of_aarch64_are_asked_for_one_by_one(void **state)
+{
+	(void)state;
+	struct sonde_cpu cpu = { 0 };
+
+	open_arm(arm_apart);
+	assert_int_equal(sonde_target_cpu(w->target, 1, &cpu), 0);
+	close_world();
+	assert_int_equal(cpu.arch, SONDE_ARCH_AARCH64);
+	assert_int_equal(cpu.valid, SONDE_CPU_CONTROL | SONDE_CPU_TABLES);
+	assert_int_equal(cpu.general[0], 5);
+	assert_true(cpu.cr[SONDE_CR_SCTLR_EL1] == 0x34f4d91d);
+	assert_true(cpu.cr[SONDE_CR_TTBR0_EL1] == 0x42007000);
+	assert_true(cpu.cr[SONDE_CR_TTBR1_EL1] == UINT64_C(0x000200004158f000));
+	assert_true(cpu.cr[SONDE_CR_TCR_EL1] == UINT64_C(0x00500074b5503510));
+	assert_true(cpu.cr[SONDE_CR_MAIR_EL1] == UINT64_C(0x000000040044ffff));
+	assert_true(cpu.idt_base == UINT64_C(0xffffdc362da10800));
+	assert_int_equal(w->stub.n_apart_asked, 6); /* and no stranger */
+}
+
+/* One that is refused, cut, too long, no hex, not known or nothing: the others come, and their group is not whole. */
+static void a_system_register_that_does_not_come_costs_its_group(void **state)
+{
+	static const char *const lies[] = {
+		NULL, "00f05841", "00f058410000020000", "00f05841zz000200", "xxxxxxxxxxxxxxxx", ""
+	};
+
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		const char *apart[sizeof(arm_apart) / sizeof(arm_apart[0])];
+		struct sonde_cpu cpu = { 0 };
+		tear_down(state), set_up(state);
+		memcpy(apart, arm_apart, sizeof(apart));
+		apart[3] = lies[i];
+		open_arm(apart);
+		assert_int_equal(sonde_target_cpu(w->target, 0, &cpu), 0);
+		close_world();
+		assert_int_equal(cpu.valid, SONDE_CPU_TABLES);
+		assert_true(cpu.cr[SONDE_CR_TTBR1_EL1] == 0);
+		assert_true(cpu.cr[SONDE_CR_TTBR0_EL1] == 0x42007000);
+	}
+}
+
+static void system_registers_of_riscv64_are_known_by_their_names(void **state)
+{
+	(void)state;
+	static const char *const apart[] = {
+		"2000000002000000", "4012a880ffffffff", NULL,
+		"d45ba780ffffffff", "0500000000000080", "0000000000000000",
+		"028b0800001000a0"
+	};
+	struct sonde_cpu cpu = { 0 };
+
+	w->stub.qemu = 1;
+	w->stub.description =
+		XML("<architecture>riscv:rv64</architecture><xi:include href='riscv-csr.xml'/>" REG(
+			"zero", ""));
+	w->stub.included = "<feature name='org.gnu.gdb.riscv.csr'>" REG("sstatus", " regnum='322'")
+		REG("stvec", "") REG("scounteren", "") REG("sepc", "") REG("scause", "")
+			REG("stval", "") REG("satp", "") "</feature>";
+	w->stub.registers = "0000000000000000";
+	w->stub.apart = apart;
+	w->stub.first_apart = 322;
+	w->stub.n_apart = 7;
+	w->stub.monitor_mtree = MTREE;
+	open_world("");
+	assert_int_equal(sonde_target_cpu(w->target, 0, &cpu), 0);
+	close_world();
+	assert_int_equal(cpu.valid, SONDE_CPU_CONTROL | SONDE_CPU_TABLES);
+	assert_true(cpu.cr[SONDE_CR_SATP] == UINT64_C(0xa000100000088b02));
+	assert_true(cpu.cr[SONDE_CR_SSTATUS] == UINT64_C(0x0000000200000020));
+	assert_true(cpu.cr[SONDE_CR_SCAUSE] == UINT64_C(0x8000000000000005));
+	assert_true(cpu.cr[SONDE_CR_SEPC] == UINT64_C(0xffffffff80a75bd4));
+	assert_true(cpu.idt_base == UINT64_C(0xffffffff80a81240));
+}
+
 static void a_broken_description_costs_the_registers_only(void **state)
 {
 	(void)state;
@@ -619,6 +722,9 @@ int main(void)
 		WITH_STUB(only_memory_is_asked_for),
 		WITH_STUB(memory_that_is_not_known_is_refused_with_the_remedy),
 		WITH_STUB(processors_are_read_by_the_description_and_the_monitor),
+		WITH_STUB(system_registers_of_aarch64_are_asked_for_one_by_one),
+		WITH_STUB(a_system_register_that_does_not_come_costs_its_group),
+		WITH_STUB(system_registers_of_riscv64_are_known_by_their_names),
 		WITH_STUB(a_broken_description_costs_the_registers_only),
 		WITH_STUB(a_target_goes_on_when_it_is_closed),
 		WITH_STUB(it_stops_for_as_long_as_it_is_asked),

@@ -198,11 +198,14 @@ static void registers_that_did_not_come_are_not_valid(void **state)
 					      REG("efer", "") REG("cr3", "") REG("gs_base", ""))),
 			 0);
 	assert_int_equal(description_layout(description), 0);
-	assert_int_equal(registers_take(description, (const uint8_t *)text, strlen(text), &cpu), 2);
+	assert_int_equal(
+		registers_take(description, (const uint8_t *)text, strlen(text), NULL, NULL, &cpu),
+		2);
 	assert_int_equal(cpu.general[0], 0x0807060504030201);
 	assert_int_equal(cpu.efer, 16);
 	assert_int_equal(cpu.valid, SONDE_CPU_EFER);
-	assert_int_equal(registers_take(description, (const uint8_t *)"E01", 3, &cpu), 0);
+	assert_int_equal(registers_take(description, (const uint8_t *)"E01", 3, NULL, NULL, &cpu),
+			 0);
 }
 
 /* ---- ranges ---------------------------------------------------------------------------------------------- */

@@ -81,19 +81,39 @@ void sonde_target_info(const struct sonde_target *target, struct sonde_target_in
 enum sonde_cpu_valid {
 	SONDE_CPU_GENERAL = 1u << 0, /* pc, sp, flags, general[]            */
 	SONDE_CPU_CONTROL = 1u << 1, /* cr[]                                */
-	SONDE_CPU_TABLES = 1u << 2,  /* gdt_base, idt_base                  */
+	SONDE_CPU_TABLES = 1u << 2,  /* idt_base; x86: gdt_base             */
 	SONDE_CPU_GS = 1u << 3,      /* gs_base                             */
 	SONDE_CPU_KERNEL_GS = 1u << 4,
 	SONDE_CPU_EFER = 1u << 5,
+};
+
+/*
+ * Which place of cr[] holds what, where it is not the number in the name. Source: Arm ARM DDI 0487 D17.2; RISC-V privileged
+ * architecture 1.12, 4.1.
+ */
+enum sonde_cpu_cr {
+	SONDE_CR_SCTLR_EL1 = 0, /* aarch64 */
+	SONDE_CR_TTBR0_EL1 = 1,
+	SONDE_CR_TTBR1_EL1 = 2,
+	SONDE_CR_TCR_EL1 = 3,
+	SONDE_CR_MAIR_EL1 = 4,
+	SONDE_CR_SATP = 0, /* riscv64 */
+	SONDE_CR_SSTATUS = 1,
+	SONDE_CR_SCAUSE = 2,
+	SONDE_CR_SEPC = 3,
+	SONDE_CR_STVAL = 4,
 };
 
 struct sonde_cpu {
 	uint32_t arch;  /* enum sonde_arch                                                */
 	uint32_t valid; /* enum sonde_cpu_valid                                           */
 	uint64_t pc, sp, flags;
-	uint64_t general[16]; /* x86-64: rax rbx rcx rdx rsi rdi rsp rbp r8 … r15; aarch64: x0 … */
-	uint64_t cr[5];       /* x86-64: cr0 cr1 cr2 cr3 cr4                              */
-	uint64_t gdt_base, idt_base, gs_base, kernel_gs_base, efer;
+	uint64_t general[16]; /* x86-64: rax rbx rcx rdx rsi rdi rsp rbp r8 … r15; aarch64: x0 …;
+				 riscv64: x0 …                                            */
+	uint64_t cr[5];       /* x86: cr0 cr1 cr2 cr3 cr4; others: enum sonde_cpu_cr      */
+	uint64_t gdt_base;
+	uint64_t idt_base; /* where exceptions go: aarch64: VBAR_EL1, riscv64: stvec      */
+	uint64_t gs_base, kernel_gs_base, efer;
 };
 
 /*
