@@ -124,9 +124,7 @@ static void ask_processors(struct machine *machine, const struct monitor *monito
 		return;
 	machine->arch =
 		arch_of(json_string_value(json_object_get(json_array_get(cpus, 0), "target")));
-	machine->n_cpus = 0;
-	if (machine->arch == SONDE_ARCH_X86_64 || machine->arch == SONDE_ARCH_I386)
-		machine->n_cpus = (uint32_t)json_array_size(cpus);
+	machine->n_cpus = machine->arch == SONDE_ARCH_NONE ? 0 : (uint32_t)json_array_size(cpus);
 	json_decref(cpus);
 }
 

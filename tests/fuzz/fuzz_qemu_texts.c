@@ -38,14 +38,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	char *text = malloc(len + 1);
 	struct guest *guest = malloc(sizeof(*guest));
 	struct maps_line line;
-	struct sonde_cpu cpu = { 0 };
 
 	memcpy(text, bytes, len);
 	text[len] = '\0';
 	if (guest_parse(guest, 1, text, len + 1) && guest->n_qmp > GUEST_QMP_MAX)
 		abort();
 	try_map(text);
-	registers_parse(text, &cpu);
+	for (uint32_t arch = SONDE_ARCH_NONE; arch <= SONDE_ARCH_RISCV64; arch++) {
+		struct sonde_cpu cpu = { .arch = arch };
+		if (registers_parse(text, &cpu) != (cpu.valid != 0))
+			abort();
+	}
 	if (maps_parse(text, &line) && line.end <= line.start)
 		abort();
 	free(guest);

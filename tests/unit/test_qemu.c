@@ -367,8 +367,79 @@ static void registers_cut_anywhere_are_valid_only_where_whole(void **state)
 			assert_int_equal(cpu.valid & SONDE_CPU_CONTROL, 0);
 		free(text);
 	}
-	struct sonde_cpu cpu = { 0 };
+	struct sonde_cpu cpu = { .arch = SONDE_ARCH_AARCH64 };
 	assert_false(registers_parse("PC=ffff800008000000 X00=0000000000000000\r\n", &cpu));
+	cpu.arch = SONDE_ARCH_NONE;
+	assert_false(registers_parse(wide, &cpu));
+}
+
+static void registers_of_an_aarch64_processor(void **state)
+{
+	(void)state;
+	static const char text[] =
+		"\r\nCPU#1\r\n PC=ffffdc362e5af4fc X00=0000000000000005 X01=ffff023e4ff49558\r\n"
+		"X02=00000000000f9109 X03=0000000000000000 X04=ffff260821070000\r\n"
+		"X05=4000000000000000 X06=00000001bc1314bc X07=0000000000000000\r\n"
+		"X08=ffff023e42210c20 X09=ffffdc362daf734c X10=0000000000000bc0\r\n"
+		"X11=00000000000000c0 X12=0000000000000001 X13=ffffdc362f21e9b0\r\n"
+		"X14=ffffffffffffffff X15=0000000000000001 X16=0000000000000001\r\n"
+		"X29=ffff8000080c3de0 X30=ffffdc362e5af514  SP=ffff8000080c3de0\r\n"
+		"PSTATE=400000c5 -Z-- EL1h     FPCR=00000000 FPSR=00000000\r\n";
+	struct sonde_cpu cpu = { .arch = SONDE_ARCH_AARCH64 };
+
+	assert_true(registers_parse(text, &cpu));
+	assert_int_equal(cpu.valid, SONDE_CPU_GENERAL);
+	assert_true(cpu.pc == UINT64_C(0xffffdc362e5af4fc));
+	assert_true(cpu.sp == UINT64_C(0xffff8000080c3de0));
+	assert_int_equal(cpu.flags, 0x400000c5);
+	assert_int_equal(cpu.general[0], 5);
+	assert_true(cpu.general[14] == UINT64_MAX);
+	assert_int_equal(cpu.general[15], 1);
+}
+
+/* sstatus is what is the supervisor's of mstatus; vsstatus and hstatus are others. */
+#define RISCV                                                                                      \
+	"\r\nCPU#0\r\n V      =   0\r\n pc       ffffffff80a73f30\r\n"                             \
+	" mhartid  0000000000000000\r\n hstatus  0000000200000000\r\n"                             \
+	" vsstatus 0000000a00000000\r\n mstatus  8000000a000000a2\r\n"                             \
+	" vstvec   0000000000000000\r\n stvec    ffffffff80a81240\r\n"                             \
+	" mepc     ffffffff808078c4\r\n sepc     ffffffff80a75bd4\r\n"                             \
+	" mcause   8000000000000003\r\n scause   8000000000000005\r\n"                             \
+	" mtval    0000000000000000\r\n stval    0000000000000010\r\n"
+#define RISCV_SATP " satp     a000100000088b02\r\n"
+#define RISCV_GENERAL                                                                              \
+	" x0/zero  0000000000000000 x1/ra    ffffffff80a75bc4 x2/sp    ffffffff81c03de0 "          \
+	"x3/gp    ffffffff81db6e50\r\n x4/tp    ffffffff81c10180 x5/t0    0000000000018992 "       \
+	"x6/t1    0000000000000001 x7/t2    0000000000018992\r\n x8/s0    ffffffff81c03df0 "       \
+	"x9/s1    0000000000000000 x10/a0   00000000000186cc x11/a1   ff6000008f125000\r\n "       \
+	"x12/a2   ffffffff81c10180 x13/a3   0000000000000000 x14/a4   ff6000008f125000 "           \
+	"x15/a5   ff6000000ffba3d8\r\n"
+
+static void registers_of_a_riscv64_processor(void **state)
+{
+	(void)state;
+	struct sonde_cpu cpu = { .arch = SONDE_ARCH_RISCV64 };
+
+	assert_true(registers_parse(RISCV RISCV_SATP RISCV_GENERAL, &cpu));
+	assert_int_equal(cpu.valid, SONDE_CPU_GENERAL | SONDE_CPU_CONTROL | SONDE_CPU_TABLES);
+	assert_true(cpu.pc == UINT64_C(0xffffffff80a73f30));
+	assert_true(cpu.sp == UINT64_C(0xffffffff81c03de0));
+	assert_true(cpu.general[10] == 0x186cc);
+	assert_true(cpu.general[15] == UINT64_C(0xff6000000ffba3d8));
+	assert_true(cpu.cr[SONDE_CR_SATP] == UINT64_C(0xa000100000088b02));
+	assert_true(cpu.cr[SONDE_CR_SSTATUS] == UINT64_C(0x8000000200000022));
+	assert_true(cpu.cr[SONDE_CR_SCAUSE] == UINT64_C(0x8000000000000005));
+	assert_true(cpu.cr[SONDE_CR_SEPC] == UINT64_C(0xffffffff80a75bd4));
+	assert_true(cpu.cr[SONDE_CR_STVAL] == 0x10);
+	assert_true(cpu.idt_base == UINT64_C(0xffffffff80a81240));
+
+	/* Without S mode there is no satp; the general ones are whole or not there. */
+	cpu = (struct sonde_cpu){ .arch = SONDE_ARCH_RISCV64 };
+	assert_true(registers_parse(RISCV RISCV_GENERAL, &cpu));
+	assert_int_equal(cpu.valid, SONDE_CPU_GENERAL | SONDE_CPU_TABLES);
+	cpu = (struct sonde_cpu){ .arch = SONDE_ARCH_RISCV64 };
+	assert_true(registers_parse(RISCV RISCV_SATP, &cpu));
+	assert_int_equal(cpu.valid, SONDE_CPU_CONTROL | SONDE_CPU_TABLES);
 }
 
 /* ---- mappings ---- */
@@ -435,6 +506,8 @@ int main(void)
 		cmocka_unit_test(a_known_machine_can_be_guessed),
 		cmocka_unit_test(registers_of_a_64_bit_processor),
 		cmocka_unit_test(registers_of_a_32_bit_processor),
+		cmocka_unit_test(registers_of_an_aarch64_processor),
+		cmocka_unit_test(registers_of_a_riscv64_processor),
 		cmocka_unit_test(registers_cut_anywhere_are_valid_only_where_whole),
 		cmocka_unit_test(lines_of_maps_are_read),
 		cmocka_unit_test(lines_that_are_none_are_not_believed),
