@@ -16,20 +16,18 @@ struct linux_place {
 	const struct paging *paging;
 	uint64_t root;  /* physical                                               */
 	uint64_t slide; /* virtual minus physical of the image; 0: is not told    */
+	/* Of a processor: an address in the image's text, by which it is found; vmcoreinfo tells the rest. 0: image_range. */
+	uint64_t text;
 };
 #define LINUX_PLACES_MAX 2u
 
 struct linux_arch {
 	uint32_t arch; /* enum sonde_arch */
-	/*
-	 * By the state of a processor, likeliest first. Returns how many, 0 where its state tells none.
-	 * NULL: it never does.
-	 */
+	/* By the state of a processor, likeliest first. Returns how many, 0 where its state tells none. */
 	uint32_t (*places_of_cpu)(const struct sonde_cpu *cpu,
 				  struct linux_place ret[LINUX_PLACES_MAX]);
 	/*
-	 * false: a processor in this state runs neither a kernel nor a process of one, but firmware or a loader. NULL: it
-	 * never tells.
+	 * false: a processor in this state runs neither a kernel nor a process of one, but firmware or a loader.
 	 */
 	bool (*may_run_kernel)(struct sonde_space *phys, const struct sonde_cpu *cpu);
 	/*
@@ -38,7 +36,7 @@ struct linux_arch {
 	 */
 	int (*places_of_info)(const struct vmcoreinfo *info,
 			      struct linux_place ret[LINUX_PLACES_MAX], struct sonde_error *err);
-	/* First and last address where the image may be; vmcoreinfo is known, or a processor's place. */
+	/* First and last address where the image may be; vmcoreinfo is known, or a processor's place of no text. */
 	void (*image_range)(const struct linux_os *lx, uint64_t *ret_first, uint64_t *ret_last);
 	/*
 	 * Once the kernel is proven: set lx->direct_map, lx->swap, lx->kernel.kaslr_offset and .phys_base, and

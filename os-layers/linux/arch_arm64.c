@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Linux on aarch64. A processor's state, as monitors and dumps tell it, has no page-table root here; vmcoreinfo has
- * all of it. Source: linux v6.1 and v6.12 arch/arm64/kernel/vmcore_info.c (crash_core.c), arch/arm64/include/asm/memory.h
+ * Linux on aarch64. A processor's system registers lead to the kernel, where they are told; monitors and dumps do not.
+ * vmcoreinfo has all of it. Source: Arm ARM DDI 0487 D17.2 (TTBR1_EL1, TCR_EL1, SCTLR_EL1, VBAR_EL1); linux v6.1 and v6.12 arch/arm64/kernel/vmcore_info.c (crash_core.c), arch/arm64/include/asm/memory.h
  * (PAGE_OFFSET, PHYS_OFFSET, kimage_voffset, KIMAGE_VADDR), pgtable.h and pgtable-prot.h (swap entries, PROT_NONE).
  */
 #include <inttypes.h>
@@ -10,6 +10,54 @@
 
 #include "arch/bits.h"
 #include "linux/arch.h"
+
+#define TCR_T1SZ(tcr) ((uint32_t)((tcr) >> 16 & 0x3f))
+#define TCR_EPD1 BIT(23) /* nothing is translated by TTBR1 */
+#define TCR_TG1(tcr) ((tcr) >> 30 & 3)
+#define TCR_IPS(tcr) ((tcr) >> 32 & 7)
+#define TCR_IPS_52_BITS 6u
+#define TCR_DS BIT(59)
+#define SCTLR_M BIT(0) /* the MMU is on */
+#define PSTATE_EL(flags) ((flags) >> 2 & 3)
+
+/* As the processor was set up for the upper half. NULL: not at all. */
+static const struct paging *paging_of_cpu(const struct sonde_cpu *cpu)
+{
+	static const uint8_t granules[4] = { 0, 14, 12, 16 };
+	uint64_t tcr = cpu->cr[SONDE_CR_TCR_EL1];
+	uint32_t granule = granules[TCR_TG1(tcr)];
+	bool wide = granule == 16 ? TCR_IPS(tcr) == TCR_IPS_52_BITS : tcr & TCR_DS;
+
+	if (!(cpu->valid & SONDE_CPU_CONTROL) || !(cpu->cr[SONDE_CR_SCTLR_EL1] & SCTLR_M) ||
+	    tcr & TCR_EPD1)
+		return NULL;
+	return paging_arm64(granule, 64 - TCR_T1SZ(tcr), wide);
+}
+
+/*
+ * Where page tables are isolated, user code runs on tables that map the way in only and lie two pages below the kernel's
+ * own (linux v6.1 arch/arm64/kernel/vmlinux.lds.S: tramp_pg_dir, reserved_pg_dir, swapper_pg_dir).
+ */
+static uint32_t places_of_cpu(const struct sonde_cpu *cpu, struct linux_place ret[LINUX_PLACES_MAX])
+{
+	const struct paging *paging = paging_of_cpu(cpu);
+	uint64_t text = cpu->valid & SONDE_CPU_TABLES ? cpu->idt_base : 0;
+
+	if (!paging || !text)
+		return 0;
+	uint64_t root = paging_root_of(paging, cpu->cr[SONDE_CR_TTBR1_EL1]);
+	ret[0] = (struct linux_place){ .paging = paging, .root = root, .text = text };
+	ret[1] = ret[0];
+	ret[1].root += UINT64_C(2) << paging->levels[0].shift;
+	return PSTATE_EL(cpu->flags) == 0 ? 2 : 1;
+}
+
+/* Without paging it is in a loader, or has not been started. */
+static bool may_run_kernel(struct sonde_space *phys, const struct sonde_cpu *cpu)
+{
+	(void)phys;
+	return !(cpu->valid & SONDE_CPU_CONTROL) || cpu->cr[SONDE_CR_SCTLR_EL1] & SCTLR_M;
+}
 
 static int granule_bits(const struct vmcoreinfo *info)
 {
@@ -59,8 +107,9 @@ static int places_of_info(const struct vmcoreinfo *info, struct linux_place ret[
 	for (int wide = 0; wide < 2; wide++) {
 		const struct paging *paging = paging_arm64(granule, (uint32_t)bits, wide);
 		if (paging)
-			ret[n++] = (struct linux_place){ paging, swapper - (uint64_t)voffset,
-							 (uint64_t)voffset };
+			ret[n++] = (struct linux_place){ .paging = paging,
+							 .root = swapper - (uint64_t)voffset,
+							 .slide = (uint64_t)voffset };
 	}
 	if (!n)
 		return sonde_error_set(err, SONDE_E_UNSUPPORTED,
@@ -208,6 +257,8 @@ static size_t references(const uint8_t *code, size_t len, uint64_t va, uint64_t 
 
 const struct linux_arch linux_arm64 = {
 	.arch = SONDE_ARCH_AARCH64,
+	.places_of_cpu = places_of_cpu,
+	.may_run_kernel = may_run_kernel,
 	.places_of_info = places_of_info,
 	.image_range = linux_image_behind_stext,
 	.settle = settle,

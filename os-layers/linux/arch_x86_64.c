@@ -23,8 +23,8 @@ static uint32_t places_of_cpu(const struct sonde_cpu *cpu, struct linux_place re
 
 	if (!(cpu->valid & SONDE_CPU_CONTROL) || !root)
 		return 0;
-	ret[0] = (struct linux_place){ paging, root, 0 };
-	ret[1] = (struct linux_place){ paging, root & ~PTI_USER, 0 };
+	ret[0] = (struct linux_place){ .paging = paging, .root = root };
+	ret[1] = (struct linux_place){ .paging = paging, .root = root & ~PTI_USER };
 	return root & PTI_USER ? 2 : 1;
 }
 

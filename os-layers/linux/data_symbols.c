@@ -254,6 +254,13 @@ static bool is_needed(const struct linux_os *lx)
 	return !linux_symbol(lx, "linux_banner", &at);
 }
 
+int data_symbols_find_vmcoreinfo(struct linux_os *lx)
+{
+	int r = add_referred(lx, "vmcoreinfo_data", "vmcoreinfo_append_str", leads_to_vmcoreinfo);
+
+	return r < 0 ? r : SONDE_OK;
+}
+
 int data_symbols_find(struct linux_os *lx)
 {
 	struct constants c = { .lx = lx };
@@ -267,10 +274,7 @@ int data_symbols_find(struct linux_os *lx)
 	sonde_space_get(lx->os.kernel_memory, c.image.ro, c.bytes, c.len);
 	int r = search_constants(&c);
 	free(c.bytes);
-	if (r == SONDE_OK)
-		r = add_referred(lx, "vmcoreinfo_data", "vmcoreinfo_append_str",
-				 leads_to_vmcoreinfo);
-	return r < 0 ? r : SONDE_OK;
+	return r < 0 ? r : data_symbols_find_vmcoreinfo(lx);
 }
 
 int data_symbols_find_by_types(struct linux_os *lx)

@@ -24,6 +24,8 @@ struct data_symbols {
 	uint32_t n, cap;
 };
 
+/* vmcoreinfo_data alone, which leads to vmcoreinfo; needs tables and kallsyms. As data_symbols_find. */
+int data_symbols_find_vmcoreinfo(struct linux_os *lx);
 /*
  * Fill lx->data_symbols where kallsyms lacks data; needs tables, vmcoreinfo and kallsyms. What is not found is left
  * out. Returns 0; SONDE_E_NO_MEMORY.

@@ -3,8 +3,8 @@
  * Which Linux kernel runs in this memory. RAM keeps remnants of earlier boots, whole kernels
  * among them, so everything found is a candidate and has to prove itself:
  *
- *   1. what a processor runs on: its page-table root leads to the image, the image to
- *      its symbols, those to vmcoreinfo. A processor does not run on a remnant.
+ *   1. what a processor runs on: its page-table root leads to the image (on aarch64 and riscv64 with the help of its
+ *      exception vectors), the image to its symbols, those to vmcoreinfo. A processor does not run on a remnant.
  *   2. the VMCOREINFO note
  *   3. every page of RAM that begins like vmcoreinfo; of those that pass, one whose init_task is a
  *      member of its own list, and of those the one whose clock is latest
@@ -289,6 +289,50 @@ static void read_own_vmcoreinfo(struct linux_os *lx)
 		lx->info.len = 0;
 }
 
+/* The first place whose tables map the image's text where it should be. */
+static int settle_place(struct linux_os *lx, const struct linux_place *places, int n,
+			struct sonde_error *err)
+{
+	struct sonde_translation at;
+	uint64_t stext = 0;
+
+	vmcoreinfo_symbol(&lx->info, "_stext", &stext);
+	for (int i = 0; i < n; i++) {
+		int r = set_root(lx, places[i].paging, places[i].root, err);
+		if (r < 0)
+			return r;
+		lx->image_slide = places[i].slide;
+		r = paging_translate(lx->phys, linux_kernel_map(lx), stext, &at);
+		if (r == SONDE_OK && stext - at.pa == places[i].slide)
+			return SONDE_OK;
+	}
+	return sonde_error_set(err, SONDE_E_CORRUPT,
+			       "its page tables (at 0x%" PRIx64 ") do not map its _stext",
+			       lx->root);
+}
+
+/*
+ * A processor that leads to the image's text leads to vmcoreinfo as well, which tells how such a kernel is mapped: the
+ * tables have to agree.
+ */
+static int place_by_own_vmcoreinfo(struct linux_os *lx, struct sonde_error *err)
+{
+	struct linux_place places[LINUX_PLACES_MAX];
+	uint64_t slide = lx->image_slide;
+
+	if (!lx->info.len)
+		return sonde_error_set(err, SONDE_E_NOT_FOUND,
+				       "its page tables at 0x%" PRIx64
+				       " lead to an image without vmcoreinfo",
+				       lx->root);
+	int n = lx->arch->places_of_info(&lx->info, places, err);
+	int r = n < 0 ? n : settle_place(lx, places, n, err);
+	if (r < 0 || lx->image_slide == slide)
+		return r;
+	return sonde_error_set(err, SONDE_E_CORRUPT,
+			       "its vmcoreinfo is of an image that lies elsewhere");
+}
+
 static int try_root(struct detect *d, const struct linux_arch *arch,
 		    const struct linux_place *place, struct linux_os **ret, struct sonde_error *err)
 {
@@ -298,6 +342,7 @@ static int try_root(struct detect *d, const struct linux_arch *arch,
 
 	if (!lx)
 		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	lx->image_text = place->text;
 	r = set_root(lx, place->paging, place->root, err);
 	if (r == SONDE_OK) {
 		r = image_find(lx, &image);
@@ -308,10 +353,14 @@ static int try_root(struct detect *d, const struct linux_arch *arch,
 	}
 	if (r == SONDE_OK)
 		r = image_symbols(lx, &image, err);
+	if (r == SONDE_OK)
+		r = data_symbols_find_vmcoreinfo(lx);
 	if (r == SONDE_OK) {
 		read_own_vmcoreinfo(lx);
-		r = prove(d, lx, &image, UINT64_MAX, err);
+		r = place->text ? place_by_own_vmcoreinfo(lx, err) : SONDE_OK;
 	}
+	if (r == SONDE_OK)
+		r = prove(d, lx, &image, UINT64_MAX, err);
 	if (r < 0) {
 		linux_free(lx);
 		return r;
@@ -351,7 +400,7 @@ static int from_cpus(struct detect *d, struct linux_os **ret)
 	     i++) {
 		const struct linux_arch *arch = linux_arch_of(cpu.arch);
 		struct linux_place places[LINUX_PLACES_MAX];
-		uint32_t n = arch && arch->places_of_cpu ? arch->places_of_cpu(&cpu, places) : 0;
+		uint32_t n = arch ? arch->places_of_cpu(&cpu, places) : 0;
 		if (!n)
 			continue;
 		r = try_cpu(d, i, arch, places, n, ret);
@@ -362,28 +411,6 @@ static int from_cpus(struct detect *d, struct linux_os **ret)
 }
 
 /* ---- 2. and 3. from vmcoreinfo ------------------------------------------------------------------ */
-
-/* The first place whose tables map the image's text where it should be. */
-static int settle_place(struct linux_os *lx, const struct linux_place *places, int n,
-			struct sonde_error *err)
-{
-	struct sonde_translation at;
-	uint64_t stext = 0;
-
-	vmcoreinfo_symbol(&lx->info, "_stext", &stext);
-	for (int i = 0; i < n; i++) {
-		int r = set_root(lx, places[i].paging, places[i].root, err);
-		if (r < 0)
-			return r;
-		lx->image_slide = places[i].slide;
-		r = paging_translate(lx->phys, linux_kernel_map(lx), stext, &at);
-		if (r == SONDE_OK && stext - at.pa == places[i].slide)
-			return SONDE_OK;
-	}
-	return sonde_error_set(err, SONDE_E_CORRUPT,
-			       "its page tables (at 0x%" PRIx64 ") do not map its _stext",
-			       lx->root);
-}
 
 /* page: where the text lay in RAM, or UINT64_MAX for a note. */
 static int try_arch(struct detect *d, const struct linux_arch *arch, const struct vmcoreinfo *info,
@@ -583,8 +610,7 @@ static bool any_may_run(struct sonde_target *target)
 
 	for (; i < PROCESSORS_MAX && sonde_target_cpu(target, i, &cpu) == SONDE_OK; i++) {
 		const struct linux_arch *arch = linux_arch_of(cpu.arch);
-		if (!arch || !arch->may_run_kernel ||
-		    arch->may_run_kernel(sonde_target_memory(target), &cpu))
+		if (!arch || arch->may_run_kernel(sonde_target_memory(target), &cpu))
 			return true;
 	}
 	return i == 0;
@@ -603,7 +629,7 @@ static bool leads_to(const struct linux_os *lx, const struct sonde_cpu *cpu, uin
 		if (paging_translate(lx->phys, map, va, &at) == SONDE_OK && at.pa == pa)
 			return true;
 	}
-	return n == 0;
+	return n == 0 && lx->arch->may_run_kernel(lx->phys, cpu);
 }
 
 static bool any_leads_here(const struct linux_os *lx)

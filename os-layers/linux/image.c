@@ -14,10 +14,12 @@
 
 #define RO_MAX (UINT64_C(192) << 20) /* read-only data of a kernel; 10 MB are usual */
 
+#define REACH (UINT64_C(512) << 20) /* no kernel has a larger image */
+
 struct search {
 	struct image image;
-	uint64_t slide; /* virtual minus physical of the first run */
-	bool begun;
+	uint64_t slide; /* virtual minus physical of the first run, or of text */
+	bool has_slide;
 };
 
 /* The image is one physical stretch: runs elsewhere (modules, fixmap) have another distance. */
@@ -27,13 +29,14 @@ static int see_run(void *user, const struct sonde_page_run *run)
 	struct image *image = &search->image;
 	bool constant = !(run->flags & (SONDE_REGION_WRITE | SONDE_REGION_EXEC));
 
-	if (!search->begun) {
-		search->begun = true;
+	if (!search->has_slide) {
+		search->has_slide = true;
 		search->slide = run->va - run->pa;
-		image->text = run->va;
 	}
 	if (run->va - run->pa != search->slide)
 		return 0;
+	if (!image->end)
+		image->text = run->va;
 	image->end = run->va + run->len;
 	if (constant && run->len > image->ro_end - image->ro) {
 		image->ro = run->va;
@@ -42,19 +45,41 @@ static int see_run(void *user, const struct sonde_page_run *run)
 	return 0;
 }
 
+/* Around the text, where modules and much else may lie too: the image is what is as far from its place in RAM. */
+static int search_around(struct linux_os *lx, struct search *search, uint64_t *ret_first,
+			 uint64_t *ret_last)
+{
+	const uint64_t text = lx->image_text;
+	struct sonde_translation at;
+	int r = paging_translate(lx->phys, linux_kernel_map(lx), text, &at);
+
+	if (r < 0)
+		return r;
+	search->slide = text - at.pa;
+	search->has_slide = true;
+	*ret_first = text > REACH ? text - REACH : 0;
+	*ret_last = text < UINT64_MAX - REACH ? text + REACH : UINT64_MAX;
+	return SONDE_OK;
+}
+
 int image_find(struct linux_os *lx, struct image *ret)
 {
 	struct search search = { 0 };
 	uint64_t first, last;
+	int r = SONDE_OK;
 
-	lx->arch->image_range(lx, &first, &last);
-	int r = paging_visit(lx->phys, linux_kernel_map(lx), first, last, PAGING_RIGHTS, see_run,
-			     &search);
+	if (lx->image_text)
+		r = search_around(lx, &search, &first, &last);
+	else
+		lx->arch->image_range(lx, &first, &last);
+	if (r == SONDE_OK)
+		r = paging_visit(lx->phys, linux_kernel_map(lx), first, last, PAGING_RIGHTS,
+				 see_run, &search);
 
 	if (r < 0)
 		return r;
 	/* User tables under page-table isolation map a few pages of entry code and no data. */
-	if (!search.begun || search.image.ro_end == search.image.ro)
+	if (search.image.ro_end == search.image.ro)
 		return SONDE_E_NOT_FOUND;
 	*ret = search.image;
 	lx->image_slide = search.slide;

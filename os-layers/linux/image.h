@@ -8,7 +8,7 @@
 
 #include "linux/linux.h"
 
-/* Where the image lies, from the page tables alone. Returns 0; SONDE_E_NOT_FOUND. Sets lx->image_slide. */
+/* Where the image lies, from the page tables and lx->image_text. Returns 0; SONDE_E_NOT_FOUND. Sets lx->image_slide. */
 struct image {
 	uint64_t text, end;  /* virtual; end is exclusive      */
 	uint64_t ro, ro_end; /* the longest stretch that is neither written nor run */

@@ -41,6 +41,7 @@ struct linux_os {
 	struct paging own_paging;    /* ... with this kernel's conventions             */
 	uint64_t root;               /* physical address of the kernel's root table             */
 	uint64_t image_slide;        /* virtual minus physical of the kernel image (text, data) */
+	uint64_t image_text;         /* where a processor says that its text is; 0: it does not */
 	uint64_t direct_map;         /* virtual address of physical 0 in the map of all RAM      */
 	uint64_t tlb_ns;             /* for spaces made of this kernel's tables                 */
 	struct swap_layout swap;

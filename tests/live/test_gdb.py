@@ -71,7 +71,7 @@ def x86_64():
 
 @functools.lru_cache(maxsize=None)
 def arm64():
-    return Stub("stub-arm64", lists=(("ps",), ("modules",)), arch="arm64", share=False)
+    return Stub("stub-arm64", lists=(("ps",), ("modules",), ("info",)), arch="arm64", share=False, smp=2)
 
 
 class SwitchedOnTest(test_compare.Comparison, Case):
@@ -140,6 +140,11 @@ class RunningTest(test_compare.Comparison, Case):
 
 
 class Arm64Test(Case):
+    def test_the_kernel_is_found_by_registers(self):
+        for name, view in arm64().views.items():
+            with self.subTest(name):
+                self.assertRegex(view.info()["found_by"], r"^processor \d's page tables")
+
     def test_processes_and_modules_are_those_of_the_guest(self):
         stub = arm64()
         for name in stub.views:

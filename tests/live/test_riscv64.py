@@ -22,8 +22,11 @@ class DumpTest(test_compare.Comparison, Case):
 class SharedMemoryTest(DumpTest):
     name = "map"
 
+    def test_the_kernel_is_found_by_registers(self):
+        self.assertRegex(self.view().info()["found_by"], r"^processor \d's page tables")
 
-class ProcessMemoryTest(DumpTest):
+
+class ProcessMemoryTest(SharedMemoryTest):
     name = "process"
 
 

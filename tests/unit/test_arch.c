@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Where a kernel is mapped, by what vmcoreinfo of each architecture says; with values that real kernels gave. */
+/* Where a kernel is mapped, by what vmcoreinfo of each architecture and its processors say; with values that real kernels gave. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -146,6 +146,174 @@ static void vmcoreinfo_tells_where_the_kernel_is(void **state)
 	}
 }
 
+/* ---- by a processor ---------------------------------------------------------------------------------- */
+
+#define TCR UINT64_C(0x00500074b5503510) /* 4 KiB, 48 bits, as 6.1 sets it */
+#define TTBR1 UINT64_C(0x000200004158f000)
+#define VBAR UINT64_C(0xffffdc362da10800)
+#define SATP UINT64_C(0xa000100000088b02)
+#define STVEC UINT64_C(0xffffffff80a81240)
+#define ALL (SONDE_CPU_GENERAL | SONDE_CPU_CONTROL | SONDE_CPU_TABLES)
+#define ARM64_CPU(on, ttbr1, tcr)                                                                  \
+	{                                                                                          \
+		[SONDE_CR_SCTLR_EL1] = on, [SONDE_CR_TTBR1_EL1] = ttbr1, [SONDE_CR_TCR_EL1] = tcr  \
+	}
+#define EL1H 0x5
+
+static const struct {
+	const char *name;
+	const struct linux_arch *arch;
+	uint32_t valid;
+	uint64_t cr[5], vectors, flags;
+	uint32_t n;
+	const char *format;
+	uint64_t roots[LINUX_PLACES_MAX], text;
+} processors[] = {
+	{ "aarch64 in the kernel",
+	  &linux_arm64,
+	  ALL,
+	  ARM64_CPU(1, TTBR1, TCR),
+	  VBAR,
+	  EL1H,
+	  1,
+	  "aarch64, 4 KiB, 48 bits",
+	  { 0x4158f000 },
+	  VBAR },
+	{ "aarch64 in user code, whose tables may be others",
+	  &linux_arm64,
+	  ALL,
+	  ARM64_CPU(1, TTBR1, TCR),
+	  VBAR,
+	  0,
+	  2,
+	  "aarch64, 4 KiB, 48 bits",
+	  { 0x4158f000, 0x41591000 },
+	  VBAR },
+	{ "aarch64, 16 KiB, 47 bits",
+	  &linux_arm64,
+	  ALL,
+	  ARM64_CPU(1, TTBR1, UINT64_C(1) << 30 | 17 << 16),
+	  VBAR,
+	  EL1H,
+	  1,
+	  "aarch64, 16 KiB, 47 bits",
+	  { 0x4158f000 },
+	  VBAR },
+	{ "aarch64, 4 KiB, 52 bits: some of the root is elsewhere",
+	  &linux_arm64,
+	  ALL,
+	  ARM64_CPU(1, TTBR1 | 1 << 2, UINT64_C(1) << 59 | UINT64_C(2) << 30 | 12 << 16),
+	  VBAR,
+	  EL1H,
+	  1,
+	  "aarch64, 4 KiB, 52 bits",
+	  { UINT64_C(0x100004158f000) },
+	  VBAR },
+	{ "aarch64, 64 KiB, 52 bits",
+	  &linux_arm64,
+	  ALL,
+	  ARM64_CPU(1, TTBR1, UINT64_C(6) << 32 | UINT64_C(3) << 30 | 12 << 16),
+	  VBAR,
+	  EL1H,
+	  1,
+	  "aarch64, 64 KiB, 52 bits",
+	  { 0x4158f000 },
+	  VBAR },
+	{ "aarch64 without paging", &linux_arm64, ALL, ARM64_CPU(0, TTBR1, TCR), VBAR, EL1H, 0 },
+	{ "aarch64 without an upper half", &linux_arm64, ALL, ARM64_CPU(1, TTBR1, TCR | 1 << 23),
+	  VBAR, EL1H, 0 },
+	{ "aarch64, addresses of 64 bits", &linux_arm64, ALL,
+	  ARM64_CPU(1, TTBR1, UINT64_C(2) << 30), VBAR, EL1H, 0 },
+	{ "aarch64, pages of no size", &linux_arm64, ALL, ARM64_CPU(1, TTBR1, 16 << 16), VBAR, EL1H,
+	  0 },
+	{ "aarch64 without vectors", &linux_arm64, ALL, ARM64_CPU(1, TTBR1, TCR), 0, EL1H, 0 },
+	{ "aarch64 that tells general registers only", &linux_arm64, SONDE_CPU_GENERAL,
+	  ARM64_CPU(1, TTBR1, TCR), VBAR, EL1H, 0 },
+	{ "riscv64, five levels",
+	  &linux_riscv64,
+	  ALL,
+	  { SATP },
+	  STVEC | 1,
+	  0,
+	  1,
+	  "riscv64, Sv57",
+	  { 0x88b02000 },
+	  STVEC },
+	{ "riscv64, three levels, a root of 56 bits",
+	  &linux_riscv64,
+	  ALL,
+	  { UINT64_C(0x80000fffffffffff) },
+	  STVEC,
+	  0,
+	  1,
+	  "riscv64, Sv39",
+	  { UINT64_C(0xfffffffffff000) },
+	  STVEC },
+	{ "riscv64 without paging", &linux_riscv64, ALL, { 0x88b02 }, STVEC, 0, 0 },
+	{ "riscv64 with tables that none has",
+	  &linux_riscv64,
+	  ALL,
+	  { UINT64_C(0xf) << 60 },
+	  STVEC,
+	  0,
+	  0 },
+	{ "riscv64 without vectors", &linux_riscv64, ALL, { SATP }, 1, 0, 0 },
+	{ "riscv64 that tells vectors only",
+	  &linux_riscv64,
+	  SONDE_CPU_TABLES,
+	  { SATP },
+	  STVEC,
+	  0,
+	  0 },
+};
+
+static void a_processor_tells_where_the_kernel_is(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(processors) / sizeof(processors[0]); i++) {
+		struct sonde_cpu cpu = { .valid = processors[i].valid,
+					 .idt_base = processors[i].vectors,
+					 .flags = processors[i].flags };
+		struct linux_place places[LINUX_PLACES_MAX] = { 0 };
+		memcpy(cpu.cr, processors[i].cr, sizeof(cpu.cr));
+		uint32_t n = processors[i].arch->places_of_cpu(&cpu, places);
+		if (n != processors[i].n)
+			fail_msg("%s: %u places", processors[i].name, n);
+		for (uint32_t k = 0; k < n; k++) {
+			if (strcmp(places[k].paging->name, processors[i].format) != 0 ||
+			    places[k].root != processors[i].roots[k] ||
+			    places[k].text != processors[i].text || places[k].slide)
+				fail_msg("%s: '%s' at %#llx, text %#llx", processors[i].name,
+					 places[k].paging->name, (unsigned long long)places[k].root,
+					 (unsigned long long)places[k].text);
+		}
+	}
+}
+
+static void a_processor_without_paging_runs_no_kernel(void **state)
+{
+	(void)state;
+	static const struct {
+		const struct linux_arch *arch;
+		uint32_t valid;
+		uint64_t cr0;
+		bool may_run;
+	} cases[] = {
+		{ &linux_arm64, SONDE_CPU_CONTROL, 0x34f4d91d, true },
+		{ &linux_arm64, SONDE_CPU_CONTROL, 0x00c50838, false },
+		{ &linux_arm64, SONDE_CPU_GENERAL, 0, true },
+		{ &linux_riscv64, SONDE_CPU_CONTROL, SATP, true },
+		{ &linux_riscv64, SONDE_CPU_CONTROL, 0, false },
+		{ &linux_riscv64, SONDE_CPU_GENERAL, 0, true },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sonde_cpu cpu = { .valid = cases[i].valid, .cr = { cases[i].cr0 } };
+		if (cases[i].arch->may_run_kernel(NULL, &cpu) != cases[i].may_run)
+			fail_msg("case %zu", i);
+	}
+}
+
 static void the_image_is_looked_for_behind_its_text(void **state)
 {
 	struct linux_os lx = { 0 };
@@ -272,6 +440,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(vmcoreinfo_tells_where_the_kernel_is),
+		cmocka_unit_test(a_processor_tells_where_the_kernel_is),
+		cmocka_unit_test(a_processor_without_paging_runs_no_kernel),
 		cmocka_unit_test(the_image_is_looked_for_behind_its_text),
 		cmocka_unit_test(the_image_may_be_at_the_end_of_memory),
 		cmocka_unit_test(aarch64_marks_closed_pages_as_its_release_does),
