@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/image.h"
+#include "../connectors/common/elf_image.h"
 #include "common/lists.h"
 
 #define HEAD_BYTES (IMAGE_NOTES_MAX * IMAGE_NOTE_BYTES)

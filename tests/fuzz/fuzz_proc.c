@@ -3,8 +3,8 @@
  * What is read of a process of this machine: the first byte says what the rest of the input is, the text of a file
  * in /proc, entries of its pagemap, or the beginning of an ELF image or its notes.
  */
+#include "../../connectors/common/elf_image.h"
 #include "../../connectors/common/maps.h"
-#include "common/image.h"
 #include "native/pagemap.h"
 #include "native/proc.h"
 

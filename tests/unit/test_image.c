@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ELF images as they lie in a process: of both classes and orders, and headers that lie. */
-#include "common/image.h"
+#include "../../connectors/common/elf_image.h"
 
 #include <sonde/error.h>
 #include <sonde/types.h>

@@ -6,8 +6,8 @@
  * Source: System V ABI, gABI 4.1 chapters 4 (ELF header, notes) and 5 (program header);
  * binutils include/elf/common.h (NT_GNU_BUILD_ID).
  */
-#ifndef SONDE_COMMON_IMAGE_H
-#define SONDE_COMMON_IMAGE_H
+#ifndef ELF_IMAGE_H
+#define ELF_IMAGE_H
 
 #include <stddef.h>
 #include <stdint.h>

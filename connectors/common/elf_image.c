@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "common/image.h"
+#include "elf_image.h"
 
 #include <sonde/error.h>
 #include <sonde/types.h>
