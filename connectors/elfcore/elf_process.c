@@ -17,8 +17,7 @@ static uint64_t word(const struct elf_core *core, const uint8_t *at)
 
 /* ---- NT_AUXV -------------------------------------------------------------------------------------- */
 
-/* The value of an entry of the auxiliary vector. Returns 1, 0. */
-static int find_aux(const struct elf_core *core, uint64_t type, uint64_t *ret)
+int elf_aux_find(const struct elf_core *core, uint64_t type, uint64_t *ret)
 {
 	const struct elf_note *note = elf_note_find(core, "CORE", ELF_NOTE_AUXV, 0);
 	uint32_t size = 2 * core->word;
@@ -39,6 +38,11 @@ static int by_start(const void *a, const void *b)
 	const struct elf_file *x = a, *y = b;
 
 	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+void elf_files_sort(struct elf_files *files)
+{
+	qsort(files->at, files->n, sizeof(*files->at), by_start);
 }
 
 /* Offsets are in pages of a size that the note tells. */
@@ -80,12 +84,11 @@ int elf_files_read(const struct elf_core *core, struct elf_files *ret)
 		path += len + 1;
 		left -= len + 1;
 	}
-	qsort(ret->at, ret->n, sizeof(*ret->at), by_start);
+	elf_files_sort(ret);
 	return 0;
 }
 
-/* The file that addr is of. */
-static const struct elf_file *file_at(const struct elf_files *files, uint64_t addr)
+const struct elf_file *elf_file_at(const struct elf_files *files, uint64_t addr)
 {
 	size_t low = 0, high = files->n;
 
@@ -126,7 +129,7 @@ static void add_segment(struct maps *maps, const struct elf_segment *s)
 {
 	uint64_t size = s->memsz > s->filesz ? s->memsz : s->filesz;
 	struct map map = { s->vaddr, s->vaddr + size, 0, s->flags, "" };
-	const struct elf_file *file = file_at(&maps->files, s->vaddr);
+	const struct elf_file *file = elf_file_at(&maps->files, s->vaddr);
 
 	if (map.end <= map.start) /* it ends at 2^64, which is no number */
 		map.end = UINT64_MAX;
@@ -179,7 +182,7 @@ static int put_maps(const struct elf_core *core, struct note_lines *lines)
 	char head[96];
 	int r = elf_files_read(core, &maps.files);
 
-	find_aux(core, ELF_AUX_VDSO, &maps.vdso);
+	elf_aux_find(core, ELF_AUX_VDSO, &maps.vdso);
 	if (elf_core_cpu(core, 0, &cpu) == 0)
 		maps.stack = cpu.sp;
 	if (r == 0)
@@ -257,9 +260,9 @@ static void put_exe(const struct elf_core *core, struct note_lines *lines)
 	struct elf_files files;
 	uint64_t entry;
 
-	if (!find_aux(core, ELF_AUX_ENTRY, &entry) || elf_files_read(core, &files) < 0)
+	if (!elf_aux_find(core, ELF_AUX_ENTRY, &entry) || elf_files_read(core, &files) < 0)
 		return;
-	const struct elf_file *file = file_at(&files, entry);
+	const struct elf_file *file = elf_file_at(&files, entry);
 	if (file)
 		note_lines_text(lines, "exe ", file->path, strlen(file->path));
 	free(files.at);
@@ -345,7 +348,7 @@ static void put_signal(const struct elf_core *core, struct note_lines *lines)
 			word(core, info->desc + addr));
 }
 
-int elf_process_facts(const struct elf_core *core, struct note_lines *ret)
+int elf_process_facts(const struct elf_core *core, struct note_lines *lines)
 {
 	static const struct {
 		uint64_t type;
@@ -356,18 +359,15 @@ int elf_process_facts(const struct elf_core *core, struct note_lines *ret)
 		      { ELF_AUX_PAGE_SIZE, "page_size" } };
 	struct elf_files files;
 	uint64_t value;
-	int r = note_lines_open(ret);
 
-	if (r < 0)
-		return r;
-	put_signal(core, ret);
+	put_signal(core, lines);
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		if (find_aux(core, known[i].type, &value))
-			fprintf(ret->out, "%s=0x%" PRIx64 "\n", known[i].name, value);
+		if (elf_aux_find(core, known[i].type, &value))
+			fprintf(lines->out, "%s=0x%" PRIx64 "\n", known[i].name, value);
 	}
-	if ((r = elf_files_read(core, &files)) == 0)
-		fprintf(ret->out, "mapped_files=%zu\n", files.n);
+	int r = elf_files_read(core, &files);
+	if (r == 0)
+		fprintf(lines->out, "mapped_files=%zu\n", files.n);
 	free(files.at);
-	int closed = note_lines_close(ret);
-	return r < 0 ? r : closed;
+	return r;
 }

@@ -26,11 +26,16 @@ struct elf_files {
 /* What NT_FILE tells; entries that make no sense are left out. Returns 0; SONDE_E_NO_MEMORY. Owns *ret: free(ret->at). */
 int elf_files_read(const struct elf_core *core, struct elf_files *ret);
 
-/*
- * SONDE_NOTE_FACTS and SONDE_NOTE_PROCESS; the latter stays empty where no note is of a process. Each returns 0, SONDE_E_NO_MEMORY.
- * Owns *ret: note_lines_finish, also after an error.
- */
-int elf_process_facts(const struct elf_core *core, struct note_lines *ret);
+void elf_files_sort(struct elf_files *files);
+/* The file that addr is of; NULL: none that is told. */
+const struct elf_file *elf_file_at(const struct elf_files *files, uint64_t addr);
+
+/* The value of an entry of the auxiliary vector, NT_AUXV. Returns 1, 0. */
+int elf_aux_find(const struct elf_core *core, uint64_t type, uint64_t *ret);
+
+/* Lines of SONDE_NOTE_FACTS, to lines that are open. Returns 0, SONDE_E_NO_MEMORY. */
+int elf_process_facts(const struct elf_core *core, struct note_lines *lines);
+/* SONDE_NOTE_PROCESS; empty where no note is of a process. Returns 0, SONDE_E_NO_MEMORY. Owns *ret: note_lines_finish, also after an error. */
 int elf_process_note(const struct elf_core *core, struct note_lines *ret);
 
 #endif

@@ -9,15 +9,19 @@
 #include "../common/note.h"
 #include "elf_core.h"
 #include "elf_format.h"
+#include "elf_mapped.h"
 #include "elf_process.h"
+#include "elf_root.h"
 #include "elf_vbox.h"
 #include "elf_xen.h"
 
 #include <sonde/plugin.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ELF_FLAT_START (FLAT_VERSION_AT + 8) /* by which it is told */
 
@@ -26,7 +30,9 @@ struct elfcore {
 	int writable;
 	int is_flat;
 	struct flattened flat; /* what its headers are read through, where is_flat */
+	struct source bytes;   /* of the core, as it would lie on a disk */
 	struct elf_core core;
+	struct elf_mapped mapped;         /* of a process, where files are asked for */
 	struct note_lines facts, process; /* of a process */
 	char detail[160];
 };
@@ -88,8 +94,11 @@ static void describe(struct elfcore *elf)
 			    cut_off(core) ? ", cut off" : "");
 
 	if (core->n_refused && used > 0 && (size_t)used < cap)
-		snprintf(at + used, cap - (size_t)used, ", %llu refused: addresses wrap",
-			 (unsigned long long)core->n_refused);
+		used += snprintf(at + used, cap - (size_t)used, ", %llu refused: addresses wrap",
+				 (unsigned long long)core->n_refused);
+	if (elf->mapped.told.n && used > 0 && (size_t)used < cap)
+		snprintf(at + used, cap - (size_t)used, ", %zu of %zu files used",
+			 elf->mapped.n_used, elf->mapped.n_files);
 }
 
 /* The core in *file as it would lie on a disk. */
@@ -106,21 +115,74 @@ static int unflatten(struct elfcore *elf, struct source *file, const char **ret_
 	return r;
 }
 
-static int read_headers(struct elfcore *elf, const struct sonde_host *host, struct sonde_error *err)
+static int read_headers(struct elfcore *elf, struct sonde_error *err)
 {
 	const char *why;
-	struct source file = image_file_source(&elf->file);
 
-	int r = unflatten(elf, &file, &why);
+	elf->bytes = image_file_source(&elf->file);
+	int r = unflatten(elf, &elf->bytes, &why);
 	if (r == 0)
-		r = elf_core_read(&elf->core, read_core, &file, file.size, &why);
+		r = elf_core_read(&elf->core, read_core, &elf->bytes, elf->bytes.size, &why);
+	return r < 0 ? image_file_refuse(&elf->file, "elfcore", r, why, err) : 0;
+}
+
+/* What the core left out, below the folder that stands for the root of its machine. */
+static int find_files(struct elfcore *elf, const struct sonde_host *host, const char *folder,
+		      struct sonde_error *err)
+{
+	const char *name = image_file_name(&elf->file);
+
+	if (!elf->core.by_vaddr)
+		return host->error_set(err, SONDE_E_BAD_ARG,
+				       "elfcore: '%.300s': files= is for a core of a process, and "
+				       "this is one of a machine",
+				       name);
+	if (elf->file.fd < 0)
+		return host->error_set(err, SONDE_E_UNSUPPORTED,
+				       "elfcore: '%.300s': files= takes a core that lies here, as "
+				       "one piece: download it, or unpack it first",
+				       name);
+	int root = elf_root_open(folder);
+	if (root < 0)
+		return host->error_os(err, errno, "elfcore: files='%.300s'", folder);
+	int r = elf_mapped_find(&elf->mapped, &elf->core, read_core, &elf->bytes, root);
+	close(root);
+	if (r == SONDE_E_NOT_SAVED)
+		return host->error_set(err, r,
+				       "elfcore: '%.300s': it has not even what the process "
+				       "changed, so that files are not what was in its memory: "
+				       "leave out files=",
+				       name);
+	return r < 0 ? host->error_set(err, r, NULL) : 0;
+}
+
+static int tell_process(struct elfcore *elf, const struct sonde_host *host, struct sonde_error *err)
+{
+	int r = note_lines_open(&elf->facts);
+
+	if (r == 0) {
+		r = elf_process_facts(&elf->core, &elf->facts);
+		elf_mapped_facts(&elf->mapped, &elf->facts);
+		int closed = note_lines_close(&elf->facts);
+		r = r < 0 ? r : closed;
+	}
+	if (r == 0)
+		r = elf_process_note(&elf->core, &elf->process);
+	return r < 0 ? host->error_set(err, r, NULL) : 0;
+}
+
+static int read_all(struct elfcore *elf, const struct sonde_host *host,
+		    const struct sonde_args *args, struct sonde_error *err)
+{
+	const char *folder = host->arg(args, "files");
+	int r = read_headers(elf, err);
+
+	if (r == 0 && folder)
+		r = find_files(elf, host, folder, err);
 	if (r < 0)
-		return image_file_refuse(&elf->file, "elfcore", r, why, err);
+		return r;
 	describe(elf);
-	if (elf->core.by_vaddr && ((r = elf_process_facts(&elf->core, &elf->facts)) < 0 ||
-				   (r = elf_process_note(&elf->core, &elf->process)) < 0))
-		return host->error_set(err, r, NULL);
-	return 0;
+	return elf->core.by_vaddr ? tell_process(elf, host, err) : 0;
 }
 
 static void elfcore_close(void *conn)
@@ -129,6 +191,7 @@ static void elfcore_close(void *conn)
 
 	note_lines_finish(&elf->facts);
 	note_lines_finish(&elf->process);
+	elf_mapped_finish(&elf->mapped);
 	elf_core_finish(&elf->core);
 	flattened_finish(&elf->flat);
 	image_file_close(&elf->file);
@@ -145,7 +208,7 @@ static int elfcore_open(const struct sonde_host *host, const struct sonde_args *
 	elf->writable = host->arg_write(args);
 	int r = image_file_open(&elf->file, host, args, "elfcore", err);
 	if (r == 0)
-		r = read_headers(elf, host, err);
+		r = read_all(elf, host, args, err);
 	if (r < 0) {
 		elfcore_close(elf);
 		return r;
@@ -228,40 +291,62 @@ static int tell_present(struct elfcore *elf, const struct elf_segment *s, sonde_
 	return extent.len ? fn(user, &extent) : 0;
 }
 
-/* Behind what is in the file: what was cut off, then what was never saved. */
-static int tell_absent(struct elfcore *elf, const struct elf_segment *s, sonde_extent_fn *fn,
-		       void *user)
+/* Behind what is in the file: what was cut off. */
+static int tell_cut(struct elfcore *elf, const struct elf_segment *s, sonde_extent_fn *fn,
+		    void *user)
 {
-	uint64_t addr = elf_segment_addr(&elf->core, s), have = present(&elf->core, s);
+	uint64_t have = present(&elf->core, s);
 	struct sonde_extent cut = {
-		.addr = addr + have,
+		.addr = elf_segment_addr(&elf->core, s) + have,
 		.len = s->filesz - have,
 		.kind = SONDE_EXTENT_ABSENT,
 		.err = SONDE_E_TRUNCATED,
 	};
+
+	return cut.len ? fn(user, &cut) : 0;
+}
+
+/* ... and what was never saved. */
+static int tell_unsaved(struct elfcore *elf, const struct elf_segment *s, sonde_extent_fn *fn,
+			void *user)
+{
 	struct sonde_extent unsaved = {
-		.addr = addr + s->filesz,
+		.addr = elf_segment_addr(&elf->core, s) + s->filesz,
 		.len = s->memsz > s->filesz ? s->memsz - s->filesz : 0,
 		.kind = SONDE_EXTENT_ABSENT,
 		.err = SONDE_E_NOT_SAVED,
 	};
-	int r = cut.len ? fn(user, &cut) : 0;
 
-	return r == 0 && unsaved.len ? fn(user, &unsaved) : r;
+	return unsaved.len ? fn(user, &unsaved) : 0;
 }
 
-/* All that is present before anything absent: where segments overlap, bytes beat their lack. */
+typedef int tell_fn(struct elfcore *elf, const struct elf_segment *s, sonde_extent_fn *fn,
+		    void *user);
+
+static int tell_each(struct elfcore *elf, tell_fn *tell, sonde_extent_fn *fn, void *user)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < elf->core.n_segments; i++)
+		r = tell(elf, &elf->core.segments[i], fn, user);
+	return r;
+}
+
+/*
+ * All that is present before anything absent: where segments overlap, bytes beat their lack. Files stand for what was not saved, not
+ * for what was cut off, which may have been changed.
+ */
 static int elfcore_extents(void *conn, sonde_extent_fn *fn, void *user, struct sonde_error *err)
 {
 	struct elfcore *elf = conn;
-	int r = 0;
+	int r = tell_each(elf, tell_present, fn, user);
 
 	(void)err;
-	for (size_t i = 0; r == 0 && i < elf->core.n_segments; i++)
-		r = tell_present(elf, &elf->core.segments[i], fn, user);
-	for (size_t i = 0; r == 0 && i < elf->core.n_segments; i++)
-		r = tell_absent(elf, &elf->core.segments[i], fn, user);
-	return r;
+	if (r == 0)
+		r = tell_each(elf, tell_cut, fn, user);
+	if (r == 0)
+		r = elf_mapped_extents(&elf->mapped, fn, user);
+	return r == 0 ? tell_each(elf, tell_unsaved, fn, user) : r;
 }
 
 static int elfcore_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
@@ -346,5 +431,8 @@ static const struct sonde_connector_ops elfcore_ops = {
 
 SONDE_PLUGIN(.name = "elfcore", .summary = "ELF core of a guest, a crashed kernel or a process",
 	     .main_arg = "path",
-	     .args_help = "path=FILE  the core to read, or its URL (required)\n",
+	     .args_help =
+		     "path=FILE  the core to read, or its URL (required)\n"
+		     "files=DIR  core of a process: take what it left out of mapped files from\n"
+		     "           those below DIR, / for this machine's, where they are the same\n",
 	     .connector = &elfcore_ops);

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 
-from harness import HOLED, Case, run
+from harness import HOLED, SONDE, Case, run
 
 
 def rows(*args):
@@ -113,6 +113,46 @@ class Cores(Case):
             magic = names["r15" if os.uname().machine == "x86_64" else "x19"]
             self.assertEqual(int(magic, 16), self.it["magic"])
         self.assertEqual(worker["pc"], names.get("rip", names.get("pc")))
+
+    def code(self):
+        """Of the program and its libraries: left out, for nobody changes it. gcore's debugger does, in the loader."""
+        return [row for row in self.maps if row["path"].startswith("/") and row["perms"].startswith("r-x")
+                and not os.path.basename(row["path"]).startswith("ld")]
+
+    def bytes_of(self, target, row):
+        size = int(row["end"], 16) - int(row["start"], 16)
+        return run("read", target, row["start"], str(size), "--raw", text=False)
+
+    def check_files(self, core):
+        rows_of_code = self.code()
+        self.assertGreater(len(rows_of_code), 1)
+        for row in rows_of_code:
+            with self.subTest(row["path"]):
+                self.assertEqual(self.bytes_of(core, row).code, 1)
+                with_files = self.bytes_of(core + ",files=/", row)
+                self.assertEqual((with_files.code, with_files.err), (0, b""))
+                self.assertTrue(with_files.out == self.live_code[row["path"]])
+
+    def test_code_that_a_core_left_out_is_that_of_its_files(self):
+        self.live_code = {row["path"]: self.bytes_of(self.live, row).out for row in self.code()}
+        core = self.gcore()
+        self.check_files(core)
+        self.check(core + ",files=/")
+        self.check_files_of_others(core)
+        self.check_files(self.kernels())
+
+    def check_files_of_others(self, core):
+        """A folder in which one file is another build, and the rest is not there."""
+        other, absent = self.code()[0]["path"], self.code()[1]["path"]
+        root = os.path.join(self.folder, "root")
+        os.makedirs(os.path.dirname(root + other))
+        shutil.copy(SONDE, root + other)
+        code, listed, err = rows("info", f"{core},files={root}")
+        self.assertEqual((code, err), (0, ""))
+        self.assertIn(f"file_refused=another build ID: {other}", listed[0]["facts"])
+        self.assertIn(f"file_refused=not there: {absent}", listed[0]["facts"])
+        self.assertIn(", 0 of ", listed[0]["detail"])
+        self.assertEqual(self.bytes_of(f"{core},files={root}", self.code()[0]).code, 1)
 
     def test_a_core_of_gcore_is_the_process(self):
         self.check(self.gcore())

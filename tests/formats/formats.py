@@ -18,7 +18,8 @@ HEAD = """# Formats
 What Sonde reads, who wrote it, and what the tests of this repository have seen of it: that its bytes equal the memory of the guest
 they came from, and that `sonde ps` says of them what the guest itself says. Made of `tests/formats/table.txt`; a test fails where
 it says more than the tests have proved. *Own writer*: a program of the tests that follows the format's description, where the tool
-that writes it does not run here.
+that writes it does not run here. Cores of processes, of gcore and the kernel, are held against the process while it lives
+([connectors/elfcore](../connectors/elfcore/README.md)).
 
 | connector | format | written by | bytes | `sonde ps` |
 |---|---|---|---|---|

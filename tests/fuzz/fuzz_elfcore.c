@@ -4,11 +4,17 @@
  * hands out must keep the promises of elf_core.h.
  */
 #include "../../connectors/elfcore/elf_core.h"
+#include "../../connectors/elfcore/elf_mapped.h"
 #include "../../connectors/elfcore/elf_process.h"
+#include "../../connectors/elfcore/elf_root.h"
 #include "../synth/elf.h"
+#include "../synth/mapped_core.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
@@ -54,12 +60,70 @@ static void check_process(const struct elf_core *core)
 			abort();
 	}
 	free(files.at);
-	if (elf_process_facts(core, &lines) < 0 || !lines.len || lines.text[lines.len - 1] != '\n')
+	if (note_lines_open(&lines) < 0 || elf_process_facts(core, &lines) < 0 ||
+	    note_lines_close(&lines) < 0 || !lines.len || lines.text[lines.len - 1] != '\n')
 		abort();
 	note_lines_finish(&lines);
 	if (elf_process_note(core, &lines) < 0 || (lines.len && lines.text[lines.len - 1] != '\n'))
 		abort();
 	note_lines_finish(&lines);
+}
+
+static char folder[] = "/tmp/sonde-fuzz-XXXXXX";
+
+static void remove_folder(void)
+{
+	if (chdir(folder) == 0 && unlink("lib/elf") == 0 && rmdir("lib") == 0)
+		rmdir(folder);
+}
+
+/* A folder with the file /lib/elf that the core of synth/mapped_core.h names. */
+static int root_folder(void)
+{
+	static int root = -1;
+	uint8_t elf[MAPPED_ELF_SIZE];
+
+	if (root >= 0)
+		return root;
+	synth_mapped_elf(elf, 0x5a);
+	if (!mkdtemp(folder) || (root = elf_root_open(folder)) < 0 || mkdirat(root, "lib", 0700))
+		abort();
+	int fd = openat(root, "lib/elf", O_CREAT | O_WRONLY, 0600);
+	if (write(fd, elf, sizeof(elf)) != sizeof(elf))
+		abort();
+	close(fd);
+	atexit(remove_folder);
+	return root;
+}
+
+static int check_extent(void *user, const struct sonde_extent *extent)
+{
+	(void)user;
+	if (!extent->len || extent->len - 1 > UINT64_MAX - extent->addr)
+		abort();
+	if (extent->kind == SONDE_EXTENT_FILE &&
+	    (extent->off >= MAPPED_ELF_SIZE || extent->len > MAPPED_ELF_SIZE - extent->off))
+		abort();
+	return 0;
+}
+
+/* What is said of a file is said of each, and what is told of them lies in them. */
+static void check_mapped(const struct elf_core *core, struct synth_image *file)
+{
+	struct elf_mapped mapped;
+	struct note_lines lines;
+
+	if (elf_mapped_find(&mapped, core, synth_image_read, file, root_folder()) == 0) {
+		elf_mapped_extents(&mapped, check_extent, NULL);
+		if (note_lines_open(&lines) < 0)
+			abort();
+		elf_mapped_facts(&mapped, &lines);
+		if (note_lines_close(&lines) < 0 ||
+		    !lines.len != !(mapped.n_files + mapped.n_beyond))
+			abort();
+		note_lines_finish(&lines);
+	}
+	elf_mapped_finish(&mapped);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
@@ -84,8 +148,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 				abort();
 		}
 		elf_core_arch(&core);
-		if (core.by_vaddr)
+		if (core.by_vaddr) {
 			check_process(&core);
+			check_mapped(&core, &file);
+		}
 	}
 	elf_core_finish(&core);
 	return 0;
