@@ -66,6 +66,32 @@ static int32_t wait_for_room(struct ninep_client *client)
 	return client->is_mute ? -EPIPE : client->dead;
 }
 
+/* ---- silence ------------------------------------------------------------------------------------- */
+
+static void die(struct ninep_client *client, int32_t why);
+
+static void start_silence(struct ninep_client *client)
+{
+	if (client->silence_ns == UINT64_MAX)
+		return;
+	client->silence.at_ns = sonde_now_ns() + client->silence_ns / CLIENT_TICKS;
+	sonde_timer_start(client->loop, &client->silence);
+}
+
+/*
+ * Counted in turns of the loop, not by the clock: a program that computes for longer than a server
+ * may be silent finds what has come meanwhile before it counts again.
+ */
+static void silent(struct sonde_timer *timer)
+{
+	struct ninep_client *client = timer->user;
+
+	if (client->n_silent++ < CLIENT_TICKS)
+		start_silence(client);
+	else
+		die(client, -ETIMEDOUT);
+}
+
 /* ---- tags ---------------------------------------------------------------------------------------- */
 
 static uint16_t take_tag(struct ninep_client *client, uint8_t type, enum ninep_tag_state state)
@@ -73,7 +99,10 @@ static uint16_t take_tag(struct ninep_client *client, uint8_t type, enum ninep_t
 	uint16_t tag = client->free_tag;
 
 	client->free_tag = client->tags[tag].next;
-	client->n_used++;
+	if (client->n_used++ == 0) {
+		client->n_silent = 0;
+		start_silence(client);
+	}
 	client->tags[tag] = (struct ninep_tag){ .state = state, .type = type, .fid = NINEP_NO_FID };
 	return tag;
 }
@@ -82,8 +111,20 @@ static void free_tag(struct ninep_client *client, uint16_t tag)
 {
 	client->tags[tag] = (struct ninep_tag){ .next = client->free_tag };
 	client->free_tag = tag;
-	client->n_used--;
+	if (--client->n_used == 0)
+		sonde_timer_stop(client->loop, &client->silence);
 	wake_waiting(client);
+}
+
+/* Tversion goes by NINEP_NO_TAG. It is the first message of all, so it has the first tag here. */
+static uint16_t wire_tag(const struct ninep_client *client, uint16_t tag)
+{
+	return client->tags[tag].type == NINEP_TVERSION ? NINEP_NO_TAG : tag;
+}
+
+static uint16_t own_tag(const struct ninep_client *client, uint16_t wire)
+{
+	return wire == NINEP_NO_TAG && client->tags[0].type == NINEP_TVERSION ? 0 : wire;
 }
 
 /* ---- fids ---------------------------------------------------------------------------------------- */
@@ -115,6 +156,7 @@ static void die(struct ninep_client *client, int32_t why)
 	if (client->dead)
 		return;
 	client->dead = why;
+	sonde_timer_stop(client->loop, &client->silence);
 	shutdown(client->fd, SHUT_RDWR);
 	for (uint16_t tag = 0; tag < CLIENT_TAGS; tag++) {
 		if (client->tags[tag].state == TAG_CALL)
@@ -133,6 +175,7 @@ static void left(struct sonde_fd_io *io)
 	struct ninep_client *client = io->user;
 
 	client->is_writing = false;
+	client->n_silent = 0;
 	client->leaving.len = 0;
 	if (io->result < 0 && !client->is_reading)
 		die(client, -EPIPE);
@@ -299,7 +342,10 @@ static int32_t take_message(struct ninep_client *client, const uint8_t *at, size
 		return -EPROTO;
 	if (len < 4 || len < size)
 		return 0;
-	if (!ninep_decode(at, size, &msg) || msg.tag >= CLIENT_TAGS)
+	if (!ninep_decode(at, size, &msg))
+		return -EPROTO;
+	msg.tag = own_tag(client, msg.tag);
+	if (msg.tag >= CLIENT_TAGS)
 		return -EPROTO;
 	r = answered(client, &msg);
 	return r < 0 ? r : (int32_t)size;
@@ -313,6 +359,7 @@ static void arrived(struct sonde_fd_io *io)
 	int32_t n = 1;
 
 	client->is_reading = false;
+	client->n_silent = 0;
 	if (io->result <= 0) {
 		die(client, -EPIPE);
 		return;
@@ -349,7 +396,9 @@ static void set_timer(struct ninep_call *call, uint64_t at_ns)
 static void flush(struct ninep_call *call)
 {
 	struct ninep_client *client = call->client; /* NULL: it was not begun */
-	struct ninep_msg msg = { .type = NINEP_TFLUSH, .old_tag = call->tag };
+	struct ninep_msg msg = {
+		.type = NINEP_TFLUSH,
+	};
 
 	if (!client || call->wait.over || client->tags[call->tag].is_flushed)
 		return;
@@ -357,6 +406,7 @@ static void flush(struct ninep_call *call)
 	set_timer(call, sonde_now_ns() + client->patience_ns);
 	if (client->free_tag == NINEP_NO_TAG)
 		return;
+	msg.old_tag = wire_tag(client, call->tag);
 	msg.tag = take_tag(client, msg.type, TAG_FLUSH);
 	client->tags[msg.tag].next = call->tag;
 	client->tags[call->tag].is_flushed = true;
@@ -386,13 +436,14 @@ int32_t ninep_call_begin(struct ninep_client *client, struct ninep_msg *msg,
 		return r;
 	call->client = client;
 	call->wait = (struct task_wait){ .stop = stop_call };
-	call->tag = msg->tag = take_tag(client, msg->type, TAG_CALL);
-	client->tags[msg->tag].call = call;
+	call->tag = take_tag(client, msg->type, TAG_CALL);
+	msg->tag = wire_tag(client, call->tag);
+	client->tags[call->tag].call = call;
 	if (msg->type == NINEP_TWALK)
-		client->tags[msg->tag].fid = msg->other_fid;
+		client->tags[call->tag].fid = msg->other_fid;
 	r = put_message(client, msg);
 	if (r < 0) {
-		free_tag(client, msg->tag);
+		free_tag(client, call->tag);
 		call->client = NULL;
 		return r;
 	}
@@ -435,7 +486,10 @@ void ninep_clunk(struct ninep_client *client, uint32_t fid)
 
 int ninep_client_open(struct ninep_client *client, struct sonde_loop *loop, int fd, uint32_t msize)
 {
-	*client = (struct ninep_client){ .loop = loop, .fd = fd, .msize = msize };
+	*client = (struct ninep_client){ .loop = loop,
+					 .fd = fd,
+					 .msize = msize,
+					 .silence = { .fire = silent, .user = client } };
 	client->tags = mem_alloc(CLIENT_TAGS, sizeof(*client->tags));
 	client->in.at = mem_alloc(1, msize);
 	client->in.cap = msize;

@@ -2,7 +2,7 @@
 /*
  * A connection to a server, and calls over it: a message out, the answer with its tag in, however
  * many are on their way and in whatever order they end. Calls live on the stack of a task. Errors are
- * -errno; -EPIPE: the connection is lost.
+ * -errno; -EPIPE: the connection is lost; -ETIMEDOUT: the server is silent, and it was given up.
  *
  *   FREE ──send──▶ CALL ──answer──▶ FREE
  *                   │ its end is asked for: Tflush
@@ -21,6 +21,7 @@
 enum {
 	CLIENT_TAGS = 4096,      /* messages on their way, at most          */
 	CLIENT_QUEUED = 1 << 20, /* bytes that wait to leave; then callers  */
+	CLIENT_TICKS = 4,        /* parts that patience with silence is counted in */
 };
 
 struct ninep_call;
@@ -45,7 +46,10 @@ struct ninep_client {
 	struct sonde_loop *loop;
 	int fd;
 	uint64_t patience_ns; /* from Tflush until a call is left */
-	int32_t dead;         /* 0, or -errno: why nothing works any more */
+	uint64_t silence_ns;  /* without a byte while answers are owed; UINT64_MAX: for ever */
+	struct sonde_timer silence;
+	uint32_t n_silent; /* ticks of it since something came or left */
+	int32_t dead;      /* 0, or -errno: why nothing works any more */
 	uint32_t msize;
 	struct ninep_tag *tags;     /* [CLIENT_TAGS] */
 	uint16_t free_tag;          /* NINEP_NO_TAG: none */

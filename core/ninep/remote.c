@@ -675,6 +675,8 @@ static int32_t ask_by(struct remote *remote, struct ninep_msg *msg, struct ninep
 
 static int refused(struct sonde_error *err, int32_t r, uint64_t deadline_ns, const char *what)
 {
+	if (r == -ETIMEDOUT)
+		return sonde_error_set(err, SONDE_E_TIMED_OUT, "%s: the server says nothing", what);
 	if (r == -EPIPE)
 		return sonde_error_set(err, SONDE_E_GONE, "%s: it hung up", what);
 	if (r == -ECANCELED && deadline_ns && sonde_now_ns() >= deadline_ns)
@@ -760,6 +762,7 @@ static int open_over(struct sonde_task *self, struct sonde_loop *loop, int fd,
 	r = ninep_client_open(&remote->client, loop, fd,
 			      options->msize ? options->msize : NINEP_MSIZE_MAX);
 	remote->client.patience_ns = options->patience_ns ? options->patience_ns : SECOND_NS;
+	remote->client.silence_ns = options->silence_ns ? options->silence_ns : 30 * SECOND_NS;
 	remote->last = &remote->first;
 	remote->flags = options->flags;
 	remote->root = ninep_take_fid(&remote->client);

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sonde/net.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,7 +27,7 @@ struct puppet {
 	int (*asked)(struct puppet *puppet, const struct ninep_msg *msg);
 	const char *version; /* NULL: 9P2000.L */
 	uint32_t msize;      /* 0: what the client says */
-	int n_asked;
+	atomic_int n_asked;
 	void *user;
 	uint8_t in[PUPPET_BYTES], out[PUPPET_BYTES];
 };
@@ -61,6 +62,8 @@ static inline int puppet_agree(struct puppet *puppet, const struct ninep_msg *ms
 				    .qid.type = NINEP_QID_DIRECTORY,
 				    .n_qids = msg->n_names };
 
+	if (msg->type == NINEP_TVERSION && msg->tag != NINEP_NO_TAG)
+		return 1;
 	if (msg->type == NINEP_TLOPEN)
 		answer.qid.type = 0;
 	puppet_send(puppet, &answer);

@@ -25,14 +25,15 @@ struct fixture {
 	struct sonde_loop *loop;
 	struct sonde_fs *fs;
 	struct puppet *puppet;
-	uint64_t patience_ns;
+	uint64_t patience_ns, silence_ns;
 };
 
 static int connect_to(struct fixture *f, struct sonde_error *err)
 {
 	const struct sonde_fs_remote_options options = { .size = sizeof(options),
 							 .msize = NINEP_MSIZE_MIN,
-							 .patience_ns = f->patience_ns };
+							 .patience_ns = f->patience_ns,
+							 .silence_ns = f->silence_ns };
 
 	return sonde_fs_remote(NULL, f->loop, f->puppet->address, &options, &f->fs, err);
 }
@@ -113,6 +114,19 @@ static void count(struct sonde_fs_io *io)
 	++*(int *)io->user;
 }
 
+static void submit_many(struct fixture *f, int file, struct many *many, int n, int *n_done)
+{
+	for (int i = 0; i < n; i++) {
+		many[i].io = (struct sonde_fs_io){ .op = SONDE_FS_READ,
+						   .file = file,
+						   .buf = many[i].bytes,
+						   .len = 16,
+						   .done = count,
+						   .user = n_done };
+		assert_int_equal(sonde_fs_submit(f->fs, &many[i].io), 0);
+	}
+}
+
 static void requests_are_under_way_together_and_end_in_any_order(void **state)
 {
 	struct many many[PIECES] = { 0 };
@@ -120,15 +134,7 @@ static void requests_are_under_way_together_and_end_in_any_order(void **state)
 	int file = begin(&f, backwards, NULL), n_done = 0;
 
 	(void)state;
-	for (int i = 0; i < PIECES; i++) {
-		many[i].io = (struct sonde_fs_io){ .op = SONDE_FS_READ,
-						   .file = file,
-						   .buf = many[i].bytes,
-						   .len = 16,
-						   .done = count,
-						   .user = &n_done };
-		assert_int_equal(sonde_fs_submit(f.fs, &many[i].io), 0);
-	}
+	submit_many(&f, file, many, PIECES, &n_done);
 	assert_int_equal(sonde_loop_run(f.loop), 0);
 	assert_int_equal(n_done, PIECES);
 	for (int i = 0; i < PIECES; i++) {
@@ -203,15 +209,7 @@ static void all_that_is_under_way_ends_when_a_server_dies(void **state)
 	int file = begin(&f, hang_up, NULL), n_done = 0;
 
 	(void)state;
-	for (int i = 0; i < 3 * PIECES; i++) {
-		many[i].io = (struct sonde_fs_io){ .op = SONDE_FS_READ,
-						   .file = file,
-						   .buf = many[i].bytes,
-						   .len = 16,
-						   .done = count,
-						   .user = &n_done };
-		assert_int_equal(sonde_fs_submit(f.fs, &many[i].io), 0);
-	}
+	submit_many(&f, file, many, 3 * PIECES, &n_done);
 	assert_int_equal(sonde_loop_run(f.loop), 0);
 	assert_int_equal(n_done, 3 * PIECES);
 	for (int i = 0; i < 3 * PIECES; i++)
@@ -239,6 +237,52 @@ static void a_deadline_ends_what_is_not_answered(void **state)
 
 	(void)state;
 	assert_int_equal(sonde_fs_run(NULL, f.fs, &io), SONDE_E_TIMED_OUT);
+	end(&f);
+}
+
+/* Three pieces of a large read come; of all else nothing, and the connection stays. */
+static int fall_silent(struct puppet *puppet, const struct ninep_msg *msg)
+{
+	if (msg->count == PIECE && msg->off < 3 * PIECE)
+		answer_read(puppet, msg, msg->count);
+	return 0;
+}
+
+static void what_came_before_a_server_fell_silent_is_kept(void **state)
+{
+	static uint8_t bytes[PIECES * PIECE];
+	struct fixture f = { .silence_ns = 1000000000 };
+	int file = begin(&f, fall_silent, NULL), n_done = 0;
+	struct many many[PIECES] = { 0 };
+	struct sonde_fs_info info;
+
+	(void)state;
+	submit_many(&f, file, many, PIECES, &n_done);
+	assert_int_equal(sonde_fs_read(NULL, f.fs, file, 0, bytes, sizeof(bytes)), 3 * PIECE);
+	assert_bytes(bytes, 3 * PIECE);
+	assert_int_equal(sonde_loop_run(f.loop), 0);
+	assert_int_equal(n_done, PIECES);
+	for (int i = 0; i < PIECES; i++)
+		assert_int_equal(many[i].io.result, SONDE_E_TIMED_OUT);
+	assert_int_equal(sonde_fs_stat(NULL, f.fs, ROOT, "x", 0, &info), SONDE_E_TIMED_OUT);
+	end(&f);
+}
+
+/* Whoever asks late has not been kept waiting. */
+static void a_program_that_computes_takes_no_server_for_silent(void **state)
+{
+	struct fixture f = { .silence_ns = 400000000 };
+	int file = begin(&f, backwards, NULL), n_done = 0;
+	struct many many[PIECES] = { 0 };
+
+	(void)state;
+	submit_many(&f, file, many, PIECES, &n_done);
+	while (f.puppet->n_asked < PIECES)
+		sonde_loop_turn(f.loop);
+	usleep(800000);
+	assert_int_equal(sonde_loop_run(f.loop), 0);
+	for (int i = 0; i < PIECES; i++)
+		assert_int_equal(many[i].io.result, 16);
 	end(&f);
 }
 
@@ -420,13 +464,18 @@ static void who_does_not_speak_it_is_told_from_who_is_not_there(void **state)
 /* A listener that accepts and says nothing. */
 static void connecting_has_a_deadline(void **state)
 {
-	struct sonde_fs_remote_options options = { .size = sizeof(options) };
+	struct sonde_fs_remote_options options = { .size = sizeof(options),
+						   .silence_ns = 10000000 };
 	struct sonde_error err = { 0 };
 	struct fixture f = { 0 };
 
 	(void)state;
 	f.puppet = puppet_start(say_nothing);
 	assert_int_equal(sonde_loop_create(NULL, &f.loop, NULL), 0);
+	assert_int_equal(sonde_fs_remote(NULL, f.loop, f.puppet->address, &options, &f.fs, &err),
+			 SONDE_E_TIMED_OUT);
+	assert_non_null(strstr(err.text, "says nothing"));
+	options.silence_ns = UINT64_MAX;
 	options.deadline_ns = sonde_now_ns() + 10000000;
 	assert_int_equal(sonde_fs_remote(NULL, f.loop, f.puppet->address, &options, &f.fs, &err),
 			 SONDE_E_TIMED_OUT);
@@ -602,6 +651,8 @@ int main(void)
 		cmocka_unit_test(what_lies_behind_a_gap_does_not_count),
 		cmocka_unit_test(all_that_is_under_way_ends_when_a_server_dies),
 		cmocka_unit_test(a_deadline_ends_what_is_not_answered),
+		cmocka_unit_test(what_came_before_a_server_fell_silent_is_kept),
+		cmocka_unit_test(a_program_that_computes_takes_no_server_for_silent),
 		cmocka_unit_test(whether_a_request_or_its_flush_won_is_told),
 		cmocka_unit_test(a_server_that_breaks_the_protocol_is_gone),
 		cmocka_unit_test(names_of_a_list_are_names),

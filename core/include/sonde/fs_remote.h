@@ -33,6 +33,9 @@ struct sonde_fs_remote_options {
 	uint64_t deadline_ns; /* of connecting: 0, or sonde_now_ns() time: then TIMED_OUT     */
 	uint64_t patience_ns; /* from asking for the end of a request until it ends without
 				* the server; 0: a second                                      */
+	uint64_t silence_ns;  /* while answers are owed nothing comes for this long, or up to a
+				* quarter more: TIMED_OUT for all of them; 0: 30 seconds;
+				* UINT64_MAX: it may be silent for ever                        */
 };
 
 /*
@@ -47,10 +50,11 @@ struct sonde_fs_remote_options {
  * RENAME with NO_REPLACE looks first and then renames; the device of a file is 0; ".." at the root of
  * the tree stays there; the umask that applies to new files is the server's.
  *
- * Returns   0; as sonde_net_connect; GONE (it hung up), BAD_FORMAT (it does not speak 9P2000.L),
- *           as the server says of tree and user; BAD_ARG (options); NO_MEMORY.
- * Errors    of requests: GONE once the connection is lost or the server broke the protocol: what
- *           came before stays told, and no later request of this file system succeeds.
+ * Returns   0; as sonde_net_connect; GONE (it hung up), TIMED_OUT (it says nothing), BAD_FORMAT (it
+ *           does not speak 9P2000.L), as the server says of tree and user; BAD_ARG (options); NO_MEMORY.
+ * Errors    of requests: GONE once the connection is lost or the server broke the protocol, TIMED_OUT
+ *           once it was silent for silence_ns: what came before stays told, and no later request of
+ *           this file system succeeds.
  * Context   parks self, or the running task where self is NULL; in plain code pumps the loop.
  * Owns      *ret: sonde_fs_destroy, which waits for the socket to close as sonde_fd_close does: not
  *           in a callback. Open handles end with it.
