@@ -6,10 +6,10 @@
  *   message.c  bytes <-> messages, of a table; pure functions
  *   words.c    what files, flags and errors are called on the wire
  *   server.c   a listener and its sessions; session.c one of them: messages in, answers out
- *   request.c  what each message does on a file system; fid.c what a client has hold of
+ *   request.c  messages to what they do on a file system: request_*.c, by kind; fid.c what a client has hold of
  *   client.c   a connection: calls by tag, their ends, fids
  *   place.c    from a path to a fid, links on the way
- *   remote.c   a file system (sonde/fs.h) of calls; move.c reads and writes, many in flight
+ *   remote.c   a file system (sonde/fs.h) of calls: remote_*.c, by kind; remote_connect.c how it begins
  *
  * Source: github.com/chaos/diod protocol.md; linux v6.1 include/net/9p/9p.h; Plan 9 manual section 5.
  */

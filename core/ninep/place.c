@@ -350,3 +350,11 @@ int32_t place_end(struct place *place, bool follow)
 		r = -ENOTDIR;
 	return r;
 }
+
+int32_t place_look(struct place *place, uint32_t *ret, struct ninep_qid *qid)
+{
+	uint16_t n = 1;
+	int32_t r = place_walk(place->client, place->fid, &place->last, &n, qid, ret);
+
+	return r == 0 && n != 1 ? -EPROTO : r;
+}

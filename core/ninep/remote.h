@@ -28,8 +28,9 @@ enum { REMOTE_DEPTH = 256 };
 
 /* ---- remote.c ---- */
 
-/* NULL: no such. */
-struct remote_handle *remote_handle(struct remote *remote, int32_t handle);
+extern const struct sonde_fs_ops remote_ops;
+/* Close the connection, free. */
+void remote_finish(struct sonde_task *self, struct remote *remote);
 
 /* ---- place.c ---- */
 
@@ -62,14 +63,35 @@ int32_t place_follow_last(struct place *place, uint32_t link);
 /* The fid, the caller's from now on: a further one where it is a handle's. */
 int32_t place_take(struct place *place, uint32_t *ret);
 
+/* One name on from where place is, to see whether it is there: *ret is the caller's. */
+int32_t place_look(struct place *place, uint32_t *ret, struct ninep_qid *qid);
+
 /* One Twalk, to a new fid. *ret only where all of the way was gone; *n: how many names. */
 int32_t place_walk(struct ninep_client *client, uint32_t from, const struct ninep_text *names,
 		   uint16_t *n, struct ninep_qid *qids, uint32_t *ret);
 
-/* ---- move.c ---- */
+/* ---- what requests do, each a kind of io: its result, or -errno ---- */
 
-/* SONDE_FS_READ, SONDE_FS_WRITE: in pieces that are under way together. Bytes, or -errno. */
-int32_t remote_move(struct remote *remote, const struct remote_handle *handle,
-		    const struct sonde_fs_io *io);
+typedef int32_t remote_fn(struct remote *remote, const struct sonde_fs_io *io);
+
+/* remote_open.c */
+remote_fn remote_open, remote_close;
+/* NULL: no such. */
+struct remote_handle *remote_handle(struct remote *remote, int32_t handle);
+
+/* remote_move.c: reads and writes, in pieces that are under way together */
+remote_fn remote_move, remote_sync;
+
+/* remote_attr.c */
+remote_fn remote_stat, remote_set_mode, remote_set_length;
+/* The fid a request is about: of its handle, or where its path leads. place_finish, also where it fails. */
+int32_t remote_find(struct remote *remote, const struct sonde_fs_io *io, bool follow,
+		    struct place *place, uint32_t *ret);
+
+/* remote_names.c */
+remote_fn remote_rename, remote_remove, remote_mkdir, remote_link, remote_symlink, remote_read_link;
+
+/* remote_list.c */
+remote_fn remote_list;
 
 #endif

@@ -74,8 +74,8 @@ static bool may_begin(const struct move *move, bool alone)
 	       (move->asked < move->io->len || move->begun == 0);
 }
 
-int32_t remote_move(struct remote *remote, const struct remote_handle *handle,
-		    const struct sonde_fs_io *io)
+static int32_t move_all(struct remote *remote, const struct remote_handle *handle,
+			const struct sonde_fs_io *io)
 {
 	struct move move = { .remote = remote, .io = io, .fid = handle->fid };
 	/* What is appended has no offset to be put in order by. */
@@ -89,4 +89,28 @@ int32_t remote_move(struct remote *remote, const struct remote_handle *handle,
 			end_piece(&move);
 	} while (move.ended < move.begun || may_begin(&move, alone));
 	return move.done || !move.err ? (int32_t)move.done : move.err;
+}
+
+int32_t remote_move(struct remote *remote, const struct sonde_fs_io *io)
+{
+	const struct remote_handle *handle = remote_handle(remote, io->file);
+	uint32_t needed = io->op == SONDE_FS_WRITE ? SONDE_FS_FOR_WRITE | SONDE_FS_APPEND
+						   : (uint32_t)SONDE_FS_FOR_READ;
+
+	if (!handle)
+		return -EBADF;
+	if (io->op == SONDE_FS_READ && handle->dir != NINEP_NO_FID)
+		return -EISDIR;
+	return handle->flags & needed ? move_all(remote, handle, io) : -EBADF;
+}
+
+int32_t remote_sync(struct remote *remote, const struct sonde_fs_io *io)
+{
+	const struct remote_handle *handle = remote_handle(remote, io->file);
+	struct ninep_msg msg = { .type = NINEP_TFSYNC, .flags = io->flags & SONDE_FS_DATA ? 1 : 0 };
+
+	if (!handle)
+		return -EBADF;
+	msg.fid = handle->fid;
+	return ninep_ask(&remote->client, &msg, NULL);
 }
