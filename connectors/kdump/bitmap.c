@@ -212,3 +212,18 @@ int bitmap_rank(struct bitmap *bitmap, uint64_t i, uint64_t *ret)
 	*ret = all - before;
 	return r;
 }
+
+int bitmap_count(struct bitmap *bitmap, uint64_t *ret)
+{
+	uint64_t n = 0;
+
+	for (uint64_t at = 0, end; at < bitmap->n_bits; at = end) {
+		int r = need(bitmap, at);
+		if (r < 0)
+			return r;
+		end = bitmap->n_bits - at < STRETCH ? bitmap->n_bits : at + STRETCH;
+		n += count(bitmap, at, end);
+	}
+	*ret = n;
+	return 0;
+}

@@ -27,6 +27,9 @@ int bitmap_next(struct bitmap *bitmap, int want, uint64_t from, uint64_t *ret);
 /* How many of [first, i) are set, first <= i <= n_bits. Returns 0; as source_read. */
 int bitmap_rank(struct bitmap *bitmap, uint64_t i, uint64_t *ret);
 
+/* How many bits there are set. Reads all of it. Returns 0; as source_read. */
+int bitmap_count(struct bitmap *bitmap, uint64_t *ret);
+
 /* Are both the same? 1, 0; as source_read. */
 int bitmap_same(struct bitmap *a, struct bitmap *b);
 

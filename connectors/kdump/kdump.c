@@ -8,6 +8,8 @@
  *	kdump_file heads: where each page lies; bitmap: which there are
  *	pages      where each lies, for common/blocks, which cuts requests at them and unpacks each once
  */
+#include "../common/note.h"
+
 #include <sonde/plugin.h>
 
 #include <stdio.h>
@@ -201,8 +203,61 @@ static int kdump_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
 	return elf_core_cpu_count(notes) ? elf_core_cpu(notes, index, ret) : SONDE_E_UNSUPPORTED;
 }
 
+/* What there is of each kind of page. A bitmap is 1/32768 of the memory. */
+struct counts {
+	uint64_t memory, saved, elsewhere; /* elsewhere: in parts that are not here */
+	int has_memory, cut;
+};
+
+/*
+ * All of memory is counted where its bitmap lies here, is small, or comes all the same, for regions: who asks for facts asks for
+ * those.
+ */
+static int count_pages(struct kdump *kdump, struct counts *ret)
+{
+	const struct kdump_file *first = &kdump->dump.files[0];
+	int r = 0;
+
+	*ret = (struct counts){ .has_memory = !first->source.ahead ||
+					      first->level == KDUMP_LEVEL_ZERO ||
+					      first->n_pages <= KDUMP_COUNTED_MAX };
+	for (size_t i = 0; r == 0 && i < kdump->dump.n; i++) {
+		struct kdump_file *file = &kdump->dump.files[i];
+		r = kdump_file_count(file);
+		ret->saved += file->n_saved;
+		ret->cut |= file->cut || kdump->dump.parts[i].flat.cut;
+	}
+	ret->elsewhere = first->n_all > ret->saved ? first->n_all - ret->saved : 0;
+	return r == 0 && ret->has_memory ? bitmap_count(first->memory, &ret->memory) : r;
+}
+
+static int64_t tell_facts(struct kdump *kdump, void *buf, size_t cap)
+{
+	int zeros = kdump->dump.files[0].level == KDUMP_LEVEL_ZERO;
+	char text[256], memory[64] = "", left[64] = "", elsewhere[64] = "";
+	struct counts n;
+	int r = count_pages(kdump, &n);
+
+	if (r < 0)
+		return r;
+	uint64_t saved = n.saved + n.elsewhere;
+	if (n.has_memory)
+		snprintf(memory, sizeof(memory), "pages=%llu\n", (unsigned long long)n.memory);
+	if (n.has_memory && n.memory >= saved)
+		snprintf(left, sizeof(left), "pages_%s=%llu\n", zeros ? "zero" : "left_out",
+			 (unsigned long long)(n.memory - saved));
+	if (n.elsewhere)
+		snprintf(elsewhere, sizeof(elsewhere), "pages_in_other_parts=%llu\n",
+			 (unsigned long long)n.elsewhere);
+	snprintf(text, sizeof(text), "%spages_saved=%llu\n%s%s%s", memory,
+		 (unsigned long long)n.saved, left, elsewhere, n.cut ? "cut_off=1\n" : "");
+	return note_text(text, buf, cap);
+}
+
 static int64_t kdump_note(void *conn, const char *name, void *buf, size_t cap)
 {
+	if (strcmp(name, SONDE_NOTE_FACTS) == 0)
+		return tell_facts(conn, buf, cap);
 	const struct kdump_file *file = &((struct kdump *)conn)->dump.files[0];
 	const void *from = NULL;
 	size_t len = 0;

@@ -218,38 +218,27 @@ static int find_bitmaps(struct opening *opening)
 	return 0;
 }
 
-static int count_all(const struct kdump_file *file, uint64_t *ret)
+int kdump_file_count(struct kdump_file *file)
 {
-	uint64_t n = 0;
-	int r = 0;
-
-	for (uint64_t at = 0, end; r == 0; at = end) {
-		r = bitmap_next(file->saved, 1, at, &at);
-		if (r < 0 || at == file->n_pages)
-			break;
-		r = bitmap_next(file->saved, 0, at, &end);
-		n += r == 0 ? end - at : 0;
-	}
-	*ret = n;
-	return r;
-}
-
-static int count_pages(struct opening *opening)
-{
-	struct kdump_file *file = opening->file;
-
-	if (file->n_pages > KDUMP_COUNTED_MAX)
+	if (file->counted)
 		return 0;
 	int r = bitmap_rank(file->saved, file->end, &file->n_saved);
 	file->n_all = file->n_saved;
 	if (r == 0 && file->split)
-		r = count_all(file, &file->n_all);
+		r = bitmap_count(file->saved, &file->n_all);
 	if (r < 0)
-		return refuse(opening, r, "bitmap: cannot be read");
+		return r;
 	file->counted = 1;
 	file->cut = file->source.size < file->descs_at ||
 		    (file->source.size - file->descs_at) / KDUMP_DESC_SIZE < file->n_saved;
 	return 0;
+}
+
+static int count_few(struct opening *opening)
+{
+	int r = opening->file->n_pages > KDUMP_COUNTED_MAX ? 0 : kdump_file_count(opening->file);
+
+	return r < 0 ? refuse(opening, r, "bitmap: cannot be read") : 0;
 }
 
 /* ---- notes -------------------------------------------------------------------------------------- */
@@ -295,7 +284,7 @@ int kdump_file_open(struct kdump_file *ret, const struct source *source, const c
 {
 	struct opening opening = { .file = ret, .why = ret_why };
 	static int (*const steps[])(struct opening *) = { read_head, read_sub, find_bitmaps,
-							  count_pages, read_notes };
+							  count_few, read_notes };
 	int r = 0;
 
 	*ret = (struct kdump_file){ .source = *source };

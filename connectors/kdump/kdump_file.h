@@ -13,7 +13,7 @@
 /* Against hostile heads: 16 TiB of pages of 4 KiB, 512 MiB of bitmap; and what notes may take. */
 #define KDUMP_PAGES_MAX (UINT64_C(1) << 32)
 #define KDUMP_NOTES_MAX (16u << 20)
-/* As many pages are counted when a dump is opened, in 256 KiB of its bitmap: 8 GiB of those of 4 KiB. Of more, none. */
+/* As many pages are counted when a dump is opened, in 256 KiB of its bitmap: 8 GiB of those of 4 KiB. Of more, none until somebody asks. */
 #define KDUMP_COUNTED_MAX (UINT64_C(1) << 21)
 
 struct kdump_file {
@@ -64,6 +64,8 @@ struct kdump_page {
 int kdump_file_open(struct kdump_file *ret, const struct source *source, const char **ret_why);
 void kdump_file_finish(struct kdump_file *file);
 
+/* Have what is behind counted known, which reads all of the bitmap. Returns 0; an error of reading. */
+int kdump_file_count(struct kdump_file *file);
 /* Is there memory, saved or not? 1, 0; an error of reading. */
 int kdump_file_has(const struct kdump_file *file, uint64_t page);
 /*

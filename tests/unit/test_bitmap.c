@@ -152,6 +152,25 @@ static void a_stretch_that_cannot_be_read_fails_alone_until_it_can(void **state)
 	bitmap_destroy(bitmap);
 }
 
+static void all_that_are_set_are_counted_wherever_ranks_begin(void **state)
+{
+	struct file *file = *state;
+	struct bitmap *bitmap = create(file, 1234567);
+	uint64_t n, want = 0;
+
+	for (uint64_t i = 0; i < N_BITS; i++)
+		want += (uint64_t)bit(file, i);
+	file->bytes[AT + LEN - 1] |= 0xe0; /* behind the last page */
+	file->bad = AT + (200 << 10);
+	assert_int_equal(bitmap_count(bitmap, &n), SONDE_E_TIMED_OUT);
+	file->bad = UINT64_MAX;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(bitmap_count(bitmap, &n), 0);
+		assert_int_equal(n, want);
+	}
+	bitmap_destroy(bitmap);
+}
+
 static void two_are_the_same_up_to_the_last_whole_byte(void **state)
 {
 	struct file *file = *state;
@@ -177,6 +196,7 @@ int main(void)
 		TEST(the_next_one_is_that_of_the_file),
 		TEST(nothing_is_read_that_nobody_looks_at),
 		TEST(a_stretch_that_cannot_be_read_fails_alone_until_it_can),
+		TEST(all_that_are_set_are_counted_wherever_ranks_begin),
 		TEST(two_are_the_same_up_to_the_last_whole_byte),
 	};
 

@@ -383,6 +383,15 @@ static void close_dump(struct opened *opened)
 	sonde_loop_destroy(opened->loop);
 }
 
+static void must_tell(const struct opened *opened, const char *facts)
+{
+	char text[512] = "";
+	int64_t n = sonde_target_note(opened->target, SONDE_NOTE_FACTS, text, sizeof(text) - 1);
+
+	assert_int_equal(n, strlen(text));
+	assert_string_equal(text, facts);
+}
+
 /* What reading this page gives. */
 static int code_of(uint8_t kind, uint32_t level)
 {
@@ -534,6 +543,7 @@ static void parts_of_a_dump_find_each_other(void **state)
 	save("short", &(struct bytes){ (uint8_t *)"KDUMP   ", 8 });
 	open_dump(&opened, "", "d", "");
 	assert_non_null(strstr(opened.info.detail, "4 parts"));
+	must_tell(&opened, "pages=257\npages_saved=214\npages_left_out=43\n");
 	check_reads(opened.memory, kinds, 0);
 	close_dump(&opened);
 
@@ -546,6 +556,8 @@ static void parts_of_a_dump_find_each_other(void **state)
 	forget("a");
 	open_dump(&opened, "", "d", "");
 	assert_non_null(strstr(opened.info.detail, "3 parts, 1 pages in parts that are not here"));
+	must_tell(&opened,
+		  "pages=257\npages_saved=213\npages_left_out=43\npages_in_other_parts=1\n");
 	assert_int_equal(sonde_space_get(opened.memory, 2 * PAGE, &value, 8), 0);
 	assert_int_equal(sonde_space_get(opened.memory, 100 * PAGE, &value, 8), SONDE_E_NOT_SAVED);
 	close_dump(&opened);
@@ -553,6 +565,37 @@ static void parts_of_a_dump_find_each_other(void **state)
 		forget(names[i]);
 	forget("other");
 	forget("short");
+}
+
+/* Opening it does not read all of its bitmap. */
+static void pages_of_a_large_dump_are_counted_when_asked_for(void **state)
+{
+	size_t n = KDUMP_COUNTED_MAX + 5000;
+	uint8_t *kinds = calloc(n, 1);
+	struct opened opened;
+
+	(void)state;
+	memset(kinds + 77, SYNTH_LEFT_OUT, 10);
+	memset(kinds + n - 3, SYNTH_PLAIN, 3);
+	for (uint32_t level = 0; level < 2; level++) {
+		struct synth_kdump spec = { .kinds = kinds, .n_pages = n, .level = level };
+		struct bytes dump = build(&spec);
+		dump.size -= 3 * PAGE;
+		for (int cut = 0; cut < 2; cut++) {
+			char facts[128];
+			dump.size -= cut ? 24 : 0; /* a descriptor */
+			save("large", &dump);
+			open_dump(&opened, "", "large", "");
+			assert_non_null(strstr(opened.info.detail, " CPUs, pages of 4096 bytes"));
+			snprintf(facts, sizeof(facts), "pages=13\npages_saved=3\npages_%s=10\n%s",
+				 level ? "zero" : "left_out", cut ? "cut_off=1\n" : "");
+			must_tell(&opened, facts);
+			close_dump(&opened);
+		}
+		free(dump.at);
+	}
+	forget("large");
+	free(kinds);
 }
 
 /* A page whose bytes are spoiled fails alone, whatever is in it. */
@@ -716,6 +759,7 @@ int main(void)
 		cmocka_unit_test(every_way_of_packing_is_read),
 		cmocka_unit_test(a_flattened_one_is_sniffed_and_read),
 		cmocka_unit_test(parts_of_a_dump_find_each_other),
+		cmocka_unit_test(pages_of_a_large_dump_are_counted_when_asked_for),
 		cmocka_unit_test(a_damaged_page_fails_alone),
 		cmocka_unit_test(a_page_that_is_no_page_is_refused),
 		cmocka_unit_test(writing_is_refused_with_a_way_out),

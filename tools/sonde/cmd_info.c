@@ -149,21 +149,34 @@ static void put_target(struct table *t, struct sonde_target *target)
 	put_images(t, target);
 }
 
-/* Its lines become the items of a list. */
-static void put_facts(struct table *t, struct sonde_target *target)
+/* What the source says of the target beyond its memory. */
+struct facts {
+	char *text; /* [len]: lines; NULL: nothing */
+	size_t len;
+};
+
+/* It may take reading the source, so it comes before what that took is told. */
+static struct facts read_facts(struct sonde_target *target)
 {
 	int64_t len = sonde_target_note(target, SONDE_NOTE_FACTS, NULL, 0);
-	char *text = len > 0 ? grow(NULL, (size_t)len, 1) : NULL;
 
-	if (len > 0)
-		sonde_target_note(target, SONDE_NOTE_FACTS, text, (size_t)len);
-	for (int64_t i = 0; i < len; i++)
-		text[i] = text[i] == '\n' ? '\0' : text[i];
-	if (len > 0)
-		table_list(t, text, (size_t)len);
+	if (len <= 0)
+		return (struct facts){ 0 };
+	struct facts facts = { grow(NULL, (size_t)len, 1), (size_t)len };
+	sonde_target_note(target, SONDE_NOTE_FACTS, facts.text, facts.len);
+	return facts;
+}
+
+/* Its lines become the items of a list. */
+static void put_facts(struct table *t, struct facts *facts)
+{
+	for (size_t i = 0; i < facts->len; i++)
+		facts->text[i] = facts->text[i] == '\n' ? '\0' : facts->text[i];
+	if (facts->len)
+		table_list(t, facts->text, facts->len);
 	else
 		table_null(t);
-	free(text);
+	free(facts->text);
 }
 
 /* 0 is a place like others, of a kernel whose memory is known. */
@@ -217,8 +230,9 @@ static int run(struct ctx *ctx)
 	if ((code = session_hold(ctx)) != 0)
 		return code;
 	int found = sonde_os_attach(ctx->target, &options, &ctx->os, &err) >= 0;
+	struct facts facts = read_facts(ctx->target);
 	put_target(&t, ctx->target);
-	put_facts(&t, ctx->target);
+	put_facts(&t, &facts);
 	if (found) {
 		sonde_os_kernel(ctx->os, &kernel);
 		put_kernel(&t, &kernel);
