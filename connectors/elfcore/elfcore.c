@@ -137,11 +137,6 @@ static int find_files(struct elfcore *elf, const struct sonde_host *host, const 
 				       "elfcore: '%.300s': files= is for a core of a process, and "
 				       "this is one of a machine",
 				       name);
-	if (elf->file.fd < 0)
-		return host->error_set(err, SONDE_E_UNSUPPORTED,
-				       "elfcore: '%.300s': files= takes a core that lies here, as "
-				       "one piece: download it, or unpack it first",
-				       name);
 	int root = elf_root_open(folder);
 	if (root < 0)
 		return host->error_os(err, errno, "elfcore: files='%.300s'", folder);

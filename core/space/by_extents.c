@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/guard.h"
-#include "io/engine.h"
 #include "space/stretch.h"
 
 /* ---- one request ------------------------------------------------------------------------------- */
@@ -24,22 +23,6 @@ static int32_t copy(struct connector_space *cs, const struct sonde_io *io, const
 	/* A fault in the copy must find the cursor where it was. */
 	__asm__ volatile("" ::: "memory");
 	return SONDE_OK;
-}
-
-/* The sync engine: the reference. */
-static void settle_by_pread(struct sonde_io *io, const struct stretch *s)
-{
-	uint64_t off = s->extent->off + s->in_extent;
-	uint32_t write = io->op == SONDE_IO_WRITE, done = 0;
-
-	while (done < s->len) {
-		int32_t err;
-		int32_t moved =
-			file_move(s->extent->fd, write, off + done, s->buf + done, s->len - done);
-		uint32_t len = stretch_judge(moved, write, off + done, s->len - done, &err);
-		stretch_settle(io, len, err);
-		done += len;
-	}
 }
 
 /* ---- one request, all its pieces ------------------------------------------------------------------- */
@@ -193,7 +176,7 @@ static void move_unguarded(struct connector_space *cs, struct sonde_io *io)
 		if (s.extent && s.extent->ptr && !stretch_is_denied(io, s.extent))
 			stretch_settle(io, s.len, copy(cs, io, &s));
 		else if (!stretch_settle_plain(io, &s))
-			settle_by_pread(io, &s);
+			stretch_settle_pread(io, &s);
 	}
 }
 
@@ -202,7 +185,7 @@ static void move_by_page(struct connector_space *cs, struct sonde_io *io)
 	while (io_core(io)->piece < io->n) {
 		struct stretch s = stretch_at(cs, io);
 		if (!stretch_settle_guarded(cs, io, &s))
-			settle_by_pread(io, &s);
+			stretch_settle_pread(io, &s);
 	}
 }
 

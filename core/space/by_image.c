@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Moving bytes of images without a descriptor: what a batch wants of them is asked for in one call, so that many
- * requests of a server are under way at once. The call blocks, as a connector's transfer does.
+ * requests of a server are under way at once. The call blocks, as a connector's transfer does; so files beside images are read here and now.
  */
 #include <sonde/error.h>
 #include <stdlib.h>
@@ -76,8 +76,8 @@ static void add_request(struct connector_space *cs, struct sonde_io *io)
 			add_read(cs->images, io, &s);
 		else if (is_image)
 			stretch_settle(io, s.len, SONDE_E_READ_ONLY);
-		else
-			stretch_settle_guarded(cs, io, &s);
+		else if (!stretch_settle_guarded(cs, io, &s))
+			stretch_settle_pread(io, &s);
 	}
 }
 

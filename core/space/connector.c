@@ -396,9 +396,6 @@ static size_t count_kind(const struct extents *extents, uint32_t kind)
 
 static int open_images(struct connector_space *cs, struct sonde_error *err)
 {
-	if (count_kind(&cs->extents, SONDE_EXTENT_FILE))
-		return sonde_error_set(err, SONDE_E_BAD_ARG,
-				       "extents of descriptors and of images do not mix");
 	if (by_image_open(cs) < 0)
 		return sonde_error_set(err, SONDE_E_NO_MEMORY, "out of memory");
 	space_init(&cs->space, &image_ops, cs->space.loop, &space_never);
@@ -412,14 +409,14 @@ static int open_files(struct connector_space *cs, struct sonde_error *err)
 	size_t n_files = count_kind(&cs->extents, SONDE_EXTENT_FILE);
 	int left = (int)n_files;
 
-	if (count_kind(&cs->extents, SONDE_EXTENT_IMAGE))
-		return open_images(cs, err);
 	if (loop->kind == SONDE_ENGINE_AUTO || loop->kind == SONDE_ENGINE_DIRECT) {
 		left = file_maps_open(&cs->maps, &cs->extents);
 		if (left < 0)
 			return sonde_error_set(err, left, "out of memory");
 		cs->guarded = cs->maps.n > 0;
 	}
+	if (count_kind(&cs->extents, SONDE_EXTENT_IMAGE))
+		return open_images(cs, err);
 	if (left == 0 && n_files && loop->kind == SONDE_ENGINE_AUTO && loop->engine_ops) {
 		space_init(&cs->space, &auto_ops, loop, &cs->choice.copies);
 		by_auto_open(cs);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/guard.h"
+#include "io/engine.h"
 
 static int32_t zero(const struct sonde_io *io, const struct stretch *s)
 {
@@ -74,4 +75,19 @@ uint32_t stretch_judge(int32_t result, uint32_t write, uint64_t off, uint32_t le
 	}
 	*ret_err = move_error(result, write);
 	return result == 0 ? len : rest_of_page(off, len);
+}
+
+void stretch_settle_pread(struct sonde_io *io, const struct stretch *s)
+{
+	uint64_t off = s->extent->off + s->in_extent;
+	uint32_t write = io->op == SONDE_IO_WRITE, done = 0;
+
+	while (done < s->len) {
+		int32_t err;
+		int32_t moved =
+			file_move(s->extent->fd, write, off + done, s->buf + done, s->len - done);
+		uint32_t len = stretch_judge(moved, write, off + done, s->len - done, &err);
+		stretch_settle(io, len, err);
+		done += len;
+	}
 }

@@ -83,6 +83,9 @@ bool stretch_settle_plain(struct sonde_io *io, const struct stretch *s);
  */
 bool stretch_settle_guarded(struct connector_space *cs, struct sonde_io *io, struct stretch *s);
 
+/* What is neither plain nor mapped: a file's, by the reference engine, here and now. */
+void stretch_settle_pread(struct sonde_io *io, const struct stretch *s);
+
 /* What a finished move (file_op.result) says of its first bytes: how many, and their outcome. */
 uint32_t stretch_judge(int32_t result, uint32_t write, uint64_t off, uint32_t len,
 		       int32_t *ret_err);

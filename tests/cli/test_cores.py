@@ -36,6 +36,7 @@ class Cores(Case):
         self.maps, self.modules = rows("maps", self.live)[1], rows("modules", self.live)[1]
         if sum(int(row["end"], 16) - int(row["start"], 16) for row in self.maps) > 1 << 40:
             self.skipTest("a sanitizer's shadow is in the process: its core would have terabytes")
+        self.live_code = {row["path"]: self.bytes_of(self.live, row).out for row in self.code()}
         self.page = run("read", self.live, hex(self.it["pages"]), str(self.it["page"]), "--raw").out
 
     def end(self):
@@ -119,22 +120,21 @@ class Cores(Case):
         return [row for row in self.maps if row["path"].startswith("/") and row["perms"].startswith("r-x")
                 and not os.path.basename(row["path"]).startswith("ld")]
 
-    def bytes_of(self, target, row):
+    def bytes_of(self, target, row, *options):
         size = int(row["end"], 16) - int(row["start"], 16)
-        return run("read", target, row["start"], str(size), "--raw", text=False)
+        return run("read", target, row["start"], str(size), "--raw", *options, text=False)
 
-    def check_files(self, core):
+    def check_files(self, core, *options):
         rows_of_code = self.code()
         self.assertGreater(len(rows_of_code), 1)
         for row in rows_of_code:
             with self.subTest(row["path"]):
                 self.assertEqual(self.bytes_of(core, row).code, 1)
-                with_files = self.bytes_of(core + ",files=/", row)
+                with_files = self.bytes_of(core + ",files=/", row, *options)
                 self.assertEqual((with_files.code, with_files.err), (0, b""))
                 self.assertTrue(with_files.out == self.live_code[row["path"]])
 
     def test_code_that_a_core_left_out_is_that_of_its_files(self):
-        self.live_code = {row["path"]: self.bytes_of(self.live, row).out for row in self.code()}
         core = self.gcore()
         self.check_files(core)
         self.check(core + ",files=/")
@@ -168,6 +168,8 @@ class Cores(Case):
                 if "unpack it first" in run("info", packed.name).err:
                     self.skipTest("built without what unpacks")
                 self.check(packed.name)
+                self.check_files(packed.name)
+                self.check_files(packed.name, "--engine", "sync")
 
     def test_a_core_of_the_kernel_is_the_process(self):
         core = self.kernels()

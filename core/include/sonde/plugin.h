@@ -45,7 +45,7 @@ enum sonde_extent_kind {
 	SONDE_EXTENT_MEMORY = 2, /* host memory at ptr, which stays until close                */
 	SONDE_EXTENT_ZERO = 3,   /* reads as zeros                                             */
 	SONDE_EXTENT_ABSENT = 4, /* known to be missing: pieces here fail with err             */
-	SONDE_EXTENT_IMAGE = 5,  /* the image at ptr (host->image_open), at off; never with FILE */
+	SONDE_EXTENT_IMAGE = 5,  /* the image at ptr (host->image_open), at off                  */
 };
 
 struct sonde_extent {
