@@ -111,10 +111,10 @@ static int each_file(struct arena *arena, visit_file_fn *fn, void *user)
 	return r;
 }
 
-/* Names already met on the walk, with the path that won. */
+/* The winners of their names, loaded until the walk ends: a library behind several of them is loaded once. */
 struct met {
 	struct met *next;
-	const char *name, *path;
+	struct plugin *plugin;
 };
 
 struct walk {
@@ -126,28 +126,34 @@ struct walk {
 	void *user;
 };
 
-static const char *met_before(const struct walk *walk, const char *name)
+static const struct plugin *met_before(const struct walk *walk, const char *name)
 {
 	for (const struct met *met = walk->met; met; met = met->next) {
-		if (strcmp(met->name, name) == 0)
-			return met->path;
+		if (strcmp(met->plugin->desc.name, name) == 0)
+			return met->plugin;
 	}
 	return NULL;
 }
 
-static int remember(struct walk *walk, const struct plugin *plugin)
+/* Takes plugin, also where it fails. */
+static int remember(struct walk *walk, struct plugin *plugin)
 {
 	struct met *met = arena_alloc(&walk->arena, sizeof(*met));
 
-	if (!met)
+	if (!met) {
+		plugin_unref(plugin);
 		return SONDE_E_NO_MEMORY;
-	met->name = arena_strndup(&walk->arena, plugin->desc.name, strlen(plugin->desc.name));
-	met->path = arena_strndup(&walk->arena, plugin->path, strlen(plugin->path));
-	if (!met->name || !met->path)
-		return SONDE_E_NO_MEMORY;
-	met->next = walk->met;
+	}
+	*met = (struct met){ walk->met, plugin };
 	walk->met = met;
 	return 0;
+}
+
+static void walk_finish(struct walk *walk)
+{
+	for (struct met *met = walk->met; met; met = met->next)
+		plugin_unref(met->plugin);
+	arena_finish(&walk->arena);
 }
 
 static int visit_file(void *user, const char *path, const struct search_folder *folder)
@@ -157,13 +163,13 @@ static int visit_file(void *user, const char *path, const struct search_folder *
 
 	if (folder->refused || plugin_ref(path, &plugin, NULL, NULL) < 0)
 		return 0;
-	int r = 0;
-	if (!met_before(walk, plugin->desc.name)) {
-		r = remember(walk, plugin);
-		if (r == 0 && (walk->kind == SONDE_PLUGIN_NONE || walk->kind == plugin->kind))
-			r = walk->visit(walk->user, plugin);
+	if (met_before(walk, plugin->desc.name)) {
+		plugin_unref(plugin);
+		return 0;
 	}
-	plugin_unref(plugin);
+	int r = remember(walk, plugin);
+	if (r == 0 && (walk->kind == SONDE_PLUGIN_NONE || walk->kind == plugin->kind))
+		r = walk->visit(walk->user, plugin);
 	return r;
 }
 
@@ -172,7 +178,7 @@ int plugin_each(uint32_t kind, plugin_visit_fn *fn, void *user)
 	struct walk walk = { .kind = kind, .visit = fn, .user = user };
 	int r = each_file(&walk.arena, visit_file, &walk);
 
-	arena_finish(&walk.arena);
+	walk_finish(&walk);
 	return r;
 }
 
@@ -235,16 +241,17 @@ static int show_file(void *user, const char *path, const struct search_folder *f
 		info.refused = behind_path(why.text, path);
 		return walk->show(walk->user, &info);
 	}
-	const char *winner = met_before(walk, plugin->desc.name);
+	const struct plugin *winner = met_before(walk, plugin->desc.name);
 	info.summary = plugin->desc.summary;
 	info.args_help = plugin->desc.args_help;
 	info.kind = plugin->kind;
-	if (winner)
-		info.refused =
-			arena_printf(&walk->arena, "shadowed by '%s', which comes first", winner);
-	else
+	if (!winner) {
 		r = remember(walk, plugin);
-	r = r < 0 ? r : walk->show(walk->user, &info);
+		return r < 0 ? r : walk->show(walk->user, &info);
+	}
+	info.refused =
+		arena_printf(&walk->arena, "shadowed by '%s', which comes first", winner->path);
+	r = walk->show(walk->user, &info);
 	plugin_unref(plugin);
 	return r;
 }
@@ -254,6 +261,6 @@ int sonde_plugins(sonde_plugin_fn *fn, void *user)
 	struct walk walk = { .show = fn, .user = user };
 	int r = each_file(&walk.arena, show_file, &walk);
 
-	arena_finish(&walk.arena);
+	walk_finish(&walk);
 	return r;
 }
