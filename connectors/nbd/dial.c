@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "dial.h"
 
+#include "api.h"
 #include "link.h"
 #include "regions.h"
 
@@ -19,7 +20,7 @@ struct dialling {
 
 static int refuse(const struct dialling *d)
 {
-	int os_code = nbd_get_errno();
+	int os_code = api.nbd_get_errno();
 	int code = os_code == ENOENT         ? SONDE_E_NOT_FOUND
 		   : os_code == ECONNREFUSED ? SONDE_E_GONE
 		   : os_code                 ? link_code(os_code)
@@ -28,8 +29,8 @@ static int refuse(const struct dialling *d)
 				   ? "; nobody serves there: 'sonde serve' would"
 				   : "";
 
-	return d->host->error_set(d->err, code, "nbd: '%s': %.300s%s", d->where, nbd_get_error(),
-				  hint);
+	return d->host->error_set(d->err, code, "nbd: '%s': %.300s%s", d->where,
+				  api.nbd_get_error(), hint);
 }
 
 /* "HOST:PORT" apart, brackets off; without a port the protocol's. Returns 0, -1: it is not of that form. */
@@ -60,8 +61,8 @@ static int split(const char *text, size_t len, char name[256], char port[8])
 /* Each of these begins to connect. Returns 0, or an error having told it. */
 static int begin_uri(const struct dialling *d, const char *uri)
 {
-	nbd_set_uri_allow_local_file(d->nbd, true); /* what names it may name files */
-	return nbd_aio_connect_uri(d->nbd, uri) < 0 ? refuse(d) : 0;
+	api.nbd_set_uri_allow_local_file(d->nbd, true); /* what names it may name files */
+	return api.nbd_aio_connect_uri(d->nbd, uri) < 0 ? refuse(d) : 0;
 }
 
 static int begin_scheme(const struct dialling *d, const char *behind)
@@ -85,9 +86,10 @@ static int begin_tcp(const struct dialling *d, const char *to)
 			d->err, SONDE_E_BAD_ARG,
 			"nbd: '%s': write nbd:HOST:PORT[/EXPORT], nbd:unix:PATH or nbd:uri=URI",
 			d->where);
-	if (slash && nbd_set_export_name(d->nbd, slash + 1) < 0)
+	if (slash && api.nbd_set_export_name(d->nbd, slash + 1) < 0)
 		return refuse(d);
-	return nbd_aio_connect_tcp(d->nbd, name[0] ? name : "127.0.0.1", port) < 0 ? refuse(d) : 0;
+	return api.nbd_aio_connect_tcp(d->nbd, name[0] ? name : "127.0.0.1", port) < 0 ? refuse(d)
+										       : 0;
 }
 
 static int begin(const struct dialling *d, const char *to, const char *uri)
@@ -97,7 +99,7 @@ static int begin(const struct dialling *d, const char *to, const char *uri)
 	if (strncmp(to, "//", 2) == 0)
 		return begin_scheme(d, to);
 	if (strncmp(to, "unix:", 5) == 0)
-		return nbd_aio_connect_unix(d->nbd, to + 5) < 0 ? refuse(d) : 0;
+		return api.nbd_aio_connect_unix(d->nbd, to + 5) < 0 ? refuse(d) : 0;
 	return begin_tcp(d, to);
 }
 
@@ -107,10 +109,10 @@ static int set_tls(const struct dialling *d)
 	const char *psk = d->host->arg(d->args, "tls-psk");
 	const char *name = d->host->arg(d->args, "tls-username");
 
-	if (nbd_set_tls(d->nbd, LIBNBD_TLS_REQUIRE) < 0 ||
-	    (certificates && nbd_set_tls_certificates(d->nbd, certificates) < 0) ||
-	    (psk && nbd_set_tls_psk_file(d->nbd, psk) < 0) ||
-	    (name && nbd_set_tls_username(d->nbd, name) < 0))
+	if (api.nbd_set_tls(d->nbd, LIBNBD_TLS_REQUIRE) < 0 ||
+	    (certificates && api.nbd_set_tls_certificates(d->nbd, certificates) < 0) ||
+	    (psk && api.nbd_set_tls_psk_file(d->nbd, psk) < 0) ||
+	    (name && api.nbd_set_tls_username(d->nbd, name) < 0))
 		return refuse(d);
 	return 0;
 }
@@ -119,11 +121,12 @@ static int configure(const struct dialling *d)
 {
 	const char *export = d->host->arg(d->args, "export");
 
-	nbd_set_full_info(d->nbd, true);
-	nbd_set_pread_initialize(d->nbd, false); /* what does not come is told, and zeroed then */
-	if (nbd_add_meta_context(d->nbd, LIBNBD_CONTEXT_BASE_ALLOCATION) < 0 ||
-	    nbd_add_meta_context(d->nbd, REGIONS_OF_SONDE) < 0 ||
-	    (export && nbd_set_export_name(d->nbd, export) < 0))
+	api.nbd_set_full_info(d->nbd, true);
+	api.nbd_set_pread_initialize(d->nbd,
+				     false); /* what does not come is told, and zeroed then */
+	if (api.nbd_add_meta_context(d->nbd, LIBNBD_CONTEXT_BASE_ALLOCATION) < 0 ||
+	    api.nbd_add_meta_context(d->nbd, REGIONS_OF_SONDE) < 0 ||
+	    (export && api.nbd_set_export_name(d->nbd, export) < 0))
 		return refuse(d);
 	return d->secure ? set_tls(d) : 0;
 }
@@ -133,8 +136,8 @@ static int await(const struct dialling *d, uint64_t timeout_ns)
 	uint64_t by_ns = d->host->now_ns() + timeout_ns;
 	int r = 0;
 
-	while (r >= 0 && !nbd_aio_is_ready(d->nbd)) {
-		if (nbd_aio_is_dead(d->nbd) || nbd_aio_is_closed(d->nbd))
+	while (r >= 0 && !api.nbd_aio_is_ready(d->nbd)) {
+		if (api.nbd_aio_is_dead(d->nbd) || api.nbd_aio_is_closed(d->nbd))
 			return refuse(d);
 		if (d->host->now_ns() >= by_ns)
 			return d->host->error_set(d->err, SONDE_E_TIMED_OUT,
@@ -158,10 +161,13 @@ int dial(const struct sonde_host *host, const struct sonde_args *args, int secur
 			"nbd: which server? Write nbd:HOST:PORT[/EXPORT], nbd:unix:PATH "
 			"or nbd:uri=URI");
 	snprintf(where, cap, "%s", to ? to : uri);
-	*ret = d.nbd = nbd_create();
+	int r = api_load(host, err);
+	if (r < 0)
+		return r;
+	*ret = d.nbd = api.nbd_create();
 	if (!d.nbd)
 		return host->error_set(err, SONDE_E_NO_MEMORY, NULL);
-	int r = configure(&d);
+	r = configure(&d);
 	if (r == 0)
 		r = begin(&d, to, uri);
 	return r == 0 ? await(&d, timeout_ns) : r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "link.h"
 
+#include "api.h"
 #include "regions.h"
 #include "replies.h"
 
@@ -56,10 +57,10 @@ int32_t link_code(int os_code)
 
 int link_pump(struct nbd_handle *nbd, const struct sonde_host *host, int wake, uint64_t by_ns)
 {
-	unsigned direction = nbd ? nbd_aio_get_direction(nbd) : 0;
+	unsigned direction = nbd ? api.nbd_aio_get_direction(nbd) : 0;
 	struct pollfd fds[2] = {
 		{ .fd = wake, .events = POLLIN },
-		{ .fd = nbd ? nbd_aio_get_fd(nbd) : -1,
+		{ .fd = nbd ? api.nbd_aio_get_fd(nbd) : -1,
 		  .events = (direction & LIBNBD_AIO_DIRECTION_READ ? POLLIN : 0) |
 			    (direction & LIBNBD_AIO_DIRECTION_WRITE ? POLLOUT : 0) },
 	};
@@ -74,8 +75,8 @@ int link_pump(struct nbd_handle *nbd, const struct sonde_host *host, int wake, u
 	int r = !fds[1].revents ? 0
 		: fds[1].revents & (POLLIN | POLLHUP | POLLERR) &&
 				direction & LIBNBD_AIO_DIRECTION_READ
-			? nbd_aio_notify_read(nbd)
-			: nbd_aio_notify_write(nbd);
+			? api.nbd_aio_notify_read(nbd)
+			: api.nbd_aio_notify_write(nbd);
 	return r < 0 ? -1 : 1;
 }
 
@@ -218,10 +219,10 @@ static int64_t dispatch(struct part *part)
 	uint64_t addr = x->addr + part->off;
 
 	if (io->op == SONDE_IO_WRITE)
-		return nbd_aio_pwrite(
+		return api.nbd_aio_pwrite(
 			nbd, buf, part->len, addr,
 			(nbd_completion_callback){ .callback = was_written, .user_data = part }, 0);
-	return nbd_aio_pread_structured(
+	return api.nbd_aio_pread_structured(
 		nbd, buf, part->len, addr,
 		(nbd_chunk_callback){ .callback = came, .user_data = part },
 		(nbd_completion_callback){ .callback = was_read, .user_data = part }, 0);
@@ -244,7 +245,7 @@ static void go_on(struct link *link, struct order *order)
 	if (link->n_flight++ == 0)
 		link->heard_ns = link->host->now_ns();
 	if (err || dispatch(part) < 0)
-		settle(part, err ? err : link_code(nbd_get_errno()));
+		settle(part, err ? err : link_code(api.nbd_get_errno()));
 }
 
 /* The first order that is not cut to its end; it stays the first until it is. */
@@ -286,7 +287,7 @@ static void send_all(struct link *link)
 static void break_off(struct link *link, int32_t err)
 {
 	__atomic_store_n(&link->err, err, __ATOMIC_RELAXED);
-	nbd_close(link->nbd);
+	api.nbd_close(link->nbd);
 	link->nbd = NULL;
 	for (uint32_t i = 0; i < link->depth; i++)
 		if (link->parts[i].order)
@@ -321,7 +322,7 @@ static void *run(void *arg)
 			tell_owners(link);
 		if (!link->nbd)
 			continue;
-		if (r < 0 || nbd_aio_is_dead(link->nbd) || nbd_aio_is_closed(link->nbd))
+		if (r < 0 || api.nbd_aio_is_dead(link->nbd) || api.nbd_aio_is_closed(link->nbd))
 			break_off(link, SONDE_E_GONE);
 		else if (link->n_flight &&
 			 link->host->now_ns() >= link->heard_ns + link->timeout_ns)
@@ -386,9 +387,9 @@ static void wake(struct link *link)
 static void say_goodbye(struct link *link)
 {
 	uint64_t by_ns = link->host->now_ns() + GOODBYE_NS;
-	int r = nbd_aio_disconnect(link->nbd, 0);
+	int r = api.nbd_aio_disconnect(link->nbd, 0);
 
-	while (r >= 0 && !nbd_aio_is_closed(link->nbd) && !nbd_aio_is_dead(link->nbd) &&
+	while (r >= 0 && !api.nbd_aio_is_closed(link->nbd) && !api.nbd_aio_is_dead(link->nbd) &&
 	       link->host->now_ns() < by_ns)
 		r = link_pump(link->nbd, link->host, link->wake, by_ns);
 }
@@ -402,9 +403,10 @@ void link_close(struct link *link)
 		wake(link);
 		pthread_join(link->thread, NULL);
 	}
-	if (link->nbd && nbd_aio_is_ready(link->nbd))
+	if (link->nbd && api.nbd_aio_is_ready(link->nbd))
 		say_goodbye(link);
-	nbd_close(link->nbd);
+	if (link->nbd)
+		api.nbd_close(link->nbd);
 	for (uint32_t i = 0; link->parts && i < link->depth; i++)
 		replies_finish(&link->parts[i].replies);
 	free(link->parts);

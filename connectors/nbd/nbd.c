@@ -10,6 +10,7 @@
  */
 #include "nbd.h"
 
+#include "api.h"
 #include "dial.h"
 #include "link.h"
 #include "regions.h"
@@ -86,7 +87,7 @@ static void read_description(struct nbd *nbd, const char *text)
 
 static void describe(struct nbd *nbd, int is_sonde)
 {
-	char *text = nbd_get_export_description(nbd->link.nbd);
+	char *text = api.nbd_get_export_description(nbd->link.nbd);
 
 	if (is_sonde && text)
 		read_description(nbd, text);
@@ -99,8 +100,8 @@ static void describe(struct nbd *nbd, int is_sonde)
 /* Returns 0: any byte can be read on its own, and how much at once is known. */
 static int learn_blocks(struct nbd *nbd, struct sonde_error *err)
 {
-	int64_t least = nbd_get_block_size(nbd->link.nbd, LIBNBD_SIZE_MINIMUM);
-	int64_t most = nbd_get_block_size(nbd->link.nbd, LIBNBD_SIZE_MAXIMUM);
+	int64_t least = api.nbd_get_block_size(nbd->link.nbd, LIBNBD_SIZE_MINIMUM);
+	int64_t most = api.nbd_get_block_size(nbd->link.nbd, LIBNBD_SIZE_MAXIMUM);
 
 	if (least > 1)
 		return nbd->host->error_set(
@@ -117,14 +118,14 @@ static int learn_blocks(struct nbd *nbd, struct sonde_error *err)
 static int learn_export(struct nbd *nbd, struct sonde_error *err)
 {
 	struct nbd_handle *handle = nbd->link.nbd;
-	int64_t size = nbd_get_size(handle);
-	int is_sonde = nbd_can_meta_context(handle, REGIONS_OF_SONDE) > 0;
+	int64_t size = api.nbd_get_size(handle);
+	int is_sonde = api.nbd_can_meta_context(handle, REGIONS_OF_SONDE) > 0;
 
 	if (size <= 0)
 		return nbd->host->error_set(err, SONDE_E_BAD_FORMAT,
 					    "nbd: '%s': the export is empty, or larger than 2^63",
 					    nbd->where);
-	if (nbd->writable && nbd_is_read_only(handle))
+	if (nbd->writable && api.nbd_is_read_only(handle))
 		return nbd->host->error_set(err, SONDE_E_READ_ONLY,
 					    "nbd: '%s': the server lets nobody write: of 'sonde "
 					    "serve' ask for it with --write",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "regions.h"
 
+#include "api.h"
 #include "link.h"
 
 #include <stdlib.h>
@@ -89,12 +90,13 @@ static int ask(struct learning *l, struct nbd_handle *nbd, const struct sonde_ho
 
 	l->begun = l->at;
 	l->is_over = 0;
-	if (nbd_aio_block_status(nbd, left < ASK_MAX ? left : ASK_MAX, l->at, extent, done, 0) < 0)
-		return link_code(nbd_get_errno());
+	if (api.nbd_aio_block_status(nbd, left < ASK_MAX ? left : ASK_MAX, l->at, extent, done, 0) <
+	    0)
+		return link_code(api.nbd_get_errno());
 	while (!l->is_over) {
 		if (host->now_ns() >= by_ns)
 			return SONDE_E_TIMED_OUT;
-		if (link_pump(nbd, host, -1, by_ns) < 0 || nbd_aio_is_dead(nbd))
+		if (link_pump(nbd, host, -1, by_ns) < 0 || api.nbd_aio_is_dead(nbd))
 			return SONDE_E_GONE;
 	}
 	return l->err ? l->err : l->at == l->begun ? SONDE_E_UNSUPPORTED : 0;
@@ -106,9 +108,9 @@ int regions_learn(struct regions *regions, struct nbd_handle *nbd, const struct 
 	struct learning l = { .regions = regions, .size = size };
 	int r = 0;
 
-	if (nbd_can_meta_context(nbd, REGIONS_OF_SONDE) > 0)
+	if (api.nbd_can_meta_context(nbd, REGIONS_OF_SONDE) > 0)
 		l.context = REGIONS_OF_SONDE;
-	else if (nbd_can_meta_context(nbd, LIBNBD_CONTEXT_BASE_ALLOCATION) > 0)
+	else if (api.nbd_can_meta_context(nbd, LIBNBD_CONTEXT_BASE_ALLOCATION) > 0)
 		l.context = LIBNBD_CONTEXT_BASE_ALLOCATION;
 	else
 		return append(regions, 0, size, SONDE_REGION_RAM | SONDE_REGION_READ);
