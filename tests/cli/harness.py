@@ -13,7 +13,7 @@ SONDE = os.environ.get("SONDE_EXE", "sonde")
 CANNED = os.environ.get("SONDE_CANNED_EXE", "sonde-canned")
 HOLED = os.environ.get("SONDE_HOLED_EXE", "sonde-holed")
 SOURCE = os.environ.get("SONDE_SOURCE", os.path.join(os.path.dirname(__file__), "..", ".."))
-COMMANDS = "info ps threads modules maps dmesg read dump convert serve write undo scan translate pages sym type disas trace targets plugins".split()
+COMMANDS = "info cpus ps threads modules maps dmesg read dump convert serve write undo scan translate pages sym type disas trace targets plugins".split()
 
 FOLDER = tempfile.mkdtemp(prefix="sonde-cli-")
 os.chmod(FOLDER, 0o755)

@@ -74,6 +74,32 @@ class ProcessMemoryTest(DumpTest):
     name = "process"
 
 
+class ProcessorTest(Case):
+    def test_the_monitor_tells_general_registers_and_the_tool_who_tells_the_others(self):
+        """Of a guest that stands still they are the stub's."""
+        guest = worlds.arm64_16k().guest
+        guest.pause()
+        self.addCleanup(guest.resume)
+        result = self.expect(run("cpus", guest.target(), "--json"), 3, "open a guest of QEMU as gdb:qemu:NAME")
+        self.assertEqual([row["page_table"] for row in result.rows], [None, None])
+        told = run("cpus", f"gdb:qemu:{guest.qmp}", "--json")
+        self.assertEqual((told.code, told.err), (0, ""), str(told))
+        for row, stub in zip(result.rows, told.rows):
+            self.assertEqual(row["registers"], stub["registers"][:len(row["registers"])])
+            self.assertEqual(len(row["registers"]), 19)
+        self.assert_roots(told.rows, run("info", guest.target(), "--json").rows[0])
+
+    def assert_roots(self, rows, info):
+        """The kernel's own; or, in user code where tables are isolated, those two pages below."""
+        own = int(info["page_table"], 16)
+        for row in rows:
+            registers = {k: int(v, 16) for k, v in (r.split("=") for r in row["registers"])}
+            in_user_code = registers["pstate"] & 0xf == 0
+            self.assertIn(int(row["page_table"], 16), {own, own - (2 << 14)} if in_user_code else {own})
+            self.assertEqual(registers["tcr_el1"] >> 30 & 3, 1)  # 16 KiB
+            self.assertEqual(row["vectors"], hex(registers["vbar_el1"]))
+
+
 class ReadTest(test_read.DumpTest):
     world_of = staticmethod(worlds.arm64)
 

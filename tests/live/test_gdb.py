@@ -140,6 +140,19 @@ class RunningTest(test_compare.Comparison, Case):
 
 
 class Arm64Test(Case):
+    def test_ttbr1_is_the_kernels_own_table(self):
+        """As vmcoreinfo has it; in user code, where tables are isolated, it is two pages below."""
+        stub = arm64()
+        own = int(run("info", stub.guest.target(), "--json").rows[0]["page_table"], 16)
+        rows = run("cpus", stub.switched(), "--json").rows
+        self.assertEqual(len(rows), 2)
+        for row in rows:
+            registers = {k: int(v, 16) for k, v in (r.split("=") for r in row["registers"])}
+            self.assertIn(int(row["page_table"], 16), {own, own - 0x2000} if not registers["pstate"] & 0xf else {own})
+            self.assertEqual(registers["ttbr1_el1"] & 0xfffffffff000, int(row["page_table"], 16))
+            self.assertEqual(registers["sctlr_el1"] & 1, 1)
+            self.assertEqual(row["vectors"], hex(registers["vbar_el1"]))
+
     def test_the_kernel_is_found_by_registers(self):
         for name, view in arm64().views.items():
             with self.subTest(name):

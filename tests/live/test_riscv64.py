@@ -3,7 +3,7 @@
 import test_compare
 import test_read
 import worlds
-from harness import Case
+from harness import Case, run
 
 
 class DumpTest(test_compare.Comparison, Case):
@@ -28,6 +28,37 @@ class SharedMemoryTest(DumpTest):
 
 class ProcessMemoryTest(SharedMemoryTest):
     name = "process"
+
+
+class ProcessorTest(Case):
+    def setUp(self):
+        self.guest = worlds.riscv64().guest
+        self.guest.pause()
+        self.addCleanup(self.guest.resume)
+        self.rows = self.of(self.guest.target())
+
+    def of(self, target):
+        result = run("cpus", target, "--json")
+        self.assertEqual((result.code, result.err), (0, ""), str(result))
+        return result.rows
+
+    def test_registers_are_those_that_the_stub_tells(self):
+        self.assertEqual(len(self.rows), 2)
+        self.assertEqual(self.rows, self.of(f"gdb:qemu:{self.guest.qmp}"))
+
+    def test_satp_has_the_mode_and_the_table_of_the_kernel_or_of_a_process(self):
+        known = {r["page_table"] for r in run("ps", self.guest.target(), "--json").rows}
+        known.add(run("info", self.guest.target(), "--json").rows[0]["page_table"])
+        for row in self.rows:
+            registers = dict(r.split("=") for r in row["registers"])
+            satp = int(registers["satp"], 16)
+            self.assertEqual(satp >> 60, 10)  # Sv57
+            self.assertEqual(row["page_table"], hex((satp & (1 << 44) - 1) << 12))
+            self.assertIn(row["page_table"], known)
+
+    def test_exceptions_go_where_the_guest_has_their_handler(self):
+        handler = run("sym", self.guest.target(), "handle_exception", "--json").rows[0]["addr"]
+        self.assertEqual({row["vectors"] for row in self.rows}, {handler})
 
 
 class ReadTest(test_read.DumpTest):

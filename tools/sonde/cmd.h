@@ -58,9 +58,9 @@ struct cmd {
 	int (*run)(struct ctx *ctx); /* enum exit_code; has told of its errors    */
 };
 
-extern const struct cmd cmd_info, cmd_ps, cmd_threads, cmd_modules, cmd_maps, cmd_dmesg, cmd_read,
-	cmd_dump, cmd_convert, cmd_serve, cmd_write, cmd_undo, cmd_scan, cmd_translate, cmd_pages,
-	cmd_sym, cmd_type, cmd_disas, cmd_trace, cmd_targets, cmd_plugins;
+extern const struct cmd cmd_info, cmd_cpus, cmd_ps, cmd_threads, cmd_modules, cmd_maps, cmd_dmesg,
+	cmd_read, cmd_dump, cmd_convert, cmd_serve, cmd_write, cmd_undo, cmd_scan, cmd_translate,
+	cmd_pages, cmd_sym, cmd_type, cmd_disas, cmd_trace, cmd_targets, cmd_plugins;
 
 /* "sonde: NAME: text" on standard error, behind what standard output has so far. */
 void complain(struct ctx *ctx, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* sonde threads: every thread of a guest or of this machine, or those of one process; on request with registers. */
 #include "process.h"
+#include "registers.h"
 #include "session.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -99,21 +98,10 @@ static void put_registers(struct table *t, const struct registers *registers)
 {
 	static const char *const pc[] = { "rip", "eip", "pc" }, *const sp[] = { "rsp", "esp",
 										"sp" };
-	struct buf list = { 0 };
-	char text[48];
 
 	put_register(t, registers, pc);
 	put_register(t, registers, sp);
-	for (size_t i = 0; i < registers->n; i++) {
-		int len = snprintf(text, sizeof(text), "%s=0x%" PRIx64, registers->all[i].name,
-				   registers->all[i].value);
-		buf_bytes(&list, text, (size_t)len + 1);
-	}
-	if (registers->n)
-		table_list(t, list.bytes, list.len);
-	else
-		table_null(t);
-	buf_finish(&list);
+	registers_cell(t, registers->all, registers->n);
 }
 
 static void put(struct listing *l, const struct sonde_process *p)

@@ -17,10 +17,10 @@
 #include <unistd.h>
 
 static const struct cmd *const cmds[] = {
-	&cmd_info,  &cmd_ps,        &cmd_threads, &cmd_modules, &cmd_maps,  &cmd_dmesg,
-	&cmd_read,  &cmd_dump,      &cmd_convert, &cmd_serve,   &cmd_write, &cmd_undo,
-	&cmd_scan,  &cmd_translate, &cmd_pages,   &cmd_sym,     &cmd_type,  &cmd_disas,
-	&cmd_trace, &cmd_targets,   &cmd_plugins,
+	&cmd_info,  &cmd_cpus,  &cmd_ps,        &cmd_threads, &cmd_modules, &cmd_maps,
+	&cmd_dmesg, &cmd_read,  &cmd_dump,      &cmd_convert, &cmd_serve,   &cmd_write,
+	&cmd_undo,  &cmd_scan,  &cmd_translate, &cmd_pages,   &cmd_sym,     &cmd_type,
+	&cmd_disas, &cmd_trace, &cmd_targets,   &cmd_plugins,
 };
 enum { N_CMDS = sizeof(cmds) / sizeof(cmds[0]) };
 

@@ -4,7 +4,7 @@
 # Commands, their options, and targets: files, and what the installed connectors name. A test
 # holds the lists here against the tool's own --help.
 
-_sonde_commands='info ps threads modules maps dmesg read dump convert serve write undo scan translate pages sym type disas trace targets plugins'
+_sonde_commands='info cpus ps threads modules maps dmesg read dump convert serve write undo scan translate pages sym type disas trace targets plugins'
 _sonde_common='--json --csv --no-header --color --engine --symbols --overlay --pause --snapshot --stats --verbose --help'
 
 _sonde_options() {
@@ -23,7 +23,7 @@ _sonde_options() {
 	sym) echo '--fields --all --match' ;;
 	disas) echo '--fields --pid --kernel --phys --count' ;;
 	trace) echo '--fields --args --count --time --write' ;;
-	info | modules | dmesg | type | targets | plugins) echo '--fields' ;;
+	info | cpus | modules | dmesg | type | targets | plugins) echo '--fields' ;;
 	*) echo '--version' ;;
 	esac
 }
@@ -33,6 +33,7 @@ _sonde_fields() {
 	info) echo 'target connector detail arch live writable cpus regions memory requests fetched facts os release version
 		command_line hostname found_by candidates types_from symbols online_cpus page_levels
 		page_table kaslr_offset phys_base text_start text_end boot_time uptime no_os' ;;
+	cpus) echo 'cpu arch pc sp page_table vectors registers error' ;;
 	ps) echo 'pid tgid ppid uid gid euid egid state threads rss vsize start_ns start name command
 		args exe kernel_thread addr parent_addr page_table missing error' ;;
 	threads) echo 'pid tid ppid uid state start_ns start name kernel_thread addr pc sp registers missing error' ;;
