@@ -5,7 +5,8 @@ import test_compare
 import test_dirty
 import test_read
 import worlds
-from harness import Case, run
+from harness import FOLDER, Case, lab, run
+from monitor import Monitor, registers
 
 
 class DumpTest(test_compare.Comparison, Case):
@@ -87,7 +88,15 @@ class ProcessorTest(Case):
         for row, stub in zip(result.rows, told.rows):
             self.assertEqual(row["registers"], stub["registers"][:len(row["registers"])])
             self.assertEqual(len(row["registers"]), 19)
+        self.assert_is_what_another_client_reads(told.rows[0])
         self.assert_roots(told.rows, run("info", guest.target(), "--json").rows[0])
+
+    def assert_is_what_another_client_reads(self, row):
+        names = {"SCTLR": "sctlr_el1", "VBAR": "vbar_el1"} | {
+            name: name.lower() for name in ("TTBR0_EL1", "TTBR1_EL1", "TCR_EL1", "MAIR_EL1")}
+        with Monitor("stub", lab.Guest(worlds.arm64_16k().guest.name, FOLDER).path("control.sock")) as monitor:
+            read = registers(monitor, *names)
+        self.assertLessEqual({f"{names[name]}={value:#x}" for name, value in read.items()}, set(row["registers"]))
 
     def assert_roots(self, rows, info):
         """The kernel's own; or, in user code where tables are isolated, those two pages below."""

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """riscv64: 6.12 with five levels of tables."""
+import contextlib
+
 import test_compare
 import test_read
 import worlds
-from harness import Case, run
+from harness import FOLDER, Case, lab, run
+from monitor import Monitor
 
 
 class DumpTest(test_compare.Comparison, Case):
@@ -55,6 +58,38 @@ class ProcessorTest(Case):
             self.assertEqual(satp >> 60, 10)  # Sv57
             self.assertEqual(row["page_table"], hex((satp & (1 << 44) - 1) << 12))
             self.assertIn(row["page_table"], known)
+
+    @contextlib.contextmanager
+    def satp(self, value):
+        """In all processors, put there by the stub; afterwards each has its own again."""
+        with Monitor("liar", lab.Guest(self.guest.name, FOLDER).path("control.sock")) as monitor:
+            own = self.exchange(monitor, [value] * 2)
+            try:
+                yield
+            finally:
+                self.exchange(monitor, own)
+
+    def exchange(self, monitor, values):
+        own = []
+        with monitor.gdb() as gdb:
+            number = gdb.numbers()["satp"]
+            for thread, value in enumerate(values, 1):
+                self.assertEqual(gdb.ask(f"Hgp1.{thread}"), b"OK")
+                own.append(gdb.register(number))
+                self.assertEqual(gdb.ask(f"P{number:x}={value.to_bytes(8, 'little').hex()}"), b"OK")
+        return own
+
+    def test_a_root_that_leads_nowhere_does_not_win(self):
+        """The firmware's code is no table, and what is beyond all RAM neither."""
+        honest = run("info", self.guest.target(), "--json").rows[0]
+        self.assertRegex(honest["found_by"], r"^processor 0's page tables")
+        for place in (0x80000000, 0xfffffffffff000):
+            with self.subTest(hex(place)), self.satp(10 << 60 | place >> 12):
+                self.assertEqual({row["page_table"] for row in self.of(self.guest.target())}, {hex(place)})
+                info = run("info", self.guest.target(), "--json").rows[0]
+                self.assertRegex(info["found_by"], r"^vmcoreinfo at 0x\w+, found in RAM")
+                for key in ("release", "page_table", "symbols", "kaslr_offset"):
+                    self.assertEqual(info[key], honest[key])
 
     def test_exceptions_go_where_the_guest_has_their_handler(self):
         handler = run("sym", self.guest.target(), "handle_exception", "--json").rows[0]["addr"]
