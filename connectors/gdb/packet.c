@@ -181,3 +181,19 @@ int hex_number(const uint8_t **at, const uint8_t *end, uint64_t *ret)
 	*ret = value;
 	return 0;
 }
+
+int thread_number(const uint8_t **at, const uint8_t *end, uint64_t *ret)
+{
+	const uint8_t *p = *at;
+	uint64_t process;
+
+	if (p < end && *p == 'p') {
+		p++;
+		if (hex_number(&p, end, &process) < 0 || p == end || *p++ != '.')
+			return -1;
+	}
+	if (hex_number(&p, end, ret) < 0)
+		return -1;
+	*at = p;
+	return 0;
+}

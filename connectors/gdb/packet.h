@@ -75,5 +75,10 @@ int hex_read(uint8_t *out, const uint8_t *digits, size_t n);
 void hex_write(uint8_t *out, const uint8_t *bytes, size_t n);
 /* A number of 1..16 hex digits at *at, before end. Returns 0 and *at behind it; -1: there is none. */
 int hex_number(const uint8_t **at, const uint8_t *end, uint64_t *ret);
+/*
+ * As hex_number, the number of a thread: "2", or "p1.2" with its process in front. QEMU goes on to say that to everybody
+ * once a client has asked for it ("multiprocess+", 7.2 gdbstub.c), as gdb does.
+ */
+int thread_number(const uint8_t **at, const uint8_t *end, uint64_t *ret);
 
 #endif

@@ -20,12 +20,14 @@ static uint32_t watch_of(const uint8_t *key, size_t len)
 	return is_key(key, len, "awatch") ? SONDE_BREAK_ACCESS : 0;
 }
 
+typedef int number_fn(const uint8_t **at, const uint8_t *end, uint64_t *ret);
+
 /* The value is one number, all of it. */
-static int take_number(const uint8_t *at, const uint8_t *end, uint64_t *ret)
+static int take_number(number_fn *number, const uint8_t *at, const uint8_t *end, uint64_t *ret)
 {
 	uint64_t value;
 
-	if (hex_number(&at, end, &value) < 0 || at != end)
+	if (number(&at, end, &value) < 0 || at != end)
 		return 0;
 	*ret = value;
 	return 1;
@@ -37,10 +39,10 @@ static void take_pair(struct stop_reply *stop, const uint8_t *at, const uint8_t 
 	size_t len = colon ? (size_t)(colon - at) : 0;
 	uint32_t watch = watch_of(at, len);
 
-	if (len && watch && take_number(colon + 1, end, &stop->addr))
+	if (len && watch && take_number(hex_number, colon + 1, end, &stop->addr))
 		stop->watch = watch;
 	else if (len && is_key(at, len, "thread"))
-		stop->has_thread = take_number(colon + 1, end, &stop->thread);
+		stop->has_thread = take_number(thread_number, colon + 1, end, &stop->thread);
 }
 
 int stop_parse(const uint8_t *data, size_t len, struct stop_reply *ret)

@@ -211,7 +211,7 @@ static int add_threads(struct stub *stub)
 	const uint8_t *at = stub->reply.data + 1, *end = stub->reply.data + stub->reply.len;
 	uint64_t id;
 
-	while (stub->n_threads < STUB_THREADS && hex_number(&at, end, &id) == 0) {
+	while (stub->n_threads < STUB_THREADS && thread_number(&at, end, &id) == 0) {
 		stub->threads[stub->n_threads++] = id;
 		if (at == end || *at++ != ',')
 			break;

@@ -327,7 +327,7 @@ static void serve_queries(struct gdb_stub *stub, const uint8_t *data)
 	else if (begins(data, "qXfer:memory-map:read::"))
 		serve_object(stub, text, stub->memory_map);
 	else if (begins(data, "qfThreadInfo"))
-		answer(stub, "m1,a");
+		answer(stub, stub->threads ? stub->threads : "m1,a");
 	else if (begins(data, "qsThreadInfo"))
 		answer(stub, "l");
 	else if (begins(data, "qC"))

@@ -48,6 +48,7 @@ struct gdb_stub {
 	const char *included;    /* any other file                                */
 	const char *memory_map;  /* NULL: none                                    */
 	const char *maps;        /* what vFile reads; NULL: none                  */
+	const char *threads;     /* answer to qfThreadInfo; NULL "m1,a"           */
 	const char *registers;   /* answer to g                                   */
 	const char *const *
 		apart; /* [n_apart] answers to p, of registers from number first_apart on; NULL: refused */

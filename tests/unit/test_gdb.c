@@ -542,6 +542,36 @@ static void system_registers_of_riscv64_are_known_by_their_names(void **state)
 	assert_true(cpu.idt_base == UINT64_C(0xffffffff80a81240));
 }
 
+/* A client that was there before has asked for that. */
+static void threads_may_be_named_with_their_process(void **state)
+{
+	static const struct {
+		const char *threads;
+		uint32_t n; /* a stub has one thread at least */
+	} cases[] = {
+		{ "mp01.01,p01.0a,p2.1", 3 },
+		{ "mp01.01,2,p01.", 2 },
+		{ "mp01", 1 },
+		{ "mp.1", 1 },
+		{ "mp1.", 1 },
+		{ "mp1:1", 1 },
+		{ "mp", 1 },
+		{ "m", 1 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sonde_target_info info;
+		tear_down(state), set_up(state);
+		w->stub.description = XML(REG("x0", ""));
+		w->stub.threads = cases[i].threads;
+		open_world("");
+		sonde_target_info(w->target, &info);
+		close_world();
+		if (info.n_cpus != cases[i].n)
+			fail_msg("'%s': %u", cases[i].threads, info.n_cpus);
+	}
+}
+
 static void a_broken_description_costs_the_registers_only(void **state)
 {
 	(void)state;
@@ -725,6 +755,7 @@ int main(void)
 		WITH_STUB(system_registers_of_aarch64_are_asked_for_one_by_one),
 		WITH_STUB(a_system_register_that_does_not_come_costs_its_group),
 		WITH_STUB(system_registers_of_riscv64_are_known_by_their_names),
+		WITH_STUB(threads_may_be_named_with_their_process),
 		WITH_STUB(a_broken_description_costs_the_registers_only),
 		WITH_STUB(a_target_goes_on_when_it_is_closed),
 		WITH_STUB(it_stops_for_as_long_as_it_is_asked),
