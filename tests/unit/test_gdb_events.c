@@ -310,7 +310,7 @@ static void stubs_that_lie_cost_one_event(void **state)
 		{ "T05thread:ffffffffffffffff;", SONDE_E_CORRUPT },
 		{ "T05thread:;", SONDE_E_CORRUPT },
 		{ "T05thread:-1;", SONDE_E_CORRUPT },
-		{ "T05thread:p1.1;", SONDE_E_CORRUPT },
+		{ "T05thread:p1.;", SONDE_E_CORRUPT },
 		{ "T05thread:1x;", SONDE_E_CORRUPT },
 		{ "T05", SONDE_E_CORRUPT },
 		{ "S05", SONDE_E_CORRUPT }, /* of two processors */
