@@ -39,7 +39,7 @@ struct blocks {
 	uint32_t n_parts;
 	struct part *missing[PARTS_MAX];
 	uint32_t n_missing;
-	struct http_range runs[PARTS_MAX];
+	struct image_range runs[PARTS_MAX];
 	uint32_t n_runs;
 	uint64_t next;  /* the block behind the last run                 */
 	uint32_t ahead; /* blocks that were read ahead of it             */
@@ -105,7 +105,7 @@ static int by_block(const void *a, const void *b)
 	return (x->block > y->block) - (x->block < y->block);
 }
 
-static uint64_t run_end(const struct http_range *run)
+static uint64_t run_end(const struct image_range *run)
 {
 	return (run->off + run->len + BLOCK_SIZE - 1) >> BLOCK_SHIFT;
 }
@@ -113,7 +113,7 @@ static uint64_t run_end(const struct http_range *run)
 /* Put a block at the end of a run, which begins anew where it does not fit. */
 static void add_to_run(struct blocks *blocks, uint64_t block)
 {
-	struct http_range *run = blocks->n_runs ? &blocks->runs[blocks->n_runs - 1] : NULL;
+	struct image_range *run = blocks->n_runs ? &blocks->runs[blocks->n_runs - 1] : NULL;
 	uint64_t off = block << BLOCK_SHIFT, left = blocks->size - off;
 
 	if (run && block < run_end(run))
@@ -121,7 +121,7 @@ static void add_to_run(struct blocks *blocks, uint64_t block)
 	if (!run || block - run_end(run) > GAP_BLOCKS ||
 	    block - (run->off >> BLOCK_SHIFT) >= RUN_BLOCKS) {
 		run = &blocks->runs[blocks->n_runs++];
-		*run = (struct http_range){ .off = off };
+		*run = (struct image_range){ .off = off };
 	}
 	run->len = (uint32_t)(off - run->off) + (left < BLOCK_SIZE ? (uint32_t)left : BLOCK_SIZE);
 }
@@ -129,7 +129,7 @@ static void add_to_run(struct blocks *blocks, uint64_t block)
 /* Who reads on where the last range ended, again and again, gets twice as much each time. */
 static void read_ahead(struct blocks *blocks)
 {
-	struct http_range *run = &blocks->runs[blocks->n_runs - 1];
+	struct image_range *run = &blocks->runs[blocks->n_runs - 1];
 	int goes_on = blocks->n_runs == 1 && run->off >> BLOCK_SHIFT == blocks->next;
 	uint64_t left = blocks->size - run->off - run->len;
 
@@ -164,7 +164,7 @@ static void copy_part(const struct part *part, const uint8_t *block)
 /* Parts and runs are both by block. */
 static void hand_out(struct blocks *blocks)
 {
-	const struct http_range *run = blocks->runs;
+	const struct image_range *run = blocks->runs;
 
 	for (uint32_t i = 0; i < blocks->n_missing; i++) {
 		struct part *part = blocks->missing[i];
@@ -193,7 +193,7 @@ static void fetch_missing(struct blocks *blocks)
 	blocks->fetch(blocks->user, blocks->runs, blocks->n_runs);
 	hand_out(blocks);
 	for (uint32_t i = 0; i < blocks->n_runs; i++) {
-		const struct http_range *run = &blocks->runs[i];
+		const struct image_range *run = &blocks->runs[i];
 		if (run->err == 0)
 			keep_all(blocks, run->off, run->buf, run->len);
 	}

@@ -11,15 +11,15 @@
 
 #include <sonde/plugin.h>
 
-#include "image/http.h"
+#include "image/ranges.h"
 
 #define BLOCK_SHIFT 12u
 #define BLOCK_SIZE (1u << BLOCK_SHIFT)
 
 struct blocks;
 
-/* As http_fetch. Ranges are whole blocks, but at the end. */
-typedef void image_blocks_fetch_fn(void *user, struct http_range *ranges, size_t n);
+/* As range_source_ops.fetch. Ranges are whole blocks, but at the end. */
+typedef void image_blocks_fetch_fn(void *user, struct image_range *ranges, size_t n);
 
 /* size: of the source; keep: bytes that are kept. Returns 0, SONDE_E_NO_MEMORY. */
 int image_blocks_create(struct blocks **ret, uint64_t size, uint64_t keep,

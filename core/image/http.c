@@ -4,8 +4,6 @@
  * speaks HTTP/2, all on one). The URL is asked anew each time, redirects and all: where they lead may be valid for
  * minutes only.
  */
-#include "image/http.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +11,7 @@
 
 #include "image/curl_api.h"
 #include "image/http_reply.h"
+#include "image/ranges.h"
 
 #define LANES 16u
 #define TRIES 3u
@@ -27,7 +26,7 @@
 struct lane {
 	struct http *http;
 	CURL *easy;
-	struct http_range *range; /* NULL: idle           */
+	struct image_range *range; /* NULL: idle           */
 	unsigned tries;
 	uint32_t got;
 	int too_long;
@@ -36,16 +35,20 @@ struct lane {
 };
 
 struct http {
+	struct range_source source;
 	const struct curl_api *curl;
 	CURLM *multi;
 	struct curl_slist *headers; /* If-Range */
 	char *url, *shown;
-	uint64_t size;
 	struct http_reply
 		first; /* what later ones are compared with; status 0: there is none yet */
-	struct http_figures figures;
 	struct lane lanes[LANES];
 };
+
+static struct http *of_source(struct range_source *source)
+{
+	return (struct http *)(void *)source;
+}
 
 /* ---- what comes --------------------------------------------------------------------------------- */
 
@@ -63,7 +66,7 @@ static size_t take_body(char *bytes, size_t size, size_t n, void *user)
 	struct lane *lane = user;
 	size_t len = size * n;
 
-	lane->http->figures.bytes += len;
+	lane->http->source.bytes += len;
 	if (lane->reply.status != 206)
 		return 0;
 	lane->too_long = len > lane->range->len - lane->got;
@@ -145,7 +148,7 @@ static int judge_part(const struct lane *lane, struct sonde_error *err)
 		return fail(http, err, SONDE_E_UNSUPPORTED,
 			    "the server does not tell the file's size (Content-Range)");
 	if (http->first.status &&
-	    (reply->total != http->size || !http_reply_same(&http->first, reply)))
+	    (reply->total != http->source.size || !http_reply_same(&http->first, reply)))
 		return fail(http, err, SONDE_E_CHANGED,
 			    "the file on the server has changed: open it anew");
 	if (reply->first != lane->range->off || reply->last != wanted_last(lane))
@@ -192,7 +195,7 @@ static int judge(const struct lane *lane, CURLcode result, struct sonde_error *e
 
 /* ---- transfers ---------------------------------------------------------------------------------- */
 
-static CURLMcode begin(struct lane *lane, struct http_range *range, unsigned tries)
+static CURLMcode begin(struct lane *lane, struct image_range *range, unsigned tries)
 {
 	const struct curl_api *curl = lane->http->curl;
 	char bytes[48];
@@ -207,7 +210,7 @@ static CURLMcode begin(struct lane *lane, struct http_range *range, unsigned tri
 		 (unsigned long long)(range->off + range->len - 1));
 	curl->easy_setopt(lane->easy, CURLOPT_RANGE, bytes);
 	curl->easy_setopt(lane->easy, CURLOPT_HTTPHEADER, lane->http->headers);
-	lane->http->figures.requests++;
+	lane->http->source.requests++;
 	return curl->multi_add_handle(lane->http->multi, lane->easy);
 }
 
@@ -222,7 +225,7 @@ static void wait_before_retry(unsigned tries)
 static int end(struct lane *lane, CURLcode result, struct sonde_error *err)
 {
 	struct sonde_error why = { 0 };
-	struct http_range *range = lane->range;
+	struct image_range *range = lane->range;
 	int code = judge(lane, result, &why);
 
 	lane->range = NULL;
@@ -264,7 +267,7 @@ static size_t reap(struct http *http, struct sonde_error *err)
 }
 
 /* Give ranges to idle lanes; returns how many went. */
-static size_t feed(struct http *http, struct http_range *ranges, size_t n)
+static size_t feed(struct http *http, struct image_range *ranges, size_t n)
 {
 	size_t n_sent = 0;
 
@@ -291,8 +294,11 @@ static void give_up(struct http *http)
 	}
 }
 
-int http_fetch(struct http *http, struct http_range *ranges, size_t n, struct sonde_error *err)
+/* What answers by a code that may pass (429, 5xx), or breaks off, is asked again twice. */
+static int http_fetch(struct range_source *source, struct image_range *ranges, size_t n,
+		      struct sonde_error *err)
 {
+	struct http *http = of_source(source);
 	struct sonde_error first = { 0 };
 	size_t n_sent = 0, n_under_way = 0;
 	CURLMcode code = CURLM_OK;
@@ -381,7 +387,7 @@ static int keep_version(struct http *http, const struct http_reply *reply)
 	char line[HTTP_VALIDATOR_MAX + 16];
 
 	http->first = *reply;
-	http->size = reply->total;
+	http->source.size = reply->total;
 	if (!validator)
 		return 0;
 	snprintf(line, sizeof(line), "If-Range: %s", validator);
@@ -389,10 +395,10 @@ static int keep_version(struct http *http, const struct http_reply *reply)
 	return http->headers ? 0 : SONDE_E_NO_MEMORY;
 }
 
-void http_close(struct http *http)
+static void http_close(struct range_source *source)
 {
-	if (!http)
-		return;
+	struct http *http = of_source(source);
+
 	for (size_t i = 0; i < LANES; i++) {
 		if (http->lanes[i].easy)
 			http->curl->easy_cleanup(http->lanes[i].easy);
@@ -407,8 +413,8 @@ void http_close(struct http *http)
 
 static int64_t fetch_head(struct http *http, void *head, uint32_t cap, struct sonde_error *err)
 {
-	struct http_range range = { .len = cap, .buf = head };
-	int r = http_fetch(http, &range, 1, err);
+	struct image_range range = { .len = cap, .buf = head };
+	int r = http_fetch(&http->source, &range, 1, err);
 
 	if (r < 0)
 		return r;
@@ -417,14 +423,19 @@ static int64_t fetch_head(struct http *http, void *head, uint32_t cap, struct so
 	return http->lanes[0].got;
 }
 
-int64_t http_open(const char *url, const char *shown, void *head, uint32_t cap, struct http **ret,
-		  uint64_t *ret_size, struct sonde_error *err)
+static const struct range_source_ops ops = { .how = "HTTP ranges",
+					     .fetch = http_fetch,
+					     .close = http_close };
+
+int64_t http_open(const char *url, const char *shown, void *head, uint32_t cap,
+		  struct range_source **ret, struct sonde_error *err)
 {
 	const struct curl_api *curl = curl_api(err);
 	struct http *http = curl ? calloc(1, sizeof(*http)) : NULL;
 
 	if (!http)
 		return curl ? sonde_error_set(err, SONDE_E_NO_MEMORY, NULL) : SONDE_E_UNSUPPORTED;
+	http->source.ops = &ops;
 	http->curl = curl;
 	http->url = strdup(url);
 	http->shown = strdup(shown);
@@ -432,15 +443,9 @@ int64_t http_open(const char *url, const char *shown, void *head, uint32_t cap, 
 			    ? fetch_head(http, head, cap, err)
 			    : sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
 	if (n < 0) {
-		http_close(http);
+		http_close(&http->source);
 		return n;
 	}
-	*ret = http;
-	*ret_size = http->size;
+	*ret = &http->source;
 	return n;
-}
-
-void http_figures(const struct http *http, struct http_figures *ret)
-{
-	*ret = http->figures;
 }

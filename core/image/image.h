@@ -5,7 +5,7 @@
  *
  *	image.c         names, the failure that is kept, the images of one target
  *	file_posix.c    a file of this machine: has a descriptor
- *	remote.c        one behind a URL: http.c fetches ranges, blocks.c keeps and joins them
+ *	remote.c        one behind a URL: http.c or ninep.c fetch ranges, blocks.c keeps and joins them
  *	packed.c        one that is packed in either of them: packed.h has the map of it
  */
 #ifndef SONDE_IMAGE_IMAGE_H

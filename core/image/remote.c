@@ -5,14 +5,15 @@
 
 #include "image/blocks.h"
 #include "image/image.h"
+#include "image/url.h"
 
 #define HEAD_BYTES (64u << 10)
 #define KEEP_BYTES (64u << 20)
 
 struct remote {
 	struct sonde_image image;
-	pthread_mutex_t lock; /* of what follows */
-	struct http *http;
+	pthread_mutex_t lock;        /* of what follows */
+	struct range_source *source; /* NULL: none is open */
 	struct blocks *blocks;
 };
 
@@ -21,7 +22,7 @@ static struct remote *of_image(struct sonde_image *image)
 	return (struct remote *)(void *)image;
 }
 
-static void fetch(void *user, struct http_range *ranges, size_t n)
+static void fetch(void *user, struct image_range *ranges, size_t n)
 {
 	struct remote *remote = user;
 	struct sonde_error why = { 0 };
@@ -29,7 +30,7 @@ static void fetch(void *user, struct http_range *ranges, size_t n)
 
 	for (size_t i = 0; code && i < n; i++)
 		ranges[i].err = code;
-	if (!code && http_fetch(remote->http, ranges, n, &why) < 0)
+	if (!code && remote->source->ops->fetch(remote->source, ranges, n, &why) < 0)
 		image_failed(&remote->image, &why);
 }
 
@@ -45,16 +46,15 @@ static void remote_read(struct sonde_image *image, struct sonde_image_read *read
 static void remote_figures(struct sonde_image *image, struct sonde_image_figures *ret)
 {
 	struct remote *remote = of_image(image);
-	struct http_figures figures;
+	const struct range_source *source = remote->source;
 
 	pthread_mutex_lock(&remote->lock);
-	http_figures(remote->http, &figures);
-	pthread_mutex_unlock(&remote->lock);
 	*ret = (struct sonde_image_figures){ .name = image->shown,
-					     .how = "HTTP ranges",
+					     .how = source->ops->how,
 					     .size = image->size,
-					     .requests = figures.requests,
-					     .bytes = figures.bytes };
+					     .requests = source->requests,
+					     .bytes = source->bytes };
+	pthread_mutex_unlock(&remote->lock);
 }
 
 static void remote_close(struct sonde_image *image)
@@ -62,7 +62,8 @@ static void remote_close(struct sonde_image *image)
 	struct remote *remote = of_image(image);
 
 	image_blocks_destroy(remote->blocks);
-	http_close(remote->http);
+	if (remote->source)
+		remote->source->ops->close(remote->source);
 	pthread_mutex_destroy(&remote->lock);
 	image_finish(image);
 	free(remote);
@@ -75,11 +76,12 @@ static const struct image_ops remote_ops = { .read = remote_read,
 static int connect_to(struct remote *remote, const char *name, void *head, struct sonde_error *err)
 {
 	struct sonde_image *image = &remote->image;
-	int64_t n =
-		http_open(name, image->shown, head, HEAD_BYTES, &remote->http, &image->size, err);
+	range_source_open_fn *open = url_is_9p(name) ? ninep_open : http_open;
+	int64_t n = open(name, image->shown, head, HEAD_BYTES, &remote->source, err);
 
 	if (n < 0)
 		return (int)n;
+	image->size = remote->source->size;
 	if (image_blocks_create(&remote->blocks, image->size, KEEP_BYTES, fetch, remote) < 0)
 		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
 	image_blocks_put_head(remote->blocks, head, (uint32_t)n);

@@ -4,9 +4,19 @@
 #include <string.h>
 #include <strings.h>
 
-int url_is(const char *text)
+static int is_http(const char *text)
 {
 	return strncasecmp(text, "http://", 7) == 0 || strncasecmp(text, "https://", 8) == 0;
+}
+
+int url_is_9p(const char *text)
+{
+	return strncasecmp(text, "9p://", 5) == 0;
+}
+
+int url_is(const char *text)
+{
+	return is_http(text) || url_is_9p(text);
 }
 
 static char *cut(char *from, const char *to)
@@ -45,7 +55,7 @@ static char *conceal_one(char *at)
 void url_conceal(char *text)
 {
 	while (*text) {
-		if (url_is(text))
+		if (is_http(text))
 			text = conceal_one(strstr(text, "://") + 3);
 		else
 			text++;

@@ -137,14 +137,14 @@ struct fake {
 	uint64_t bad; /* a range that holds this offset fails; UINT64_MAX none */
 };
 
-static void fetch(void *user, struct http_range *ranges, size_t n)
+static void fetch(void *user, struct image_range *ranges, size_t n)
 {
 	struct fake *fake = user;
 
 	fake->n_calls++;
 	fake->n_ranges += n;
 	for (size_t i = 0; i < n; i++) {
-		struct http_range *range = &ranges[i];
+		struct image_range *range = &ranges[i];
 		assert_true(range->len > 0 && range->off < SOURCE_SIZE &&
 			    range->len <= SOURCE_SIZE - range->off);
 		assert_true(i == 0 || range->off >= range[-1].off + range[-1].len);

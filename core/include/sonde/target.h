@@ -4,6 +4,7 @@
  *
  *	./memory.dump                    sniffed; an unknown format is refused, never taken for raw
  *	https://HOST/memory.dump         likewise, read from a server as far as it is needed
+ *	9p://HOST:PORT/memory.dump       the same by 9P2000.L; 9p://[unix:SOCKET]/memory.dump
  *	flat:FILE[,offset=N]             a raw image, because you say so
  *	process:PID    process:NAME      a process of this machine
  *	native                           this machine itself, asked through its system
