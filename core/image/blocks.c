@@ -105,9 +105,10 @@ static int by_block(const void *a, const void *b)
 	return (x->block > y->block) - (x->block < y->block);
 }
 
+/* Runs begin with a block. No sum of bytes: that of a source that lies about its size would wrap. */
 static uint64_t run_end(const struct image_range *run)
 {
-	return (run->off + run->len + BLOCK_SIZE - 1) >> BLOCK_SHIFT;
+	return (run->off >> BLOCK_SHIFT) + ((run->len + BLOCK_SIZE - 1) >> BLOCK_SHIFT);
 }
 
 /* Put a block at the end of a run, which begins anew where it does not fit. */
