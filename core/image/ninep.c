@@ -116,7 +116,7 @@ static int ask(struct lane *lane)
 	return sonde_fs_submit(lane->ninep->fs, &lane->io);
 }
 
-/* Ranges of which none is asked for once one has failed. */
+/* The next range, if any: none is asked for once one has failed. */
 static void begin_next(struct lane *lane)
 {
 	struct ninep *ninep = lane->ninep;
