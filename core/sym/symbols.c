@@ -234,6 +234,27 @@ static void fill(const struct sonde_symbols *s, size_t i, struct sonde_symbol *r
 }
 
 /*
+ * Where an entry goes: a free slot, or that of a lower one of its name, which is the one to be found. Names are compared
+ * only far from home, where that pays: modules of riscv64 have 138 000 symbols called .L0, each of which would
+ * walk past all before it.
+ */
+static uint32_t free_slot(const struct sonde_symbols *s, const struct name_index *index,
+			  uint32_t home, size_t entry)
+{
+	enum { NEAR = 8 };
+	const char *name = s->names + s->entries[entry].name;
+	uint32_t at = home;
+
+	for (uint32_t steps = 0; index->slots[at]; steps++) {
+		size_t there = index->slots[at] - 1;
+		if (steps >= NEAR && strcmp(s->names + s->entries[there].name, name) == 0)
+			break;
+		at = (at + 1) & index->mask;
+	}
+	return at;
+}
+
+/*
  * Every insertion lands in another cache line, and whether it is free decides what comes next:
  * hashing a few ahead and asking for their lines halves the time.
  */
@@ -254,10 +275,9 @@ static void build_index(const struct sonde_symbols *s, struct name_index *index)
 			__builtin_prefetch(&index->slots[homes[i]], 1);
 		}
 		for (size_t i = 0; i < n; i++) {
-			uint32_t at = homes[i];
-			while (index->slots[at])
-				at = (at + 1) & index->mask;
-			index->slots[at] = (uint32_t)(from + i) + 1;
+			uint32_t at = free_slot(s, index, homes[i], from + i);
+			if (!index->slots[at])
+				index->slots[at] = (uint32_t)(from + i) + 1;
 		}
 	}
 }

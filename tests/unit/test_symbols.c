@@ -166,6 +166,33 @@ static void many_scrambled_ones_are_sorted_and_found(void **state)
 	symbols_destroy(s);
 }
 
+/* Of 300 000 of one name, as modules of riscv64 have labels, the lowest is found, and all others by their own names. */
+static void many_of_one_name_hide_no_other(void **state)
+{
+	(void)state;
+	const uint32_t n = 300000;
+	struct sonde_symbols *s = symbols_create(0, 0);
+	struct sonde_symbol got;
+	char name[32];
+
+	for (uint32_t i = n; i > 0; i--)
+		assert_int_equal(symbols_add(s, i, 't', ".L0", 3, 0), 0);
+	for (uint32_t i = 1; i < n; i += 1000) {
+		int len = snprintf(name, sizeof(name), "symbol_%u", i);
+		assert_int_equal(symbols_add(s, i, 't', name, (size_t)len, 0), 0);
+	}
+	assert_int_equal(symbols_seal(s), 0);
+	assert_int_equal(sonde_symbol_find(s, ".L0", &got), 1);
+	assert_true(got.addr == 1);
+	for (uint32_t i = 1; i < n; i += 1000) {
+		snprintf(name, sizeof(name), "symbol_%u", i);
+		assert_int_equal(sonde_symbol_find(s, name, &got), 1);
+		assert_true(got.addr == i);
+	}
+	assert_int_equal(sonde_symbol_find(s, "symbol_2", &got), 0);
+	symbols_destroy(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +204,7 @@ int main(void)
 		cmocka_unit_test(empty_symbols_answer_no),
 		cmocka_unit_test(bad_module_and_bounds_are_refused),
 		cmocka_unit_test(many_scrambled_ones_are_sorted_and_found),
+		cmocka_unit_test(many_of_one_name_hide_no_other),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
