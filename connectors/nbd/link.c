@@ -308,6 +308,20 @@ static uint64_t patience(const struct link *link)
 	return link->over ? 0 : link->n_flight ? link->heard_ns + link->timeout_ns : UINT64_MAX;
 }
 
+/* Behind an answer that ended a command there is often the next one: it is looked for without waiting. */
+static int take_answers(struct link *link)
+{
+	uint32_t before = link->n_flight;
+	int r = link_pump(link->nbd, link->host, link->wake, patience(link));
+
+	while (r > 0 && link->n_flight && link->n_flight < before && link->n_over < TOLD_AT_ONCE &&
+	       nbd_aio_get_direction(link->nbd) == LIBNBD_AIO_DIRECTION_READ) {
+		before = link->n_flight;
+		r = nbd_aio_notify_read(link->nbd) < 0 ? -1 : 1;
+	}
+	return r;
+}
+
 static void *run(void *arg)
 {
 	struct link *link = arg;
@@ -315,7 +329,7 @@ static void *run(void *arg)
 	while (!is_to_stop(link)) {
 		send_all(link);
 		uint32_t n_flight = link->n_flight;
-		int r = link_pump(link->nbd, link->host, link->wake, patience(link));
+		int r = take_answers(link);
 		if (link->n_flight < n_flight)
 			link->heard_ns = link->host->now_ns();
 		if (r <= 0 || link->n_over >= TOLD_AT_ONCE)
