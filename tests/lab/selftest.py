@@ -187,6 +187,26 @@ class ChannelTest(unittest.TestCase):
         self.assertEqual(answer, b"ok one ")
         self.assertEqual([h for h in heard if "anything" not in h], ["+0", "+1"])
 
+    def test_a_line_that_falls_silent_is_nudged_and_given_up_early(self):
+        with tempfile.TemporaryDirectory() as folder, unittest.mock.patch.object(lab.Channel, "NUDGE", 0.05):
+            guest = FakeGuest(folder)
+            with lab.Channel(guest) as channel, self.assertRaises(lab.Silent):
+                channel.ask("anything", 60.0, 0.3)
+            conn, _ = guest.listener.accept()
+            self.assertGreater(conn.makefile("rb").read().count(b"\n\n"), 3)
+            conn.close()
+            guest.listener.close()
+
+    def test_a_guest_that_falls_silent_is_booted_once_more(self):
+        for options, outcomes, calls in (({}, [lab.Silent("x"), "up"], 2), ({"keep_mem": True}, [lab.Silent("x")], 1),
+                                         ({}, [lab.LabError("x")], 1), ({}, [lab.Silent("x")] * 2, 2)):
+            with unittest.mock.patch.object(lab, "boot_once", side_effect=outcomes) as once:
+                try:
+                    self.assertEqual(lab.boot("x", **options), outcomes[-1])
+                except lab.LabError as err:
+                    self.assertIs(err, outcomes[-1])
+            self.assertEqual(once.call_count, calls)
+
     def test_a_line_that_stays_silent_is_an_error(self):
         with tempfile.TemporaryDirectory() as folder:
             guest = FakeGuest(folder)
