@@ -69,6 +69,8 @@ struct contender {
 	const char *name;
 	const char *arg;   /* its variant, read by open */
 	uint32_t n_rounds; /* at most so many rounds; 0: all of them */
+	uint32_t
+		longer; /* a run takes so many times as long, for what begins or ends slowly; 0: once */
 	/* 0; BENCH_SKIPPED; -errno. *ret is the state of the next three. */
 	int (*open)(const struct contender *contender, struct work *work, void **ret);
 	/* Do work->n_ops operations. Sets the off of each slot used. 0 or -errno. */

@@ -172,6 +172,8 @@ static int run_once(struct entrant *e, struct work *work, struct sample *ret)
 static int calibrate(struct entrant *e, struct work *work, const struct effort *effort)
 {
 	struct sample sample = { 0 };
+	uint32_t longer = e->contender->longer;
+	double run_ns = (double)effort->run_ns * (longer && !effort->quick ? longer : 1);
 
 	e->n_ops = 2u * work->shape.depth;
 	if (e->contender->measure)
@@ -180,12 +182,11 @@ static int calibrate(struct entrant *e, struct work *work, const struct effort *
 		int r = run_once(e, work, &sample);
 		if (r < 0)
 			return r;
-		if (sample.wall_ns * (double)e->n_ops > (double)effort->run_ns / 8 ||
-		    e->n_ops >= OPS_MAX)
+		if (sample.wall_ns * (double)e->n_ops > run_ns / 8 || e->n_ops >= OPS_MAX)
 			break;
 		e->n_ops *= 2;
 	}
-	double n = (double)effort->run_ns / sample.wall_ns;
+	double n = run_ns / sample.wall_ns;
 	uint64_t in_depth = n < work->shape.depth ? 1 : (uint64_t)n / work->shape.depth;
 	e->n_ops = in_depth * work->shape.depth;
 	return 0;

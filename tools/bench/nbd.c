@@ -274,6 +274,8 @@ const struct contender contenders_nbd[] = {
 	{ .name = "nbd", .arg = "", .open = open_ours, .run = run_ours, .close = close_ours },
 	{ .name = "nbd.delay",
 	  .arg = "|delay,ms=5",
+	  .n_rounds = 5,
+	  .longer = 50, /* the first and the last 5 ms hold less than 256 in flight */
 	  .open = open_ours,
 	  .run = run_ours,
 	  .close = close_ours },
