@@ -282,7 +282,7 @@ static void a_link_that_breaks_fails_all_that_was_asked(void **state)
 			w->stub.packet_size = 0x400;
 			w->stub.fault = cases[i].fault;
 			w->stub.from = 5;
-			open_world(cases[i].want == SONDE_E_TIMED_OUT ? ",timeout=150" : "");
+			open_world(cases[i].want == SONDE_E_TIMED_OUT ? ",timeout=400" : "");
 			sonde_space_read(w->space, x, 2);
 			if (x[0].err != cases[i].want || x[1].err != cases[i].want)
 				fail_msg("case %zu: %d and %d", i, x[0].err, x[1].err);
