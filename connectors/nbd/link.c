@@ -315,9 +315,9 @@ static int take_answers(struct link *link)
 	int r = link_pump(link->nbd, link->host, link->wake, patience(link));
 
 	while (r > 0 && link->n_flight && link->n_flight < before && link->n_over < TOLD_AT_ONCE &&
-	       nbd_aio_get_direction(link->nbd) == LIBNBD_AIO_DIRECTION_READ) {
+	       api.nbd_aio_get_direction(link->nbd) == LIBNBD_AIO_DIRECTION_READ) {
 		before = link->n_flight;
-		r = nbd_aio_notify_read(link->nbd) < 0 ? -1 : 1;
+		r = api.nbd_aio_notify_read(link->nbd) < 0 ? -1 : 1;
 	}
 	return r;
 }
