@@ -203,6 +203,8 @@ class X86Test(TraceTest):
 
     def test_a_guest_that_somebody_stops_stays_so(self):
         with tracing(self.world.target) as tool:
+            # It stands still while the breakpoints are set: who stops it then is not told from the tool.
+            wait_until("the guest runs with its breakpoints", self.world.is_running)
             self.world.guest.pause()
             try:
                 self.assertEqual(tool.wait(SECONDS), 3)
