@@ -50,7 +50,8 @@ static void the_future_waits(void **state)
 
 	sonde_timer_start(*state, &late);
 	sonde_timer_start(*state, &soon);
-	assert_int_equal(sonde_loop_turn(*state), 0);
+	/* On a busy machine it may be due by now. */
+	assert_true(sonde_loop_turn(*state) == 0 || sonde_now_ns() >= soon.at_ns);
 	while (!fired)
 		sonde_loop_wait(*state, UINT64_MAX);
 	assert_true(sonde_now_ns() >= soon.at_ns);
