@@ -50,7 +50,7 @@ check-tsan:
 		--no-suite confined --no-suite threadless --no-suite stub # the threads of gdb: have unit tests
 
 # FUZZ_SECONDS of each target, from the corpus in the tree.
-FUZZ_SECONDS ?= 6
+FUZZ_SECONDS ?= 3
 check-fuzz:
 	[ -f $(BUILD)-fuzz/build.ninja ] || CC=clang meson setup $(BUILD)-fuzz -Dfuzz=true \
 		-Db_lundef=false
