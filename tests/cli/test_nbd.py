@@ -18,6 +18,7 @@ from harness import FOLDER, SONDE, SOURCE, Case, make_file, run
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "synth"))
 import nbd_session as nbd  # noqa: E402
+from connection import attack  # noqa: E402
 
 BYTES = random.Random(1).randbytes(3 << 20)
 CLIENT = json.loads(run("plugins", "--json").out)
@@ -419,32 +420,12 @@ class Hostile(Case):
         yield nbd.option(nbd.EXPORT_NAME) + nbd.request(nbd.READ, 0, 4096)[:13]
         yield nbd.option(nbd.EXPORT_NAME) + nbd.request(nbd.READ, 0, 65536) * 300
 
-    def attack(self, server, n):
-        """n sessions, a few open at a time, of which some stay silent until they are thrown out."""
-        random_, stalled = random.Random(n), []
-        made = 0
-        while made < n:
-            for data in self.broken_options(random_):
-                made += 1
-                try:
-                    session = server.session(greet=random_.random() < 0.9)
-                    session.send(data)
-                except OSError:
-                    continue
-                if random_.random() < 0.5:
-                    session.socket.close()
-                    continue
-                stalled.append(session)
-                if len(stalled) > 100:
-                    stalled.pop(random_.randrange(100)).socket.close()
-        return stalled
-
     def test_ill_meant_sessions_disturb_nobody(self):
         n = int(os.environ.get("SONDE_NBD_SESSIONS", "600"))
         with Server("ram:64k") as server, server.session() as other:
             other.go(structured=False)
             before = server.memory()
-            stalled = self.attack(server, n)
+            stalled = attack(n, 100, self.broken_options, lambda random_: server.session(greet=random_.random() < 0.9))
             for i in range(1000):
                 other.send(nbd.request(nbd.READ, i * 16, 16, cookie=i))
                 self.assertEqual(other.simple(16), (0, i, bytes([i & 0xff]) * 16))

@@ -14,6 +14,7 @@ from test_nbd import Server as AnyServer, need
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "synth"))
 import ninep_session as ninep  # noqa: E402
+from connection import attack  # noqa: E402
 
 BIG = random.Random(9).randbytes(1 << 20)
 
@@ -164,25 +165,6 @@ class Hostile(Case):
         yield ninep.HELLO + b"".join(ninep.message(random_.randrange(128), random_.randbytes(random_.randrange(60)), i)
                                      for i in range(20))
 
-    def attack(self, server, n):
-        """n sessions, a few open at a time, of which some stay silent until they are thrown out."""
-        random_, stalled, made = random.Random(n), [], 0
-        while made < n:
-            for data in self.broken(random_):
-                made += 1
-                try:
-                    session = server.session(timeout=0.2)
-                    session.send(data)
-                except OSError:
-                    continue
-                if random_.random() < 0.5:
-                    session.socket.close()
-                    continue
-                stalled.append(session)
-                if len(stalled) > 20:
-                    stalled.pop(random_.randrange(20)).socket.close()
-        return stalled
-
     def test_ill_meant_sessions_disturb_nobody(self):
         n = int(os.environ.get("SONDE_NINEP_SESSIONS", "400"))
         with Server("--write") as server, server.session() as other:
@@ -190,7 +172,7 @@ class Hostile(Case):
             other.ask(ninep.walk(0, 1, "file"))
             other.ask(ninep.lopen(1))
             before = server.memory()
-            stalled = self.attack(server, n)
+            stalled = attack(n, 20, self.broken, lambda _: server.session(timeout=0.2))
             for _ in range(1000):
                 self.assertEqual(other.ask(ninep.read(1, 0, 100))[2], b"\6\0\0\0hello\n")
             self.assertLess(server.memory() - before, 512 << 20)

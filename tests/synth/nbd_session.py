@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The client's half of NBD, by hand, so that a test can say what no client would. Source: NetworkBlockDevice/nbd doc/proto.md."""
-import socket
 import struct
+
+from connection import Connection
 
 OPTION = b"IHAVEOPT"
 GO, LIST, ABORT, STARTTLS, STRUCTURED, LIST_META, SET_META, EXPORT_NAME = 7, 3, 2, 5, 8, 9, 10, 1
@@ -22,40 +23,15 @@ def request(command, off=0, length=0, cookie=7, flags=0, magic=0x25609513):
     return struct.pack(">IHHQQI", magic, flags, command, cookie, off, length)
 
 
-class Session:
-    """A connection to @where, "HOST:PORT" or "unix:PATH", of which the greeting has been read."""
+class Session(Connection):
+    """One of which the greeting has been read."""
 
     def __init__(self, where, greet=True, timeout=60):
-        if where.startswith("unix:"):
-            self.socket = socket.socket(socket.AF_UNIX)
-            self.socket.settimeout(timeout)
-            self.socket.connect(where[5:])
-        else:
-            host, port = where.rsplit(":", 1)
-            self.socket = socket.create_connection((host, int(port)), timeout)
+        super().__init__(where, timeout)
         self.structured = False
         if greet:
             self.greeting = self.take(18)
             self.send(struct.pack(">I", 3))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
-
-    def send(self, data):
-        self.socket.sendall(data)
-
-    def take(self, n):
-        """n bytes, or fewer where the server has hung up."""
-        data = b""
-        while len(data) < n:
-            more = self.socket.recv(n - len(data))
-            if not more:
-                break
-            data += more
-        return data
 
     def is_closed(self):
         try:

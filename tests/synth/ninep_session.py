@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A client of 9P2000.L by hand: messages as bytes (github.com/chaos/diod protocol.md), and a session that sends them."""
-import socket
 import struct
+
+from connection import Connection
 
 NO_FID = 0xffffffff
 (LERROR, LOPEN, LCREATE, SYMLINK, READLINK, GETATTR, READDIR, MKDIR, VERSION, ATTACH, FLUSH, WALK, READ, WRITE, CLUNK) = (
@@ -45,27 +46,11 @@ def readlink(fid, tag=1):
 HELLO = version() + attach()
 
 
-class Session:
-    def __init__(self, where, timeout=60):
-        host, port = where.rsplit(":", 1)
-        self.socket = socket.create_connection((host, int(port)), timeout=timeout)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
-
-    def send(self, data):
-        self.socket.sendall(data)
-
+class Session(Connection):
     def take(self, n):
-        data = b""
-        while len(data) < n:
-            more = self.socket.recv(n - len(data))
-            if not more:
-                raise EOFError
-            data += more
+        data = super().take(n)
+        if len(data) < n:
+            raise EOFError
         return data
 
     def answer(self):
