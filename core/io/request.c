@@ -144,13 +144,18 @@ static void drop_piece(struct sonde_io *io, struct sonde_xfer *x)
 	sonde_xfer_account(x, io->op, 0, x->len, io_drop_code(io));
 }
 
+static inline bool is_full(const struct sonde_xfer *x)
+{
+	return x->done == x->len && x->err == 0;
+}
+
 static int32_t count_full(struct sonde_io *io)
 {
 	int32_t full = 0;
 
 	for (uint32_t i = 0; i < io->n; i++) {
 		struct sonde_xfer *x = &io->xfers[i];
-		if (x->err == 0 && x->done == x->len)
+		if (is_full(x))
 			full++;
 		else if (x->err == 0 || x->done > x->len)
 			drop_piece(io, x);
@@ -159,9 +164,14 @@ static int32_t count_full(struct sonde_io *io)
 	return full;
 }
 
-static inline bool is_one_in_full(const struct sonde_io *io)
+/* As nearly all are. */
+static inline bool are_all_full(const struct sonde_io *io)
 {
-	return io->n == 1 && io->xfers->err == 0 && io->xfers->done == io->xfers->len;
+	const struct sonde_xfer *x = io->xfers, *end = x + io->n;
+
+	while (x < end && is_full(x))
+		x++;
+	return x == end;
 }
 
 void io_finish(struct sonde_io *io)
@@ -170,11 +180,8 @@ void io_finish(struct sonde_io *io)
 
 	if (io->fragment == lent)
 		judge(io);
-	if (is_one_in_full(io)) { /* most of them, where each operation is a request */
-		io->result = 1;
-		core->n_failed = 0;
-		io_set_state(io, SONDE_IO_DONE);
-		core->complete(io);
+	if (are_all_full(io)) {
+		io_finish_whole(io);
 		return;
 	}
 	io->result = count_full(io);

@@ -54,19 +54,16 @@ static inline __attribute__((always_inline)) void fetch(const char *at, uint32_t
 		__builtin_prefetch(at + off);
 }
 
-/* As lies_in, of the extent that *e becomes. */
-static const char *lies_elsewhere(struct connector_space *cs, const struct extent **e,
-				  const struct sonde_xfer *x)
+/* The mapped extent that a piece begins in; NULL: none. */
+static __attribute__((noinline)) const struct extent *mapped_extent(struct connector_space *cs,
+								    uint64_t addr)
 {
 	uint64_t gap;
-	const struct extent *found = extents_indexed(&cs->extents, x->addr);
+	const struct extent *e = extents_indexed(&cs->extents, addr);
 
-	if (!found)
-		found = extents_find(&cs->extents, x->addr, &cs->hint, &gap);
-	if (!found || !found->ptr)
-		return NULL;
-	*e = found;
-	return lies_in(found, x);
+	if (!e)
+		e = extents_find(&cs->extents, addr, &cs->hint, &gap);
+	return e && e->ptr ? e : NULL;
 }
 
 /* Where the piece before lay, if that is mapped. */
@@ -83,7 +80,10 @@ static inline const char *find_piece(struct connector_space *cs, const struct ex
 {
 	const char *at = *e ? lies_in(*e, x) : NULL;
 
-	return at ? at : lies_elsewhere(cs, e, x);
+	if (at)
+		return at;
+	*e = mapped_extent(cs, x->addr);
+	return *e ? lies_in(*e, x) : NULL;
 }
 
 /* Where some pieces of a request are that come one after the other, each whole in a mapped extent. */
@@ -98,38 +98,36 @@ static void find_lot(struct connector_space *cs, const struct sonde_io *io, uint
 {
 	const struct extent *e = last_extent(cs);
 	const struct sonde_xfer *x = io->xfers + first;
-	uint32_t n = io->n - first < FETCH_PIECES ? io->n - first : FETCH_PIECES;
+	uint32_t n = io->n - first < FETCH_PIECES ? io->n - first : FETCH_PIECES, i;
 
-	for (lot->n = 0; lot->n < n; lot->n++, x++) {
-		const char *at = find_piece(cs, &e, x);
+	for (i = 0; i < n; i++) {
+		const char *at = find_piece(cs, &e, x + i);
 		if (!at)
 			break;
-		lot->at[lot->n] = at;
+		lot->at[i] = at;
 	}
-	for (uint32_t i = 0; i < lot->n; i++)
-		fetch(lot->at[i], io->xfers[first + i].len);
+	lot->n = n = i;
+	for (i = 0; i < n; i++)
+		fetch(lot->at[i], x[i].len);
 }
 
-/* The piece at the cursor, which lies at `at`. */
-static inline void copy_piece(struct connector_space *cs, struct sonde_io *io, const char *at)
+/* From the cursor on. It stands at a piece until its bytes are there: a fault in the copy finds it so. */
+static inline void copy_pieces(struct connector_space *cs, struct sonde_io *io,
+			       const char *const *at, uint32_t n)
 {
-	struct io_core *core = io_core(io);
-	struct sonde_xfer *x = &io->xfers[core->piece];
+	const uint32_t first = io_core(io)->piece;
+	const bool watched = io->fragment;
+	struct sonde_xfer *x = io->xfers + first;
 
-	copy_bytes(&cs->copier, x->buf, at, x->len);
-	/* A fault in the copy must find the cursor, and the account, where they were. */
-	__asm__ volatile("" ::: "memory");
-	if (io->fragment)
-		io_account(io, core->piece, 0, x->len, SONDE_OK);
-	else
-		x->done = x->len;
-	core->piece++;
-}
-
-static void copy_lot(struct connector_space *cs, struct sonde_io *io, const struct lot *lot)
-{
-	for (uint32_t i = 0; i < lot->n; i++)
-		copy_piece(cs, io, lot->at[i]);
+	for (uint32_t i = 0; i < n; i++) {
+		copy_bytes(&cs->copier, x[i].buf, at[i], x[i].len);
+		__asm__ volatile("" ::: "memory");
+		if (watched)
+			io_account(io, first + i, 0, x[i].len, SONDE_OK);
+		else
+			x[i].done = x[i].len;
+		io_core(io)->piece = first + i + 1;
+	}
 }
 
 /* Of requests of one piece there is nothing to ask for ahead. */
@@ -139,7 +137,7 @@ static void read_one(struct connector_space *cs, struct sonde_io *io)
 	const char *at = find_piece(cs, &e, io->xfers);
 
 	if (at)
-		copy_piece(cs, io, at);
+		copy_pieces(cs, io, &at, 1);
 }
 
 /* From the cursor on, as far as that goes. One lot is copied while the next is under way. */
@@ -154,18 +152,20 @@ static void read_run(struct connector_space *cs, struct sonde_io *io)
 	find_lot(cs, io, io_core(io)->piece, now);
 	while (now->n) {
 		find_lot(cs, io, io_core(io)->piece + now->n, soon);
-		copy_lot(cs, io, now);
+		copy_pieces(cs, io, now->at, now->n);
 		struct lot *done = now;
 		now = soon;
 		soon = done;
 	}
 }
 
-/* Every copy in one stretch, as fast as it goes. */
-static void move_unguarded(struct connector_space *cs, struct sonde_io *io)
+/* Every copy in one stretch, as fast as it goes. Returns whether all pieces are known to be whole. */
+static bool move_unguarded(struct connector_space *cs, struct sonde_io *io)
 {
 	if (io->op == SONDE_IO_READ && io->n)
 		read_run(cs, io);
+	if (io_core(io)->piece == io->n && !io->fragment)
+		return true;
 	while (io_core(io)->piece < io->n) {
 		struct stretch s = stretch_at(cs, io);
 		if (s.extent && s.extent->ptr && io->op == SONDE_IO_READ && io_core(io)->off == 0 &&
@@ -178,6 +178,7 @@ static void move_unguarded(struct connector_space *cs, struct sonde_io *io)
 		else if (!stretch_settle_plain(io, &s))
 			stretch_settle_pread(io, &s);
 	}
+	return false;
 }
 
 static void move_by_page(struct connector_space *cs, struct sonde_io *io)
@@ -190,26 +191,32 @@ static void move_by_page(struct connector_space *cs, struct sonde_io *io)
 }
 
 /* false: a fault has stopped it. */
-static bool move_under_guard(struct connector_space *cs, struct sonde_io *io)
+static bool move_under_guard(struct connector_space *cs, struct sonde_io *io, bool *ret_whole)
 {
 	struct guard guard;
-	volatile bool whole = false;
+	volatile bool over = false;
 
 	if (!GUARD_ENTER(&guard)) {
-		move_unguarded(cs, io);
-		whole = true;
+		*ret_whole = move_unguarded(cs, io);
+		over = true;
 	}
 	guard_leave(&guard);
-	return whole;
+	return over;
 }
 
 /* Nothing but copies runs under a guard: no watcher, no end of a request. */
 static void move_one(struct connector_space *cs, struct sonde_io *io)
 {
+	bool whole = false;
+
 	if (!cs->guarded)
-		move_unguarded(cs, io);
-	else if (io->fragment || !move_under_guard(cs, io))
+		whole = move_unguarded(cs, io);
+	else if (io->fragment || !move_under_guard(cs, io, &whole))
 		move_by_page(cs, io);
+	if (whole)
+		io_finish_whole(io);
+	else
+		io_finish(io);
 }
 
 /* ---- a batch -------------------------------------------------------------------------------------- */
@@ -315,6 +322,5 @@ void by_extents_inline(struct sonde_space *space, struct sonde_io *list)
 		struct sonde_io *io = list;
 		list = io_core(io)->next;
 		move_one(cs, io);
-		io_finish(io);
 	}
 }

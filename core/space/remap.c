@@ -66,32 +66,42 @@ static uint32_t find_behind(const struct remap *remap, uint64_t step, uint64_t a
 	return low;
 }
 
-/* The stretch that holds addr, else NULL; then *ret_gap is how far the hole goes on (0: to the end). */
-static inline const struct remap_stretch *find(const struct remap *remap, uint64_t addr,
-					       uint64_t *ret_gap)
+/* The stretch that holds addr, else NULL. */
+static inline const struct remap_stretch *find(const struct remap *remap, uint64_t addr)
 {
 	const struct remap_stretch *at = remap->stretches;
-	uint64_t step = (addr - at->addr) >> remap->guide_shift;
+	uint64_t in = addr - remap->first;
 
-	*ret_gap = addr < at->addr && remap->n_stretches ? at->addr - addr : 0;
-	if (addr < at->addr || addr > remap->last || !remap->n_stretches)
+	if (in > remap->last - remap->first || !remap->n_stretches)
 		return NULL;
-	uint32_t i = remap->guide[step];
+	uint32_t i = remap->guide[in >> remap->guide_shift];
 	if (at[i].last < addr)
+		i = find_behind(remap, in >> remap->guide_shift, addr);
+	return at[i].addr <= addr ? &at[i] : NULL;
+}
+
+/* How far the hole goes on that addr is in; 0: to the end. */
+static uint64_t find_gap(const struct remap *remap, uint64_t addr)
+{
+	if (!remap->n_stretches || addr > remap->last)
+		return 0;
+	if (addr < remap->first)
+		return remap->first - addr;
+	uint64_t step = (addr - remap->first) >> remap->guide_shift;
+	uint32_t i = remap->guide[step];
+	if (remap->stretches[i].last < addr)
 		i = find_behind(remap, step, addr);
-	if (at[i].addr <= addr)
-		return &at[i];
-	*ret_gap = at[i].addr - addr;
-	return NULL;
+	return remap->stretches[i].addr - addr;
 }
 
 /* Four steps a stretch: where stretches are alike, the guide is right at once. */
 static int make_guide(struct remap *remap)
 {
 	uint32_t n = remap->n_stretches, i = 0;
-	uint64_t span = n ? remap->stretches[n - 1].last - remap->stretches[0].addr : 0;
 
+	remap->first = n ? remap->stretches[0].addr : 0;
 	remap->last = n ? remap->stretches[n - 1].last : 0;
+	uint64_t span = remap->last - remap->first;
 	while (span >> remap->guide_shift >= 4 * (uint64_t)n + 4)
 		remap->guide_shift++;
 	remap->n_steps = n ? (span >> remap->guide_shift) + 1 : 0;
@@ -99,8 +109,7 @@ static int make_guide(struct remap *remap)
 	if (!remap->guide)
 		return SONDE_E_NO_MEMORY;
 	for (uint64_t step = 0; step < remap->n_steps; step++) {
-		while (remap->stretches[i].last - remap->stretches[0].addr <
-		       step << remap->guide_shift)
+		while (remap->stretches[i].last - remap->first < step << remap->guide_shift)
 			i++;
 		remap->guide[step] = i;
 	}
@@ -299,11 +308,10 @@ static void change_addrs(struct remap *remap, struct sonde_io *io, struct remap_
 	struct io_core *core = io_core(io);
 	struct sonde_xfer *x = &io->xfers[core->piece];
 	uint32_t left = io->n - core->piece, n = 0;
-	uint64_t gap;
 
 	left = left < OP_PIECES ? left : OP_PIECES;
 	for (; n < left; n++, x++) {
-		const struct remap_stretch *s = find(remap, x->addr, &gap);
+		const struct remap_stretch *s = find(remap, x->addr);
 		if (!s || x->len - 1 > s->last - x->addr)
 			break;
 		op->addrs[n] = x->addr;
@@ -346,11 +354,12 @@ static bool cut(struct remap *remap, struct sonde_io *io)
 		if (send_whole(remap, io))
 			continue;
 		const struct sonde_xfer *x = &io->xfers[core->piece];
-		uint64_t addr = x->addr + core->off, gap = 0;
+		uint64_t addr = x->addr + core->off;
 		uint32_t len = x->len - core->off;
-		const struct remap_stretch *s = addr < x->addr ? NULL : find(remap, addr, &gap);
+		bool wraps = addr < x->addr;
+		const struct remap_stretch *s = wraps ? NULL : find(remap, addr);
 		if (!s) {
-			skip_hole(io, len, gap);
+			skip_hole(io, len, wraps ? 0 : find_gap(remap, addr));
 			continue;
 		}
 		if (len - 1 > s->last - addr)
@@ -521,8 +530,7 @@ int remap_regions(struct sonde_space *space, sonde_region_fn *fn, void *user)
 const void *remap_borrow(struct sonde_space *space, uint64_t addr, size_t *len)
 {
 	struct remap *remap = of_space(space);
-	uint64_t gap;
-	const struct remap_stretch *s = find(remap, addr, &gap);
+	const struct remap_stretch *s = find(remap, addr);
 
 	if (!s)
 		return NULL;

@@ -28,7 +28,7 @@ struct remap {
 	struct sonde_space space;
 	struct remap_stretch *stretches; /* [n_stretches], by addr, not overlapping */
 	uint32_t n_stretches;
-	uint64_t last; /* where the last one ends */
+	uint64_t first, last; /* where the first one begins, the last one ends */
 	uint32_t
 		guide_shift; /* addresses from the first on fall into steps of 2^guide_shift bytes */
 	uint32_t *guide;     /* [n_steps + 1] the first stretch that ends in a step or behind     */
