@@ -82,12 +82,30 @@ static int is_ending(const struct procmem *pm)
 	return r == 0 ? fields.flags & PF_EXITING : r == -ESRCH || r == -ENOENT;
 }
 
-int procmem_alive(struct procmem *pm)
+/* Its number is nobody else's before this is true. */
+static int has_ended(const struct procmem *pm)
 {
 	struct pollfd poller = { .fd = pm->pidfd, .events = POLLIN };
 
+	return poll(&poller, 1, 0) > 0;
+}
+
+int procmem_alive(struct procmem *pm)
+{
 	if (!pm->gone)
-		pm->gone = (pm->pidfd >= 0 && poll(&poller, 1, 0) > 0) || is_ending(pm);
+		pm->gone = (pm->pidfd >= 0 && has_ended(pm)) || is_ending(pm);
+	return !pm->gone;
+}
+
+/*
+ * Was what a call has just moved its memory? The call holds the address space for as long as it takes, so one
+ * that is about to end is no reason for doubt (linux v6.6 mm/process_vm_access.c).
+ */
+static int was_its_own(struct procmem *pm)
+{
+	if (pm->pidfd < 0)
+		return procmem_alive(pm);
+	pm->gone |= has_ended(pm);
 	return !pm->gone;
 }
 
@@ -127,10 +145,11 @@ static ssize_t move_by_call(struct procmem *pm, uint32_t write, const struct vec
 		      : process_vm_readv(pm->pid, v->local, v->n_local, v->remote, v->n_remote, 0);
 	int os_code = got > 0 ? 0 : got < 0 ? errno : EFAULT;
 
-	/* The number may be another process's by now; what came is believed only if not. */
+	if (!os_code)
+		return was_its_own(pm) ? got : -ESRCH;
 	if (os_code != EPERM && os_code != ENOSYS && !procmem_alive(pm))
 		return -ESRCH;
-	return os_code ? -os_code : got;
+	return -os_code;
 }
 
 static ssize_t file_once(struct procmem *pm, uint32_t write, void *buf, size_t len, uint64_t addr)
