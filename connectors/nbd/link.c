@@ -11,7 +11,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { GOODBYE_NS = 200000000, TOLD_AT_ONCE = 16 };
+/*
+ * Few are told at once: what their owner asks for next is on its way while the rest comes in. Where each answer takes
+ * 5 ms, 16 instead cost a tenth of the speed.
+ */
+enum { GOODBYE_NS = 200000000, TOLD_AT_ONCE = 4 };
 
 /*
  * Taken by submit, cut from the front, over when it is cut to its end and none of its commands is in flight. The thread's,
@@ -98,17 +102,20 @@ static void finish(struct link *link, struct order *order)
 /* Unused before its owner hears of it: who then has the next one finds room. */
 static void tell_owners(struct link *link)
 {
-	struct order *order;
+	struct sonde_io *ios[TOLD_AT_ONCE];
 
-	while ((order = link->over)) {
-		struct sonde_io *io = order->io;
-		link->over = order->next;
+	while (link->over) {
+		size_t n = 0;
 		pthread_mutex_lock(&link->lock);
-		order->io = NULL;
-		order->next = link->free;
-		link->free = order;
+		for (struct order *order; n < TOLD_AT_ONCE && (order = link->over); n++) {
+			link->over = order->next;
+			ios[n] = order->io;
+			order->io = NULL;
+			order->next = link->free;
+			link->free = order;
+		}
 		pthread_mutex_unlock(&link->lock);
-		link->host->io_done(io);
+		sonde_ios_done(link->host, ios, n);
 	}
 	link->n_over = 0;
 }
@@ -308,12 +315,30 @@ static uint64_t patience(const struct link *link)
 	return link->over ? 0 : link->n_flight ? link->heard_ns + link->timeout_ns : UINT64_MAX;
 }
 
+/* As patience; from here until it is woken, or wakes, who brings an order that can be sent has to wake the thread. */
+static uint64_t fall_asleep(struct link *link)
+{
+	pthread_mutex_lock(&link->lock);
+	int busy = link->stop || (link->first && link->idle);
+	link->asleep = !busy;
+	pthread_mutex_unlock(&link->lock);
+	return busy ? 0 : patience(link);
+}
+
+static void wake_up(struct link *link)
+{
+	pthread_mutex_lock(&link->lock);
+	link->asleep = 0;
+	pthread_mutex_unlock(&link->lock);
+}
+
 /* Behind an answer that ended a command there is often the next one: it is looked for without waiting. */
 static int take_answers(struct link *link)
 {
 	uint32_t before = link->n_flight;
-	int r = link_pump(link->nbd, link->host, link->wake, patience(link));
+	int r = link_pump(link->nbd, link->host, link->wake, fall_asleep(link));
 
+	wake_up(link);
 	while (r > 0 && link->n_flight && link->n_flight < before && link->n_over < TOLD_AT_ONCE &&
 	       api.nbd_aio_get_direction(link->nbd) == LIBNBD_AIO_DIRECTION_READ) {
 		before = link->n_flight;
@@ -442,8 +467,11 @@ size_t link_submit(struct link *link, struct sonde_io *const *ios, size_t n)
 		*(link->last ? &link->last->next : &link->first) = order;
 		link->last = order;
 	}
+	int asleep = link->asleep && idle && taken;
+	if (asleep)
+		link->asleep = 0;
 	pthread_mutex_unlock(&link->lock);
-	if (idle && taken)
+	if (asleep)
 		wake(link);
 	return taken;
 }

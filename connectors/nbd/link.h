@@ -35,10 +35,10 @@ struct link {
 
 	pthread_t thread;
 	int has_thread, wake;
-	pthread_mutex_t lock;              /* of what follows, up to stop                    */
+	pthread_mutex_t lock;              /* of what follows, up to asleep                  */
 	struct order *orders;              /* [LINK_ORDERS]                                  */
 	struct order *free, *first, *last; /* unused; taken, in their order      */
-	int stop;
+	int stop, asleep;   /* asleep: or about to be; who brings an order must end it */
 	struct order *over; /* the thread's, like the rest: to be told to their owners    */
 	uint32_t n_over;
 	struct part *parts, *idle; /* [depth]; those not in flight           */

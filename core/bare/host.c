@@ -154,9 +154,9 @@ void sonde_loop_wake(struct sonde_loop *loop)
 }
 
 /* Nobody is elsewhere, and no foreign loop is around ours. */
-void loop_post(struct sonde_loop *loop, struct loop_post *post)
+void loop_post_list(struct sonde_loop *loop, struct loop_post *newest, struct loop_post *oldest)
 {
-	(void)loop, (void)post;
+	(void)loop, (void)newest, (void)oldest;
 	ENSURE(!"work from another thread");
 }
 

@@ -32,6 +32,8 @@ bool loop_is_here(const struct sonde_loop *loop);
 
 /* Any thread: run post->run on the loop's own, and end its sleep. */
 void loop_post(struct sonde_loop *loop, struct loop_post *post);
+/* As loop_post of all from oldest to newest, which leads to it by next; the sleep ends once. */
+void loop_post_list(struct sonde_loop *loop, struct loop_post *newest, struct loop_post *oldest);
 /* Any thread but the loop's: account for a fragment before its request is posted; ends the sleep. */
 void loop_post_fragment(struct sonde_loop *loop, const struct loop_fragment *fragment);
 /* The loop's thread: account for all fragments told, then run all that was posted. Returns how many. */

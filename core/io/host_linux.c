@@ -110,16 +110,21 @@ static void signal_if_asleep(struct sonde_loop *loop)
 		signal_work(loop->host);
 }
 
-void loop_post(struct sonde_loop *loop, struct loop_post *post)
+void loop_post_list(struct sonde_loop *loop, struct loop_post *newest, struct loop_post *oldest)
 {
 	struct loop_host *host = loop->host;
 	struct loop_post *head = atomic_load_explicit(&host->posts, memory_order_relaxed);
 
 	do {
-		post->next = head;
-	} while (!atomic_compare_exchange_weak(&host->posts, &head, post));
+		oldest->next = head;
+	} while (!atomic_compare_exchange_weak(&host->posts, &head, newest));
 	if (!head)
 		signal_if_asleep(loop);
+}
+
+void loop_post(struct sonde_loop *loop, struct loop_post *post)
+{
+	loop_post_list(loop, post, post);
 }
 
 static bool make_room(struct loop_host *host)

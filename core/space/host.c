@@ -23,16 +23,29 @@ static void io_home(struct loop_post *post)
 	io_done_here(io);
 }
 
-static void host_io_done(struct sonde_io *io)
+/* From another thread they are posted as one. */
+static void host_ios_done(struct sonde_io *const *ios, size_t n)
 {
-	struct sonde_loop *loop = io_core(io)->space->loop;
+	struct sonde_loop *loop = n ? io_core(ios[0])->space->loop : NULL;
+	struct loop_post *newest = NULL;
 
-	if (loop_is_here(loop)) {
-		io_done_here(io);
+	if (n && loop_is_here(loop)) {
+		for (size_t i = 0; i < n; i++)
+			io_done_here(ios[i]);
 		return;
 	}
-	io_core(io)->post.run = io_home;
-	loop_post(loop, &io_core(io)->post);
+	for (size_t i = 0; i < n; i++) {
+		struct loop_post *post = &io_core(ios[i])->post;
+		*post = (struct loop_post){ newest, io_home };
+		newest = post;
+	}
+	if (n)
+		loop_post_list(loop, newest, &io_core(ios[0])->post);
+}
+
+static void host_io_done(struct sonde_io *io)
+{
+	host_ios_done(&io, 1);
 }
 
 static void host_fragment(struct sonde_io *io, uint32_t i, uint32_t off, uint32_t len, int32_t err)
@@ -71,4 +84,5 @@ const struct sonde_host space_host = {
 	.cpu = layer_below_cpu,
 	.note = layer_below_note,
 	.borrow_run = layer_below_borrow_run,
+	.ios_done = host_ios_done,
 };

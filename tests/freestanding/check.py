@@ -35,7 +35,7 @@ HOOKS = {
     'copy_large',          # base/copy.h: the fastest way to copy a page
     'ensure_failed',       # base/ensure.h: a bug of ours; does not return
     'loop_is_here',        # io/host.h: which thread is this?
-    'loop_post',           # io/host.h: to the loop's thread from another
+    'loop_post_list',      # io/host.h: to the loop's thread from another
     'loop_post_fragment',  # io/host.h: ... what has become of some bytes
     'loop_run_posts',      # io/host.h: work that comes from other threads
     'loop_sleep',          # io/host.h: wait for a post, a wake, an engine, or a time

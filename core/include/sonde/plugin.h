@@ -19,6 +19,7 @@
 #include <sonde/target.h>
 #include <sonde/types.h>
 #if __STDC_HOSTED__
+#include <stddef.h>
 #include <string.h>
 #endif
 
@@ -180,6 +181,12 @@ struct sonde_host {
 	void (*image_read)(struct sonde_image *image, struct sonde_image_read *reads, size_t n);
 	/* The first failure of reading: its code and err, which names the file; 0: there was none. Any thread. */
 	int (*image_failure)(struct sonde_image *image, struct sonde_error *err);
+
+	/*
+	 * Connectors: as io_done of each of n requests that submit took, in their order; who waits in another thread is
+	 * woken once for all. Use the inline sonde_ios_done below, which does with older cores.
+	 */
+	void (*ios_done)(struct sonde_io *const *ios, size_t n);
 };
 
 /* Something that a connector could open now, as its list tells it. Strings are borrowed for the call. */
@@ -431,6 +438,18 @@ static inline void sonde_progress(const struct sonde_host *host, struct sonde_io
 		host->fragment(io, i, off, len, err);
 	else
 		sonde_xfer_account(&io->xfers[i], io->op, off, len, err);
+}
+
+/* Any thread, once each: every piece of n requests that submit took is final. */
+static inline void sonde_ios_done(const struct sonde_host *host, struct sonde_io *const *ios,
+				  size_t n)
+{
+	if (host->size >= offsetof(struct sonde_host, ios_done) + sizeof(host->ios_done)) {
+		host->ios_done(ios, n);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		host->io_done(ios[i]);
 }
 
 #ifdef __cplusplus
