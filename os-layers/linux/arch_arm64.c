@@ -52,11 +52,17 @@ static uint32_t places_of_cpu(const struct sonde_cpu *cpu, struct linux_place re
 	return PSTATE_EL(cpu->flags) == 0 ? 2 : 1;
 }
 
-/* Without paging it is in a loader, or has not been started. */
+/*
+ * Without paging it is in a loader, or has not been started. What is told is of EL1: a kernel at EL2 and its programs go by
+ * registers that are not, and it leaves those of EL1 without paging (VHE; linux v6.1 arch/arm64/kernel/hyp-stub.S).
+ */
 static bool may_run_kernel(struct sonde_space *phys, const struct sonde_cpu *cpu)
 {
+	uint64_t level = PSTATE_EL(cpu->flags);
+
 	(void)phys;
-	return !(cpu->valid & SONDE_CPU_CONTROL) || cpu->cr[SONDE_CR_SCTLR_EL1] & SCTLR_M;
+	return !(cpu->valid & SONDE_CPU_CONTROL) || cpu->cr[SONDE_CR_SCTLR_EL1] & SCTLR_M ||
+	       level == 0 || level == 2;
 }
 
 static int granule_bits(const struct vmcoreinfo *info)

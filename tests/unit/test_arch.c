@@ -296,19 +296,25 @@ static void a_processor_without_paging_runs_no_kernel(void **state)
 	static const struct {
 		const struct linux_arch *arch;
 		uint32_t valid;
-		uint64_t cr0;
+		uint64_t cr0, flags;
 		bool may_run;
 	} cases[] = {
-		{ &linux_arm64, SONDE_CPU_CONTROL, 0x34f4d91d, true },
-		{ &linux_arm64, SONDE_CPU_CONTROL, 0x00c50838, false },
-		{ &linux_arm64, SONDE_CPU_GENERAL, 0, true },
-		{ &linux_riscv64, SONDE_CPU_CONTROL, SATP, true },
-		{ &linux_riscv64, SONDE_CPU_CONTROL, 0, false },
-		{ &linux_riscv64, SONDE_CPU_GENERAL, 0, true },
+		{ &linux_arm64, ALL, 0x34f4d91d, EL1H, true },
+		{ &linux_arm64, ALL, 0x00c50838, EL1H, false },
+		/* Those of EL1 say nothing of a kernel at EL2 and its programs, as 6.1 left them there. */
+		{ &linux_arm64, ALL, 0x30500800, 0x404000c9, true },
+		{ &linux_arm64, ALL, 0x30500800, 0, true },
+		{ &linux_arm64, ALL, 0x30500800, 0x4000000d, false },
+		{ &linux_arm64, SONDE_CPU_GENERAL, 0, EL1H, true },
+		{ &linux_riscv64, SONDE_CPU_CONTROL, SATP, 0, true },
+		{ &linux_riscv64, SONDE_CPU_CONTROL, 0, 0, false },
+		{ &linux_riscv64, SONDE_CPU_GENERAL, 0, 0, true },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct sonde_cpu cpu = { .valid = cases[i].valid, .cr = { cases[i].cr0 } };
+		struct sonde_cpu cpu = { .valid = cases[i].valid,
+					 .flags = cases[i].flags,
+					 .cr = { cases[i].cr0 } };
 		if (cases[i].arch->may_run_kernel(NULL, &cpu) != cases[i].may_run)
 			fail_msg("case %zu", i);
 	}
