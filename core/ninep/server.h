@@ -11,14 +11,14 @@
 
 enum {
 	SESSIONS_DEFAULT = 32,
-	SESSION_DEPTH = 32,       /* requests that are worked on at once       */
-	SESSION_FIDS = 4096,      /* ... fids                                  */
-	SESSION_PATHS = 1 << 20,  /* bytes of their paths                      */
-	SESSION_BUCKETS = 256,    /* a power of two                            */
-	SESSION_IN = 16 << 10,    /* bytes read ahead                          */
-	SESSION_HANDSHAKE_S = 10, /* seconds in which a client has to attach   */
-	SESSION_STALL_S = 60,     /* ... a message comes, an answer is taken   */
+	SESSION_DEPTH = 32,      /* requests that are worked on at once       */
+	SESSION_FIDS = 4096,     /* ... fids                                  */
+	SESSION_PATHS = 1 << 20, /* bytes of their paths                      */
+	SESSION_BUCKETS = 256,   /* a power of two                            */
+	SESSION_IN = 16 << 10,   /* bytes read ahead                          */
 };
+#define SESSION_HANDSHAKE_NS (10 * UINT64_C(1000000000)) /* in which a client has to attach */
+#define SESSION_STALL_NS (60 * UINT64_C(1000000000)) /* ... a message comes, an answer is taken */
 
 /* What a client has hold of: a path, and a handle where it was opened. Lives on while requests use it. */
 struct ninep_fid {
@@ -70,6 +70,7 @@ struct sonde_fs_server {
 	struct sonde_loop *loop;
 	struct sonde_fs *fs;
 	uint32_t flags, max_sessions;
+	uint64_t handshake_ns; /* SESSION_HANDSHAKE_NS */
 	struct sonde_acceptor *acceptor;
 	struct sonde_task *task;
 	struct ninep_session *first, *last; /* the oldest first */

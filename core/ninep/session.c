@@ -13,8 +13,6 @@
 #include "base/mem.h"
 #include "ninep/server.h"
 
-static const uint64_t second_ns = 1000000000;
-
 void ninep_session_cut(struct ninep_session *s)
 {
 	s->is_cut = true;
@@ -52,7 +50,7 @@ static void write_answer(struct ninep_job *job, size_t len)
 		.len = (uint32_t)len,
 		.done = written,
 		.user = job,
-		.deadline_ns = sonde_now_ns() + SESSION_STALL_S * second_ns,
+		.deadline_ns = sonde_now_ns() + SESSION_STALL_NS,
 	};
 	if (len == 0)
 		ninep_session_cut(s);
@@ -184,13 +182,18 @@ static int take(struct sonde_task *self, struct ninep_session *s, uint8_t *to, s
 }
 
 /* Something is there to be taken: a client that has attached may think as long as it likes. */
-static int await(struct sonde_task *self, struct ninep_session *s, uint64_t by_ns)
+static int await(struct sonde_task *self, struct ninep_session *s)
 {
+	bool was_attached = s->is_attached;
+
 	if (s->in_at < s->in_len)
 		return 0;
-	int n = receive(self, s, SONDE_FD_READ, s->in, SESSION_IN, by_ns);
+	int n = receive(self, s, SONDE_FD_READ, s->in, SESSION_IN,
+			was_attached ? 0 : s->attach_by_ns);
 	s->in_at = 0;
 	s->in_len = n < 0 ? 0 : (size_t)n;
+	if (n == SONDE_E_TIMED_OUT && s->is_attached && !was_attached) /* it did meanwhile */
+		return await(self, s);
 	return n > 0 ? 0 : n < 0 ? n : SONDE_E_TRUNCATED;
 }
 
@@ -215,13 +218,11 @@ static int take_rest(struct sonde_task *self, struct ninep_session *s, struct ni
 
 static int take_message(struct sonde_task *self, struct ninep_session *s)
 {
-	uint64_t attach_by = s->is_attached ? 0 : s->attach_by_ns, by = attach_by;
 	struct ninep_job *job;
 	uint8_t head[4];
-	int r = await(self, s, attach_by);
+	int r = await(self, s);
+	uint64_t by = s->is_attached ? sonde_now_ns() + SESSION_STALL_NS : s->attach_by_ns;
 
-	if (!by)
-		by = sonde_now_ns() + SESSION_STALL_S * second_ns;
 	if (r == 0)
 		r = take(self, s, head, sizeof(head), by);
 	if (r < 0)
@@ -284,7 +285,7 @@ int ninep_session_start(struct sonde_fs_server *server, int fd, struct ninep_ses
 	if (r == 0) {
 		s->server = server;
 		s->fd = fd;
-		s->attach_by_ns = sonde_now_ns() + SESSION_HANDSHAKE_S * second_ns;
+		s->attach_by_ns = sonde_now_ns() + server->handshake_ns;
 		r = prepare(s);
 	}
 	if (r == 0)

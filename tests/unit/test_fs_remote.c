@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include "fs_served.h"
+#include "ninep/server.h"
 #include "ninep_puppet.h"
 
 #define ROOT SONDE_FS_ROOT
@@ -604,6 +605,80 @@ static void a_server_that_stops_takes_its_sessions_along(void **state)
 	sonde_loop_destroy(p.loop);
 }
 
+/* ---- clients in no hurry ------------------------------------------------------------------------- */
+
+enum { HANDSHAKE_NS = 1000000000 };
+
+/* A server in the loop of the test, whose clients have a second to attach. */
+struct patient {
+	struct sonde_loop *loop;
+	struct sonde_fs *fs;
+	struct sonde_fs_server *server;
+	int listener, client;
+};
+
+static void begin_patient(struct patient *p)
+{
+	char address[SONDE_NET_TEXT];
+
+	p->listener = sonde_net_listen("127.0.0.1:0", NULL, NULL);
+	assert_int_equal(sonde_net_own(p->listener, address, sizeof(address)), 0);
+	assert_int_equal(sonde_loop_create(NULL, &p->loop, NULL), 0);
+	assert_int_equal(sonde_fs_memory(p->loop, NULL, &p->fs), 0);
+	assert_int_equal(sonde_fs_server_start(p->loop, p->fs, p->listener, NULL, &p->server), 0);
+	p->server->handshake_ns = HANDSHAKE_NS;
+	p->client = sonde_net_connect(NULL, p->loop, address, NULL, NULL);
+	assert_true(p->client >= 0);
+}
+
+static void end_patient(struct patient *p)
+{
+	close(p->client);
+	assert_int_equal(sonde_fs_server_stop(NULL, p->server), 0);
+	sonde_fs_destroy(p->fs);
+	sonde_loop_destroy(p->loop);
+	close(p->listener);
+}
+
+static void say(const struct patient *p, const struct ninep_msg *msg)
+{
+	uint8_t bytes[256];
+	size_t len = ninep_encode(msg, bytes, sizeof(bytes));
+
+	assert_int_equal(send(p->client, bytes, len, MSG_NOSIGNAL), len);
+}
+
+static uint64_t sessions_after(const struct patient *p, uint64_t ns)
+{
+	struct sonde_fs_server_figures figures;
+	uint64_t end_ns = sonde_now_ns() + ns, now;
+
+	while ((now = sonde_now_ns()) < end_ns)
+		sonde_loop_wait(p->loop, end_ns - now);
+	sonde_fs_server_figures(p->server, &figures);
+	return figures.now;
+}
+
+static void who_has_attached_may_think_as_long_as_he_likes(void **state)
+{
+	const struct ninep_msg version = { .type = NINEP_TVERSION,
+					   .tag = NINEP_NO_TAG,
+					   .msize = NINEP_MSIZE_MIN,
+					   .name = { NINEP_VERSION, sizeof(NINEP_VERSION) - 1 } };
+	const struct ninep_msg attach = { .type = NINEP_TATTACH, .other_fid = NINEP_NO_FID };
+
+	(void)state;
+	for (int attaches = 0; attaches < 2; attaches++) {
+		struct patient p;
+		begin_patient(&p);
+		say(&p, &version);
+		if (attaches)
+			say(&p, &attach);
+		assert_int_equal(sessions_after(&p, HANDSHAKE_NS / 2 * 3), attaches);
+		end_patient(&p);
+	}
+}
+
 /* Ends of tasks and loops of requests: half of what is asked for is called off at once. */
 static void called_off_requests_leave_nothing_behind(void **state)
 {
@@ -663,6 +738,7 @@ int main(void)
 		cmocka_unit_test(a_session_has_so_many_fids),
 		cmocka_unit_test(a_server_is_stopped_as_soon_as_it_is_started),
 		cmocka_unit_test(a_server_that_stops_takes_its_sessions_along),
+		cmocka_unit_test(who_has_attached_may_think_as_long_as_he_likes),
 		cmocka_unit_test(called_off_requests_leave_nothing_behind),
 	};
 
