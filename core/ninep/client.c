@@ -358,9 +358,9 @@ static void arrived(struct sonde_fd_io *io)
 	size_t at = 0;
 	int32_t n = 1;
 
-	client->is_reading = false;
 	client->n_silent = 0;
 	if (io->result <= 0) {
+		client->is_reading = false;
 		die(client, -EPIPE);
 		return;
 	}
@@ -373,6 +373,7 @@ static void arrived(struct sonde_fd_io *io)
 		die(client, -EPIPE);
 	memmove(in->at, in->at + at, in->len - at);
 	in->len -= at;
+	client->is_reading = false; /* only now: what was taken may have sent something itself */
 	expect(client);
 }
 

@@ -25,6 +25,7 @@ struct puppet {
 	char address[SONDE_NET_TEXT];
 	/* Of a message that is not one of the above. Returns 0: go on; else hang up. */
 	int (*asked)(struct puppet *puppet, const struct ninep_msg *msg);
+	atomic_int also;     /* a type of the above that asked is told of, too; 0: none */
 	const char *version; /* NULL: 9P2000.L */
 	uint32_t msize;      /* 0: what the client says */
 	atomic_int n_asked;
@@ -72,7 +73,7 @@ static inline int puppet_agree(struct puppet *puppet, const struct ninep_msg *ms
 
 static inline int puppet_answer(struct puppet *puppet, const struct ninep_msg *msg)
 {
-	switch (msg->type) {
+	switch (msg->type == puppet->also ? 0 : msg->type) {
 	case NINEP_TVERSION:
 	case NINEP_TATTACH:
 	case NINEP_TWALK:

@@ -322,6 +322,47 @@ static void whether_a_request_or_its_flush_won_is_told(void **state)
 	}
 }
 
+/* A walk is answered when nobody waits for it any more, and then what is asked for. */
+static int walk_late(struct puppet *puppet, const struct ninep_msg *msg)
+{
+	struct ninep_msg *walk = puppet->user;
+
+	if (msg->type == NINEP_TWALK)
+		*walk = *msg;
+	if (msg->type != NINEP_TREAD)
+		return 0;
+	if (walk->type)
+		puppet_agree(puppet, walk);
+	walk->type = 0;
+	answer_read(puppet, msg, msg->count);
+	return 0;
+}
+
+/* What it made is put in order while the rest of what came is still taken apart. */
+static void an_answer_that_comes_too_late_disturbs_no_other(void **state)
+{
+	struct fixture f = { .patience_ns = 10000000 };
+	struct ninep_msg walk = { 0 };
+	struct sonde_fs_info info;
+	uint8_t bytes[3000];
+	int file = begin(&f, walk_late, &walk);
+	struct sonde_fs_io io = { .op = SONDE_FS_STAT,
+				  .dir = ROOT,
+				  .path = "x",
+				  .info = &info,
+				  .deadline_ns = sonde_now_ns() + 10000000 };
+
+	(void)state;
+	f.puppet->also = NINEP_TWALK;
+	assert_int_equal(sonde_fs_run(NULL, f.fs, &io), SONDE_E_TIMED_OUT);
+	for (int i = 0; i < 8; i++) {
+		assert_int_equal(sonde_fs_read(NULL, f.fs, file, 0, bytes, sizeof(bytes)),
+				 sizeof(bytes));
+		assert_bytes(bytes, sizeof(bytes));
+	}
+	end(&f);
+}
+
 /* ---- a server that lies -------------------------------------------------------------------------- */
 
 static void put_raw(struct puppet *puppet, uint32_t size, uint8_t type, uint16_t tag,
@@ -729,6 +770,7 @@ int main(void)
 		cmocka_unit_test(what_came_before_a_server_fell_silent_is_kept),
 		cmocka_unit_test(a_program_that_computes_takes_no_server_for_silent),
 		cmocka_unit_test(whether_a_request_or_its_flush_won_is_told),
+		cmocka_unit_test(an_answer_that_comes_too_late_disturbs_no_other),
 		cmocka_unit_test(a_server_that_breaks_the_protocol_is_gone),
 		cmocka_unit_test(names_of_a_list_are_names),
 		cmocka_unit_test(who_does_not_speak_it_is_told_from_who_is_not_there),
