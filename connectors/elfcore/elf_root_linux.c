@@ -56,16 +56,21 @@ static int find(int root, const char *path)
 	return fd;
 }
 
-/* What reads these asks the kernel, or a device. */
+/* What reads these, in /proc, /sys and below them, asks the kernel, or a device. */
 static int is_made_up(int fd)
 {
-	static const long kinds[] = { PROC_SUPER_MAGIC, SYSFS_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC };
+	static const unsigned kinds[] = {
+		PROC_SUPER_MAGIC,   BINFMTFS_MAGIC,      SYSFS_MAGIC,          DEBUGFS_MAGIC,
+		TRACEFS_MAGIC,      SECURITYFS_MAGIC,    SELINUX_MAGIC,        SMACK_MAGIC,
+		CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, RDTGROUP_SUPER_MAGIC, BPF_FS_MAGIC,
+		PSTOREFS_MAGIC,     EFIVARFS_MAGIC,
+	};
 	struct statfs fs;
 
 	if (fstatfs(fd, &fs) < 0)
 		return 1;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		if (fs.f_type == kinds[i])
+		if ((unsigned)fs.f_type == kinds[i])
 			return 1;
 	}
 	return 0;

@@ -323,6 +323,24 @@ static void what_the_kernel_makes_up_is_no_file(void **state)
 	must_say(w, "\nfile_refused=no regular file: proc/stat\n");
 }
 
+/* A file system of its own, whichever version of it this machine has. */
+static void nor_is_what_tells_of_control_groups(void **state)
+{
+	struct world *w = *state;
+	const char *folder = "/sys/fs/cgroup/memory", *name = "tasks";
+
+	if (access("/sys/fs/cgroup/cpu.stat", R_OK) == 0) {
+		folder = "/sys/fs/cgroup";
+		name = "cpu.stat";
+	} else if (access("/sys/fs/cgroup/memory/tasks", R_OK) < 0) {
+		skip();
+	}
+	put_path(w, name);
+	if (open_core(w, folder, 0) < 0)
+		fail_msg("%s", w->err.text);
+	must_say(w, "\nfile_refused=no regular file: ");
+}
+
 static void a_core_without_changed_pages_is_refused(void **state)
 {
 	struct world *w = *state;
@@ -377,6 +395,7 @@ int main(void)
 		TEST(what_is_no_file_of_the_folder_is_not_opened),
 		TEST(paths_do_not_lead_out_of_the_folder),
 		TEST(what_the_kernel_makes_up_is_no_file),
+		TEST(nor_is_what_tells_of_control_groups),
 		TEST(a_core_without_changed_pages_is_refused),
 		TEST(a_machine_has_no_files),
 		TEST(the_folder_must_be_there),
