@@ -158,7 +158,7 @@ static void die(struct ninep_client *client, int32_t why)
 	client->dead = why;
 	sonde_timer_stop(client->loop, &client->silence);
 	shutdown(client->fd, SHUT_RDWR);
-	for (uint16_t tag = 0; tag < CLIENT_TAGS; tag++) {
+	for (uint16_t tag = 0; client->tags && tag < CLIENT_TAGS; tag++) {
 		if (client->tags[tag].state == TAG_CALL)
 			end_call(client->tags[tag].call, why);
 		client->tags[tag].state = TAG_FREE;

@@ -26,12 +26,19 @@ static void layers_connectors_and_targets(void **state)
 	run(plugin_scenarios, n_plugin_scenarios);
 }
 
+static void files_of_other_machines(void **state)
+{
+	(void)state;
+	run(file_scenarios, n_file_scenarios);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(loops_and_spaces),
 		cmocka_unit_test(tasks_and_descriptors),
 		cmocka_unit_test(layers_connectors_and_targets),
+		cmocka_unit_test(files_of_other_machines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,7 +27,8 @@ void refuse_each(const struct scenario *scenario);
 void refuse_pause(void);
 void refuse_resume(void);
 
-extern const struct scenario space_scenarios[], task_scenarios[], plugin_scenarios[];
-extern const size_t n_space_scenarios, n_task_scenarios, n_plugin_scenarios;
+extern const struct scenario space_scenarios[], task_scenarios[], plugin_scenarios[],
+	file_scenarios[];
+extern const size_t n_space_scenarios, n_task_scenarios, n_plugin_scenarios, n_file_scenarios;
 
 #endif
