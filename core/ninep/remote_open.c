@@ -10,9 +10,9 @@
 
 struct remote_handle *remote_handle(struct remote *remote, int32_t handle)
 {
-	struct remote_handle *at = &remote->handles[handle];
-
-	return (size_t)handle < remote->n_handles && at->fid != NINEP_NO_FID ? at : NULL;
+	if ((size_t)handle >= remote->n_handles || remote->handles[handle].fid == NINEP_NO_FID)
+		return NULL;
+	return &remote->handles[handle];
 }
 
 /* A free one; -ENOMEM. */
