@@ -68,10 +68,11 @@ int32_t remote_remove(struct remote *remote, const struct sonde_fs_io *io)
 
 	msg.fid = place.fid;
 	msg.name = place.last;
-	if (r == 0)
+	if (r == 0) {
 		r = ninep_ask(&remote->client, &msg, NULL);
-	if (is_unknown(r))
-		r = remove_fid(&place, directory);
+		if (is_unknown(r))
+			r = remove_fid(&place, directory);
+	}
 	place_finish(&place);
 	return r;
 }
@@ -144,10 +145,11 @@ int32_t remote_rename(struct remote *remote, const struct sonde_fs_io *io)
 	msg.name = from.last;
 	msg.other_fid = to.fid;
 	msg.other_name = to.last;
-	if (r == 0)
+	if (r == 0) {
 		r = ninep_ask(&remote->client, &msg, NULL);
-	if (is_unknown(r))
-		r = rename_fid(&from, &to);
+		if (is_unknown(r))
+			r = rename_fid(&from, &to);
+	}
 	place_finish(&from);
 	place_finish(&to);
 	return r;

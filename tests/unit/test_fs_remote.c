@@ -477,6 +477,46 @@ static void names_of_a_list_are_names(void **state)
 	}
 }
 
+static int refuse_walks(struct puppet *puppet, const struct ninep_msg *msg)
+{
+	struct ninep_msg answer = { .type = NINEP_RLERROR, .tag = msg->tag, .code = EOPNOTSUPP };
+
+	puppet_send(puppet, &answer);
+	return 0;
+}
+
+/* What is done otherwise where a request is not known begins where that was asked. */
+static void where_a_way_ends_nothing_is_removed_or_renamed(void **state)
+{
+	struct fixture f = { 0 };
+
+	(void)state;
+	begin(&f, refuse_walks, NULL);
+	f.puppet->also = NINEP_TWALK;
+	assert_int_equal(sonde_fs_remove(NULL, f.fs, ROOT, "a/b", 0), SONDE_E_UNSUPPORTED);
+	assert_int_equal(sonde_fs_rename(NULL, f.fs, ROOT, "a/b", ROOT, "c", 0),
+			 SONDE_E_UNSUPPORTED);
+	assert_int_equal(f.puppet->n_asked, 2);
+	end(&f);
+}
+
+static void a_handle_may_be_any_number(void **state)
+{
+	static const int32_t handles[] = { 0, 3, -2, INT32_MAX, INT32_MIN };
+	struct fixture f = { 0 };
+	uint8_t byte;
+
+	(void)state;
+	f.puppet = puppet_start(say_nothing);
+	puppet_go(f.puppet);
+	assert_int_equal(sonde_loop_create(NULL, &f.loop, NULL), 0);
+	assert_int_equal(connect_to(&f, NULL), 0);
+	for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++)
+		assert_int_equal(sonde_fs_read(NULL, f.fs, handles[i], 0, &byte, 1),
+				 SONDE_E_BAD_ARG);
+	end(&f);
+}
+
 /* ---- no such server ------------------------------------------------------------------------------ */
 
 static void who_does_not_speak_it_is_told_from_who_is_not_there(void **state)
@@ -773,6 +813,8 @@ int main(void)
 		cmocka_unit_test(an_answer_that_comes_too_late_disturbs_no_other),
 		cmocka_unit_test(a_server_that_breaks_the_protocol_is_gone),
 		cmocka_unit_test(names_of_a_list_are_names),
+		cmocka_unit_test(where_a_way_ends_nothing_is_removed_or_renamed),
+		cmocka_unit_test(a_handle_may_be_any_number),
 		cmocka_unit_test(who_does_not_speak_it_is_told_from_who_is_not_there),
 		cmocka_unit_test(connecting_has_a_deadline),
 		cmocka_unit_test(without_leave_nothing_is_changed),
