@@ -30,7 +30,7 @@ int32_t request_stat(struct sonde_task *self, struct ninep_job *job, const char 
 		     struct sonde_fs_info *ret);
 /* Of the first fid, open or not. */
 int32_t request_stat_fid(struct sonde_task *self, struct ninep_job *job, struct sonde_fs_info *ret);
-/* Returns a handle, or -errno. */
+/* Returns a handle, or -errno; -EACCES: a device, a pipe, a socket: to open it may do something. */
 int32_t request_open(struct sonde_task *self, struct ninep_job *job, const char *path,
 		     uint32_t flags, uint32_t mode);
 bool request_may_write(const struct ninep_job *job);

@@ -51,11 +51,15 @@ bool request_may_write(const struct ninep_job *job)
 	return job->session->server->flags & SONDE_FS_SERVER_WRITES;
 }
 
+/* What a fid led to when it was walked to may be something else by now. */
 int32_t request_open(struct sonde_task *self, struct ninep_job *job, const char *path,
 		     uint32_t flags, uint32_t mode)
 {
 	struct sonde_fs_io io = request_io(SONDE_FS_OPEN, path);
+	struct sonde_fs_info info;
 
+	if (request_stat(self, job, path, &info) == 0 && info.kind == SONDE_KIND_OTHER)
+		return -EACCES;
 	io.flags = flags | SONDE_FS_NO_FOLLOW;
 	io.mode = mode;
 	return request_ask(self, job, &io);

@@ -35,8 +35,6 @@ int32_t request_lopen(struct sonde_task *self, struct ninep_job *job, struct nin
 
 	if (writes && !request_may_write(job))
 		return -EROFS;
-	if (job->fid->kind == SONDE_KIND_OTHER) /* opening a device may do something */
-		return -EACCES;
 	if (job->fid->kind == SONDE_KIND_DIRECTORY)
 		flags = writes ? flags : SONDE_FS_DIRECTORY;
 	return open_fid(self, job, job->fid_path, flags, job->fid->kind, answer);

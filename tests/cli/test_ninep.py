@@ -99,6 +99,22 @@ class Bytes(Case):
             self.assertNotEqual(session.error(ninep.walk(1, 2, "outside")), 0)
             self.assertNotEqual(session.error(ninep.lopen(1, ninep.DIRECTORY)), 0)
 
+    def test_what_is_neither_file_nor_directory_is_not_opened(self):
+        with Server("--write") as server, server.session() as session:
+            session.hello()
+            os.mkfifo(server.folder + "/pipe")
+            reader = os.open(server.folder + "/pipe", os.O_RDONLY | os.O_NONBLOCK)
+            session.ask(ninep.walk(0, 1, "pipe"))
+            self.assertEqual(session.error(ninep.lopen(1)), errno.EACCES)
+            setattr_ = ninep.message(26, struct.pack("<I", 1) + struct.pack("<IIIIQ", 8, 0, 0, 0, 0) + bytes(32))
+            self.assertEqual(session.error(setattr_), errno.EACCES)
+            create = ninep.message(ninep.LCREATE, struct.pack("<I", 0) + ninep.text("pipe") + struct.pack("<III", 0, 0o644, 0))
+            self.assertEqual(session.error(create), errno.EACCES)
+            session.ask(ninep.walk(0, 2, "file"))
+            os.rename(server.folder + "/pipe", server.folder + "/file")
+            self.assertEqual(session.error(ninep.lopen(2)), errno.EACCES)
+            os.close(reader)
+
     def test_a_flush_is_answered_behind_what_it_flushes(self):
         with Server() as server, server.session() as session:
             session.hello()
