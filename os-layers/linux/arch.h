@@ -18,6 +18,8 @@ struct linux_place {
 	uint64_t slide; /* virtual minus physical of the image; 0: is not told    */
 	/* Of a processor: an address in the image's text, by which it is found; vmcoreinfo tells the rest. 0: image_range. */
 	uint64_t text;
+	/* Not 0: text is mapped twice, and the image is where it is first, from this address on. */
+	uint64_t above;
 };
 #define LINUX_PLACES_MAX 2u
 

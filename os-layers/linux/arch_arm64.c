@@ -34,9 +34,18 @@ static const struct paging *paging_of_cpu(const struct sonde_cpu *cpu)
 	return paging_arm64(granule, 64 - TCR_T1SZ(tcr), wide);
 }
 
+/* Where the half begins that has no map of all RAM (linux v6.1 arch/arm64/include/asm/memory.h: PAGE_END, VA_BITS_MIN). */
+static uint64_t end_of_direct_map(const struct paging *paging)
+{
+	uint32_t least = paging->levels[0].shift == 14 ? 47 : 48;
+
+	return UINT64_MAX << ((paging->va_bits > 48 ? least : paging->va_bits) - 1);
+}
+
 /*
  * Where page tables are isolated, user code runs on tables that map the way in only and lie two pages below the kernel's
- * own (linux v6.1 arch/arm64/kernel/vmlinux.lds.S: tramp_pg_dir, reserved_pg_dir, swapper_pg_dir).
+ * own (linux v6.1 arch/arm64/kernel/vmlinux.lds.S: tramp_pg_dir, reserved_pg_dir, swapper_pg_dir). The vectors are those of the way
+ * in, then: a part of the image that is mapped a second time, at the end of memory (mm/mmu.c, map_entry_trampoline).
  */
 static uint32_t places_of_cpu(const struct sonde_cpu *cpu, struct linux_place ret[LINUX_PLACES_MAX])
 {
@@ -49,6 +58,7 @@ static uint32_t places_of_cpu(const struct sonde_cpu *cpu, struct linux_place re
 	ret[0] = (struct linux_place){ .paging = paging, .root = root, .text = text };
 	ret[1] = ret[0];
 	ret[1].root += UINT64_C(2) << paging->levels[0].shift;
+	ret[1].above = end_of_direct_map(paging);
 	return PSTATE_EL(cpu->flags) == 0 ? 2 : 1;
 }
 

@@ -345,7 +345,9 @@ static int try_root(struct detect *d, const struct linux_arch *arch,
 	lx->image_text = place->text;
 	r = set_root(lx, place->paging, place->root, err);
 	if (r == SONDE_OK) {
-		r = image_find(lx, &image);
+		r = place->above ? image_find_text(lx, place->above) : SONDE_OK;
+		if (r == SONDE_OK)
+			r = image_find(lx, &image);
 		if (r < 0)
 			sonde_error_set(err, r,
 					"its page tables at 0x%" PRIx64 " map no kernel image",

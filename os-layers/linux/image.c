@@ -45,6 +45,36 @@ static int see_run(void *user, const struct sonde_page_run *run)
 	return 0;
 }
 
+struct text {
+	uint64_t pa, va;
+};
+
+static int see_text(void *user, const struct sonde_page_run *run)
+{
+	struct text *text = user;
+
+	if (text->pa < run->pa || text->pa - run->pa >= run->len)
+		return 0;
+	text->va = run->va + (text->pa - run->pa);
+	return 1;
+}
+
+int image_find_text(struct linux_os *lx, uint64_t from)
+{
+	const struct paging_map map = linux_kernel_map(lx);
+	struct sonde_translation at;
+	int r = paging_translate(lx->phys, map, lx->image_text, &at);
+
+	if (r < 0)
+		return r;
+	struct text text = { .pa = at.pa };
+	r = paging_visit(lx->phys, map, from, UINT64_MAX, PAGING_RIGHTS, see_text, &text);
+	if (r <= 0)
+		return r < 0 ? r : SONDE_E_NOT_FOUND;
+	lx->image_text = text.va;
+	return SONDE_OK;
+}
+
 /* Around the text, where modules and much else may lie too: the image is what is as far from its place in RAM. */
 static int search_around(struct linux_os *lx, struct search *search, uint64_t *ret_first,
 			 uint64_t *ret_last)

@@ -8,6 +8,9 @@
 
 #include "linux/linux.h"
 
+/* Where what lies at lx->image_text is mapped first, from that address on: it becomes lx->image_text. Returns 0; SONDE_E_NOT_FOUND. */
+int image_find_text(struct linux_os *lx, uint64_t from);
+
 /* Where the image lies, from the page tables and lx->image_text. Returns 0; SONDE_E_NOT_FOUND. Sets lx->image_slide. */
 struct image {
 	uint64_t text, end;  /* virtual; end is exclusive      */

@@ -12,6 +12,7 @@
 
 #include "../synth/array_space.h"
 #include "linux/arch.h"
+#include "linux/image.h"
 
 #define HEAD "OSRELEASE=6.1.0\n"
 #define ARM64(pagesize, t1sz)                                                                      \
@@ -159,6 +160,7 @@ static void vmcoreinfo_tells_where_the_kernel_is(void **state)
 		[SONDE_CR_SCTLR_EL1] = on, [SONDE_CR_TTBR1_EL1] = ttbr1, [SONDE_CR_TCR_EL1] = tcr  \
 	}
 #define EL1H 0x5
+#define HALF UINT64_C(0xffff800000000000) /* behind the map of all RAM, of 48 bits */
 
 static const struct {
 	const char *name;
@@ -280,6 +282,8 @@ static void a_processor_tells_where_the_kernel_is(void **state)
 		if (n != processors[i].n)
 			fail_msg("%s: %u places", processors[i].name, n);
 		for (uint32_t k = 0; k < n; k++) {
+			/* The way in is mapped a second time, above the map of all RAM. */
+			assert_int_equal(places[k].above, k ? HALF : 0);
 			if (strcmp(places[k].paging->name, processors[i].format) != 0 ||
 			    places[k].root != processors[i].roots[k] ||
 			    places[k].text != processors[i].text || places[k].slide)
@@ -442,6 +446,37 @@ static void a_processor_in_firmware_runs_no_kernel(void **state)
 	sonde_loop_destroy(loop);
 }
 
+#define ENTRY(va, shift) ((va) >> (shift)&511)
+
+/* A gigabyte of RAM, mapped at three addresses: by a root at TOP, and a table each behind it. */
+static void the_image_is_the_first_of_what_is_mapped_twice(void **state)
+{
+	static const uint64_t direct = UINT64_C(0xffff000040000000),
+			      image = UINT64_C(0xffffa90b80000000),
+			      way_in = UINT64_C(0xfffffbffc0000000);
+	static const uint64_t maps[] = { direct, image, way_in };
+	static uint64_t words[4][512];
+	struct array_space array = { .base = TOP, .len = sizeof(words), .bytes = (uint8_t *)words };
+	struct linux_os lx = { .paging = paging_arm64(12, 48, false), .root = TOP };
+	struct sonde_loop *loop;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		words[0][ENTRY(maps[i], 39)] = (TOP + 4096 * (i + 1)) | PAGE_TYPE | VALID;
+		words[i + 1][ENTRY(maps[i], 30)] = UINT64_C(0x40000000) | AF | VALID;
+	}
+	assert_int_equal(sonde_loop_create(NULL, &loop, NULL), 0);
+	assert_int_equal(array_space_open(&array, loop, &lx.phys), 0);
+	lx.image_text = way_in + 0x1bf7800;
+	assert_int_equal(image_find_text(&lx, way_in + 0x40000000), SONDE_E_NOT_FOUND);
+	assert_int_equal(image_find_text(&lx, HALF), SONDE_OK);
+	assert_int_equal(lx.image_text, image + 0x1bf7800);
+	lx.image_text = way_in - 1;
+	assert_int_equal(image_find_text(&lx, HALF), SONDE_E_NOT_MAPPED);
+	sonde_space_close(lx.phys);
+	sonde_loop_destroy(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -453,6 +488,7 @@ int main(void)
 		cmocka_unit_test(aarch64_marks_closed_pages_as_its_release_does),
 		cmocka_unit_test(each_architecture_is_found_by_its_number),
 		cmocka_unit_test(a_processor_in_firmware_runs_no_kernel),
+		cmocka_unit_test(the_image_is_the_first_of_what_is_mapped_twice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
