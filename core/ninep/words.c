@@ -98,10 +98,10 @@ uint32_t ninep_entry_kind(uint8_t type)
 /* Times before 1970 count down in seconds and up in nanoseconds. */
 static void tell_time(int64_t at_ns, uint64_t *ret_s, uint64_t *ret_ns)
 {
-	int64_t s = at_ns / second_ns - (at_ns % second_ns < 0);
+	int64_t s = at_ns / second_ns, ns = at_ns % second_ns;
 
-	*ret_s = (uint64_t)s;
-	*ret_ns = (uint64_t)(at_ns - s * second_ns);
+	*ret_s = (uint64_t)(s - (ns < 0));
+	*ret_ns = (uint64_t)(ns < 0 ? ns + second_ns : ns);
 }
 
 /* Seconds that no int64_t of nanoseconds holds are not told. */
