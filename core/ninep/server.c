@@ -103,6 +103,7 @@ int sonde_fs_server_start(struct sonde_loop *loop, struct sonde_fs *fs, int list
 		.flags = own.flags,
 		.max_sessions = own.max_sessions ? own.max_sessions : SESSIONS_DEFAULT,
 		.handshake_ns = SESSION_HANDSHAKE_NS,
+		.stall_ns = SESSION_STALL_NS,
 	};
 	int r = open_server(server, listener);
 	if (r < 0)

@@ -70,7 +70,7 @@ struct sonde_fs_server {
 	struct sonde_loop *loop;
 	struct sonde_fs *fs;
 	uint32_t flags, max_sessions;
-	uint64_t handshake_ns; /* SESSION_HANDSHAKE_NS */
+	uint64_t handshake_ns, stall_ns; /* SESSION_HANDSHAKE_NS, SESSION_STALL_NS */
 	struct sonde_acceptor *acceptor;
 	struct sonde_task *task;
 	struct ninep_session *first, *last; /* the oldest first */

@@ -50,7 +50,7 @@ static void write_answer(struct ninep_job *job, size_t len)
 		.len = (uint32_t)len,
 		.done = written,
 		.user = job,
-		.deadline_ns = sonde_now_ns() + SESSION_STALL_NS,
+		.deadline_ns = sonde_now_ns() + s->server->stall_ns,
 	};
 	if (len == 0)
 		ninep_session_cut(s);
@@ -197,18 +197,23 @@ static int await(struct sonde_task *self, struct ninep_session *s)
 	return n > 0 ? 0 : n < 0 ? n : SONDE_E_TRUNCATED;
 }
 
-static int take_rest(struct sonde_task *self, struct ninep_session *s, struct ninep_job *job,
-		     const uint8_t head[4], uint64_t by_ns)
+/* It has as long as it takes to come, once there is a job for it: others may have had all of them. */
+static int take_whole(struct sonde_task *self, struct ninep_session *s, struct ninep_job *job)
 {
-	uint32_t size = ninep_size(head), most = s->msize ? s->msize : NINEP_MSIZE_MIN;
+	uint64_t by = s->is_attached ? sonde_now_ns() + s->server->stall_ns : s->attach_by_ns;
+	uint8_t head[4];
+	int r = take(self, s, head, sizeof(head), by);
+	uint32_t size = r < 0 ? 0 : ninep_size(head), most = s->msize ? s->msize : NINEP_MSIZE_MIN;
 
+	if (r < 0)
+		return r;
 	if (size < NINEP_HEAD || size > most)
 		return SONDE_E_BAD_FORMAT;
 	job->in = mem_alloc(1, size);
 	if (!job->in)
 		return SONDE_E_NO_MEMORY;
 	memcpy(job->in, head, 4);
-	int r = take(self, s, job->in + 4, size - 4, by_ns);
+	r = take(self, s, job->in + 4, size - 4, by);
 	if (r < 0)
 		return r;
 	bool decoded = ninep_decode(job->in, size, &job->msg);
@@ -219,18 +224,13 @@ static int take_rest(struct sonde_task *self, struct ninep_session *s, struct ni
 static int take_message(struct sonde_task *self, struct ninep_session *s)
 {
 	struct ninep_job *job;
-	uint8_t head[4];
 	int r = await(self, s);
-	uint64_t by = s->is_attached ? sonde_now_ns() + SESSION_STALL_NS : s->attach_by_ns;
 
 	if (r == 0)
-		r = take(self, s, head, sizeof(head), by);
+		r = sonde_channel_recv(self, s->home, &job);
 	if (r < 0)
 		return r;
-	r = sonde_channel_recv(self, s->home, &job);
-	if (r < 0)
-		return r;
-	r = take_rest(self, s, job, head, by);
+	r = take_whole(self, s, job);
 	if (r < 0) {
 		mem_release(job->in);
 		job->in = NULL;

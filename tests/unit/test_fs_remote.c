@@ -517,6 +517,21 @@ static void a_handle_may_be_any_number(void **state)
 	end(&f);
 }
 
+/* Seconds count down before 1970, nanoseconds always up. */
+static void times_may_be_any(void **state)
+{
+	static const int64_t times[] = { INT64_MIN, -1000000000, -1, 0, 1, INT64_MAX };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		const struct sonde_fs_info info = { .modified_ns = times[i] };
+		struct ninep_attr attr;
+		ninep_tell_attr(&info, &attr);
+		assert_true(attr.modified_ns < 1000000000);
+		assert_true(attr.modified_s * 1000000000 + attr.modified_ns == (uint64_t)times[i]);
+	}
+}
+
 /* ---- no such server ------------------------------------------------------------------------------ */
 
 static void who_does_not_speak_it_is_told_from_who_is_not_there(void **state)
@@ -690,6 +705,25 @@ static void a_server_that_stops_takes_its_sessions_along(void **state)
 
 enum { HANDSHAKE_NS = 1000000000 };
 
+/* The directory at its root is told of once; whoever asks again waits until he is let go. */
+struct holder {
+	struct sonde_fs_io *held[SESSION_DEPTH];
+	int n_asked;
+};
+
+static void hold(void *impl, struct sonde_fs_io *io)
+{
+	struct holder *holder = impl;
+
+	*io->info = (struct sonde_fs_info){ .kind = SONDE_KIND_DIRECTORY };
+	if (holder->n_asked++ == 0)
+		sonde_fs_finish(io, 0, 0);
+	else
+		holder->held[holder->n_asked - 2] = io;
+}
+
+static const struct sonde_fs_ops holder_ops = { .size = sizeof(holder_ops), .submit = hold };
+
 /* A server in the loop of the test, whose clients have a second to attach. */
 struct patient {
 	struct sonde_loop *loop;
@@ -698,14 +732,17 @@ struct patient {
 	int listener, client;
 };
 
-static void begin_patient(struct patient *p)
+/* holder: NULL: files in memory. */
+static void begin_patient(struct patient *p, struct holder *holder)
 {
 	char address[SONDE_NET_TEXT];
 
 	p->listener = sonde_net_listen("127.0.0.1:0", NULL, NULL);
 	assert_int_equal(sonde_net_own(p->listener, address, sizeof(address)), 0);
 	assert_int_equal(sonde_loop_create(NULL, &p->loop, NULL), 0);
-	assert_int_equal(sonde_fs_memory(p->loop, NULL, &p->fs), 0);
+	assert_int_equal(holder ? sonde_fs_create(p->loop, &holder_ops, holder, &p->fs)
+				: sonde_fs_memory(p->loop, NULL, &p->fs),
+			 0);
 	assert_int_equal(sonde_fs_server_start(p->loop, p->fs, p->listener, NULL, &p->server), 0);
 	p->server->handshake_ns = HANDSHAKE_NS;
 	p->client = sonde_net_connect(NULL, p->loop, address, NULL, NULL);
@@ -720,6 +757,12 @@ static void end_patient(struct patient *p)
 	sonde_loop_destroy(p->loop);
 	close(p->listener);
 }
+
+static const struct ninep_msg version = { .type = NINEP_TVERSION,
+					  .tag = NINEP_NO_TAG,
+					  .msize = NINEP_MSIZE_MAX,
+					  .name = { NINEP_VERSION, sizeof(NINEP_VERSION) - 1 } };
+static const struct ninep_msg attach = { .type = NINEP_TATTACH, .other_fid = NINEP_NO_FID };
 
 static void say(const struct patient *p, const struct ninep_msg *msg)
 {
@@ -742,22 +785,58 @@ static uint64_t sessions_after(const struct patient *p, uint64_t ns)
 
 static void who_has_attached_may_think_as_long_as_he_likes(void **state)
 {
-	const struct ninep_msg version = { .type = NINEP_TVERSION,
-					   .tag = NINEP_NO_TAG,
-					   .msize = NINEP_MSIZE_MIN,
-					   .name = { NINEP_VERSION, sizeof(NINEP_VERSION) - 1 } };
-	const struct ninep_msg attach = { .type = NINEP_TATTACH, .other_fid = NINEP_NO_FID };
-
 	(void)state;
 	for (int attaches = 0; attaches < 2; attaches++) {
 		struct patient p;
-		begin_patient(&p);
+		begin_patient(&p, NULL);
 		say(&p, &version);
 		if (attaches)
 			say(&p, &attach);
 		assert_int_equal(sessions_after(&p, HANDSHAKE_NS / 2 * 3), attaches);
 		end_patient(&p);
 	}
+}
+
+/* Bytes that come until there are so many, or the server has hung up. */
+static size_t hear(const struct patient *p, size_t wanted)
+{
+	uint8_t bytes[4096];
+	size_t got = 0;
+	ssize_t n = 1;
+
+	while (got < wanted && n != 0) {
+		sonde_loop_wait(p->loop, 1000000);
+		n = recv(p->client, bytes, sizeof(bytes), MSG_DONTWAIT);
+		got += n > 0 ? (size_t)n : 0;
+	}
+	return got;
+}
+
+static void who_waits_for_the_server_is_not_late_himself(void **state)
+{
+	enum { HELLO = 21 + 20, TOLD = SESSION_DEPTH * 160, REFUSED = 11 };
+	static const uint8_t half[] = { 19, 0, 0, 0, NINEP_TGETATTR, 0, 0, 9, 0, 0 };
+	struct ninep_msg ask = { .type = NINEP_TGETATTR };
+	struct holder holder = { 0 };
+	struct patient p;
+
+	(void)state;
+	begin_patient(&p, &holder);
+	p.server->stall_ns = HANDSHAKE_NS / 2;
+	say(&p, &version);
+	say(&p, &attach);
+	assert_int_equal(hear(&p, HELLO), HELLO);
+	for (; ask.tag < SESSION_DEPTH; ask.tag++)
+		say(&p, &ask);
+	assert_int_equal(send(p.client, half, sizeof(half), MSG_NOSIGNAL), sizeof(half));
+	assert_int_equal(sessions_after(&p, HANDSHAKE_NS), 1);
+	assert_int_equal(holder.n_asked, 1 + SESSION_DEPTH);
+	for (int i = 0; i < SESSION_DEPTH; i++)
+		sonde_fs_finish(holder.held[i], 0, 0);
+	assert_int_equal(hear(&p, TOLD), TOLD);
+	assert_int_equal(send(p.client, "\0\0\0\0\0\0\0\0", 9, MSG_NOSIGNAL), 9);
+	assert_int_equal(hear(&p, REFUSED), REFUSED);
+	end_patient(&p);
 }
 
 /* Ends of tasks and loops of requests: half of what is asked for is called off at once. */
@@ -815,6 +894,7 @@ int main(void)
 		cmocka_unit_test(names_of_a_list_are_names),
 		cmocka_unit_test(where_a_way_ends_nothing_is_removed_or_renamed),
 		cmocka_unit_test(a_handle_may_be_any_number),
+		cmocka_unit_test(times_may_be_any),
 		cmocka_unit_test(who_does_not_speak_it_is_told_from_who_is_not_there),
 		cmocka_unit_test(connecting_has_a_deadline),
 		cmocka_unit_test(without_leave_nothing_is_changed),
@@ -823,6 +903,7 @@ int main(void)
 		cmocka_unit_test(a_server_is_stopped_as_soon_as_it_is_started),
 		cmocka_unit_test(a_server_that_stops_takes_its_sessions_along),
 		cmocka_unit_test(who_has_attached_may_think_as_long_as_he_likes),
+		cmocka_unit_test(who_waits_for_the_server_is_not_late_himself),
 		cmocka_unit_test(called_off_requests_leave_nothing_behind),
 	};
 
