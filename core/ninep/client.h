@@ -46,7 +46,7 @@ struct ninep_client {
 	struct sonde_loop *loop;
 	int fd;
 	uint64_t patience_ns; /* from Tflush until a call is left */
-	uint64_t silence_ns;  /* without a byte while answers are owed; UINT64_MAX: for ever */
+	uint64_t silence_ns;  /* no byte in or out, and answers owed; UINT64_MAX: for ever */
 	struct sonde_timer silence;
 	uint32_t n_silent; /* ticks of it since something came or left */
 	int32_t dead;      /* 0, or -errno: why nothing works any more */

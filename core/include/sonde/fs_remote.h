@@ -33,9 +33,9 @@ struct sonde_fs_remote_options {
 	uint64_t deadline_ns; /* of connecting: 0, or sonde_now_ns() time: then TIMED_OUT     */
 	uint64_t patience_ns; /* from asking for the end of a request until it ends without
 				* the server; 0: a second                                      */
-	uint64_t silence_ns;  /* while answers are owed nothing comes for this long, or up to a
-				* quarter more: TIMED_OUT for all of them; 0: 30 seconds;
-				* UINT64_MAX: it may be silent for ever                        */
+	uint64_t silence_ns;  /* while answers are owed nothing comes, and nothing leaves, for
+				* this long, or up to a quarter more: TIMED_OUT for all of them;
+				* 0: 30 seconds; UINT64_MAX: it may be silent for ever         */
 };
 
 /*
