@@ -167,11 +167,12 @@ static int32_t count_full(struct sonde_io *io)
 /* As nearly all are. */
 static inline bool are_all_full(const struct sonde_io *io)
 {
-	const struct sonde_xfer *x = io->xfers, *end = x + io->n;
+	const struct sonde_xfer *x = io->xfers;
+	uint32_t i = 0;
 
-	while (x < end && is_full(x))
-		x++;
-	return x == end;
+	while (i < io->n && is_full(&x[i]))
+		i++;
+	return i == io->n;
 }
 
 void io_finish(struct sonde_io *io)

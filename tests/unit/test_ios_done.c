@@ -58,7 +58,7 @@ static void each_ends_once_in_its_turn(void **state)
 		struct sonde_io ios[N] = { 0 };
 		struct sonde_xfer xfers[N] = { 0 };
 		uint8_t bytes[N];
-		struct fake fake;
+		struct fake fake = { 0 };
 		pthread_t thread;
 
 		test.n_held = test.n_over = 0;
@@ -100,7 +100,7 @@ static void who_sleeps_is_woken_once(void **state)
 	struct sonde_xfer xfers[N] = { 0 };
 	uint8_t bytes[N];
 	uint64_t n_wakes = 0;
-	struct fake fake;
+	struct fake fake = { 0 };
 
 	test.n_held = test.n_over = 0;
 	test.way = FROM_THREAD;
