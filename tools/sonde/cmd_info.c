@@ -162,8 +162,10 @@ static struct facts read_facts(struct sonde_target *target)
 
 	if (len <= 0)
 		return (struct facts){ 0 };
-	struct facts facts = { grow(NULL, (size_t)len, 1), (size_t)len };
-	sonde_target_note(target, SONDE_NOTE_FACTS, facts.text, facts.len);
+	struct facts facts = { .text = grow(NULL, (size_t)len, 1) };
+	int64_t came = sonde_target_note(target, SONDE_NOTE_FACTS, facts.text, (size_t)len);
+	if (came > 0) /* it may have changed meanwhile */
+		facts.len = (size_t)(came < len ? came : len);
 	return facts;
 }
 
