@@ -66,18 +66,24 @@ static uint32_t find_behind(const struct remap *remap, uint64_t step, uint64_t a
 	return low;
 }
 
+/* The first stretch that ends at or behind addr, which is not behind the last one nor before the first. */
+static inline const struct remap_stretch *at_or_behind(const struct remap *remap, uint64_t addr)
+{
+	uint64_t step = (addr - remap->first) >> remap->guide_shift;
+	uint32_t i = remap->guide[step];
+
+	if (remap->stretches[i].last < addr)
+		i = find_behind(remap, step, addr);
+	return &remap->stretches[i];
+}
+
 /* The stretch that holds addr, else NULL. */
 static inline const struct remap_stretch *find(const struct remap *remap, uint64_t addr)
 {
-	const struct remap_stretch *at = remap->stretches;
-	uint64_t in = addr - remap->first;
-
-	if (in > remap->last - remap->first || !remap->n_stretches)
+	if (addr - remap->first > remap->last - remap->first || !remap->n_stretches)
 		return NULL;
-	uint32_t i = remap->guide[in >> remap->guide_shift];
-	if (at[i].last < addr)
-		i = find_behind(remap, in >> remap->guide_shift, addr);
-	return at[i].addr <= addr ? &at[i] : NULL;
+	const struct remap_stretch *s = at_or_behind(remap, addr);
+	return s->addr <= addr ? s : NULL;
 }
 
 /* How far the hole goes on that addr is in; 0: to the end. */
@@ -87,11 +93,7 @@ static uint64_t find_gap(const struct remap *remap, uint64_t addr)
 		return 0;
 	if (addr < remap->first)
 		return remap->first - addr;
-	uint64_t step = (addr - remap->first) >> remap->guide_shift;
-	uint32_t i = remap->guide[step];
-	if (remap->stretches[i].last < addr)
-		i = find_behind(remap, step, addr);
-	return remap->stretches[i].addr - addr;
+	return at_or_behind(remap, addr)->addr - addr;
 }
 
 /* Four steps a stretch: where stretches are alike, the guide is right at once. */
