@@ -4,13 +4,21 @@
 BUILD ?= build
 MESON_TEST = meson test --print-errorlogs --timeout-multiplier 4
 
+# $(call set_up,FOLDER,OPTIONS,COMPILER): FOLDER is one of meson's. What meson did not find it never looks
+# for again by itself: after packages came, demo's folder would be without check's tests.
+comma = ,
+set_up = if [ ! -f $1/build.ninja ]; then $(if $3,CC=$3) meson setup $1 $2; \
+	elif [ /var/lib/dpkg/status -nt $1/build.ninja ]; then meson setup --reconfigure $1; fi
+
 .PHONY: all demo check check-gcc check-asan check-tsan check-fuzz check-format check-cross bench bench-docs \
 	packages-build packages-demo packages-check packages-bench clean
 
-all: $(BUILD)/build.ninja
+all: packages-build
+	@$(call set_up,$(BUILD))
 	ninja -C $(BUILD)
 
-demo: packages-demo all
+demo: packages-demo
+	$(MAKE) all
 	tools/dev/demo $(BUILD)
 
 check: packages-check
@@ -25,26 +33,21 @@ check: packages-check
 packages-build packages-demo packages-check packages-bench:
 	@tools/dev/install-packages $(@:packages-%=%)
 
-$(BUILD)/build.ninja: | packages-build
-	meson setup $(BUILD)
-
 # Everything, live guests included.
 check-gcc:
-	[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD)
+	@$(call set_up,$(BUILD))
 	ninja -C $(BUILD)
 	$(MESON_TEST) -C $(BUILD)
 
 # All but the same table again in sandboxes, and what is about guests.
 check-asan:
-	[ -f $(BUILD)-asan/build.ninja ] || CC=clang meson setup $(BUILD)-asan \
-		-Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized
+	@$(call set_up,$(BUILD)-asan,-Db_sanitize=address$(comma)undefined -Db_lundef=false -Dbuildtype=debugoptimized,clang)
 	ninja -C $(BUILD)-asan
 	ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 		$(MESON_TEST) -C $(BUILD)-asan --no-suite confined --no-suite once
 
 check-tsan:
-	[ -f $(BUILD)-tsan/build.ninja ] || meson setup $(BUILD)-tsan \
-		-Db_sanitize=thread -Db_lundef=false -Dbuildtype=debugoptimized
+	@$(call set_up,$(BUILD)-tsan,-Db_sanitize=thread -Db_lundef=false -Dbuildtype=debugoptimized)
 	ninja -C $(BUILD)-tsan
 	TSAN_OPTIONS=halt_on_error=1 $(MESON_TEST) -C $(BUILD)-tsan --suite unit --suite conformance --suite property \
 		--no-suite confined --no-suite threadless --no-suite stub # the threads of gdb: have unit tests
@@ -52,23 +55,19 @@ check-tsan:
 # FUZZ_SECONDS of each target, from the corpus in the tree.
 FUZZ_SECONDS ?= 3
 check-fuzz:
-	[ -f $(BUILD)-fuzz/build.ninja ] || CC=clang meson setup $(BUILD)-fuzz -Dfuzz=true \
-		-Db_lundef=false
+	@$(call set_up,$(BUILD)-fuzz,-Dfuzz=true -Db_lundef=false,clang)
 	ninja -C $(BUILD)-fuzz $$(ninja -C $(BUILD)-fuzz -t targets all | sed -n 's/^\(tests\/fuzz\/fuzz_[a-z_]*\):.*/\1/p')
 	tools/dev/fuzz $(BUILD)-fuzz $(FUZZ_SECONDS)
 
 # The core and its tasks on aarch64, under user emulation.
 check-cross:
-	[ -f $(BUILD)-aarch64/build.ninja ] || meson setup $(BUILD)-aarch64 \
-		--cross-file tests/cross/aarch64.ini
+	@$(call set_up,$(BUILD)-aarch64,--cross-file tests/cross/aarch64.ini)
 	ninja -C $(BUILD)-aarch64
 	$(MESON_TEST) -C $(BUILD)-aarch64 --suite cross --suite fuzz
 
 # Numbers go with the machine: docs/performance.md says how to read them, tools/bench/bench.py what
 # BENCH_JSON, BENCH_SVG, BENCH_CASES, BENCH_QUICK, BENCH_FILE and BENCH_SIZE do.
 bench: packages-bench
-	[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD)
-	grep -q HAVE_LIBUV $(BUILD)/build.ninja || meson setup --reconfigure $(BUILD)
 	$(MAKE) all
 	@tools/bench/bench.py $(BUILD)
 
