@@ -127,6 +127,13 @@ class Formats(Case):
             before = path
         self.check_bytes(before)
 
+    def test_more_ranges_than_an_elf_header_counts(self):
+        ranges = [(i * 2 * PAGE, b"%064d" % i) for i in range(66000)]
+        path = path_of("ranges.elf")
+        self.expect(dump(path, "elf", source=make_file("ranges.lime", lime(ranges))), 0, err="")
+        for addr, data in (ranges[0], ranges[1], ranges[33000], ranges[-1]):
+            self.assertEqual(read(path, addr, len(data)).out, data)
+
     def test_one_thread_writes_what_many_do(self):
         for format in ("kdump-zstd", "avml"):
             sums = set()

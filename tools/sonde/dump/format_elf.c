@@ -6,7 +6,8 @@
  *	64        program headers, and room for some more: what is missing makes segments of its own
  *	behind    notes
  *	behind    segments, each from a multiple of 4 KiB on
- *	behind    where that room was too small: all program headers, and from 65535 on section 0, which counts them
+ *	behind    where that room was too small: all program headers
+ *	behind    where there are 65535 or more: section 0, which counts them
  *
  * A segment's memory goes on behind its bytes where pages of it are missing or left out. Virtual addresses are 0, as QEMU has them.
  */
@@ -197,8 +198,12 @@ static int elf_end(struct dump_writer *writer, struct sonde_error *err)
 {
 	struct elf *elf = writer->state;
 	size_t n = elf->n + 1;
-	uint64_t phoff = n <= elf->room ? HEAD_SIZE : page_up(elf->end);
-	uint64_t shoff = n >= ELF_PHNUM_IN_SECTION ? page_up(phoff + PH_SIZE * n) : 0;
+	bool has_room = n <= elf->room;
+	uint64_t behind = page_up(elf->end);
+	uint64_t phoff = has_room ? HEAD_SIZE : behind;
+	uint64_t shoff = n < ELF_PHNUM_IN_SECTION ? 0
+			 : has_room               ? behind
+						  : page_up(behind + PH_SIZE * n);
 	int r = dump_file_extend(writer->file, elf->end, err);
 
 	if (r == 0)
