@@ -57,7 +57,7 @@ static inline void copy_small(char *to, const char *from, size_t len)
 
 static inline void copy_bytes(struct copier *copier, char *to, const char *from, size_t len)
 {
-	if (len == 8) /* pointers: half of all that is ever read */
+	if (__builtin_expect(len == 8, 1)) /* pointers: half of all that is ever read */
 		memcpy(to, from, 8);
 	else if (len <= 64)
 		copy_small(to, from, len);

@@ -13,12 +13,13 @@ int io_prepare_any(struct sonde_io *io)
 		return SONDE_E_BAD_ARG;
 	if (io->n && !io->xfers)
 		return SONDE_E_BAD_ARG;
-	for (uint32_t i = 0; i < io->n; i++) {
-		if (!io_xfer_ok(&io->xfers[i]))
+	const struct sonde_xfer *last = io->xfers + io->n;
+	for (struct sonde_xfer *x = io->xfers; x != last; x++) {
+		if (!io_xfer_ok(x))
 			return SONDE_E_BAD_ARG;
 	}
-	for (uint32_t i = 0; i < io->n; i++)
-		io_xfer_reset(&io->xfers[i]);
+	for (struct sonde_xfer *x = io->xfers; x != last; x++)
+		io_xfer_reset(x);
 	io->result = 0;
 	return SONDE_OK;
 }

@@ -36,14 +36,27 @@ static int32_t copy(struct connector_space *cs, const struct sonde_io *io, const
 #define FETCH_LINES 4u /* cache lines of each */
 #define LINE 64u
 
-/* Where the bytes of a piece are; NULL: not whole in this extent. */
-static inline const char *lies_in(const struct extent *e, const struct sonde_xfer *x)
-{
-	uint64_t in_extent = x->addr - e->addr, span = e->last - e->addr;
+/* What is asked of a mapped extent for each piece: by itself, so that it stays in registers. All 0: nothing lies there. */
+struct mapped {
+	uint64_t addr, span; /* last byte - addr */
+	const char *ptr;
+};
 
-	if (in_extent > span || x->len - 1 > span - in_extent)
+static inline struct mapped mapped(const struct extent *e)
+{
+	if (!e || !e->ptr)
+		return (struct mapped){ 0 };
+	return (struct mapped){ e->addr, e->last - e->addr, e->ptr };
+}
+
+/* Where the bytes of a piece are; NULL: not whole in this extent. */
+static inline const char *lies_in(struct mapped m, const struct sonde_xfer *x)
+{
+	uint64_t in_extent = x->addr - m.addr;
+
+	if (in_extent > m.span || x->len - 1 > m.span - in_extent)
 		return NULL;
-	return e->ptr + in_extent;
+	return m.ptr + in_extent;
 }
 
 /* always_inline: to gcc 12 a function that only prefetches does nothing, and its calls go. */
@@ -54,36 +67,33 @@ static inline __attribute__((always_inline)) void fetch(const char *at, uint32_t
 		__builtin_prefetch(at + off);
 }
 
-/* The mapped extent that a piece begins in; NULL: none. */
-static __attribute__((noinline)) const struct extent *mapped_extent(struct connector_space *cs,
-								    uint64_t addr)
+/* The extent that a piece begins in. */
+static __attribute__((noinline)) struct mapped mapped_at(struct connector_space *cs, uint64_t addr)
 {
 	uint64_t gap;
 	const struct extent *e = extents_indexed(&cs->extents, addr);
 
 	if (!e)
 		e = extents_find(&cs->extents, addr, &cs->hint, &gap);
-	return e && e->ptr ? e : NULL;
+	return mapped(e);
 }
 
-/* Where the piece before lay, if that is mapped. */
-static inline const struct extent *last_extent(const struct connector_space *cs)
+/* Where the piece before lay. */
+static inline struct mapped last_mapped(const struct connector_space *cs)
 {
-	const struct extent *e = cs->hint < cs->extents.n ? &cs->extents.at[cs->hint] : NULL;
-
-	return e && e->ptr ? e : NULL;
+	return mapped(cs->hint < cs->extents.n ? &cs->extents.at[cs->hint] : NULL);
 }
 
-/* Where a piece lies, most likely in *e, which becomes the extent that it lies in; NULL: not whole in a mapped one. */
-static inline const char *find_piece(struct connector_space *cs, const struct extent **e,
+/* Where a piece lies, most likely in *m, which becomes the extent that it lies in; NULL: not whole in a mapped one. */
+static inline const char *find_piece(struct connector_space *cs, struct mapped *m,
 				     const struct sonde_xfer *x)
 {
-	const char *at = *e ? lies_in(*e, x) : NULL;
+	const char *at = lies_in(*m, x);
 
-	if (at)
+	if (__builtin_expect(at != NULL, 1))
 		return at;
-	*e = mapped_extent(cs, x->addr);
-	return *e ? lies_in(*e, x) : NULL;
+	*m = mapped_at(cs, x->addr);
+	return lies_in(*m, x);
 }
 
 /* Where some pieces of a request are that come one after the other, each whole in a mapped extent. */
@@ -96,12 +106,12 @@ struct lot {
 static void find_lot(struct connector_space *cs, const struct sonde_io *io, uint32_t first,
 		     struct lot *lot)
 {
-	const struct extent *e = last_extent(cs);
+	struct mapped m = last_mapped(cs);
 	const struct sonde_xfer *x = io->xfers + first;
 	uint32_t n = io->n - first < FETCH_PIECES ? io->n - first : FETCH_PIECES, i;
 
 	for (i = 0; i < n; i++) {
-		const char *at = find_piece(cs, &e, x + i);
+		const char *at = find_piece(cs, &m, x + i);
 		if (!at)
 			break;
 		lot->at[i] = at;
@@ -115,26 +125,27 @@ static void find_lot(struct connector_space *cs, const struct sonde_io *io, uint
 static inline void copy_pieces(struct connector_space *cs, struct sonde_io *io,
 			       const char *const *at, uint32_t n)
 {
-	const uint32_t first = io_core(io)->piece;
 	const bool watched = io->fragment;
-	struct sonde_xfer *x = io->xfers + first;
+	uint32_t piece = io_core(io)->piece;
 
-	for (uint32_t i = 0; i < n; i++) {
-		copy_bytes(&cs->copier, x[i].buf, at[i], x[i].len);
+	for (const char *const *end = at + n; at != end; at++) {
+		struct sonde_xfer *x = &io->xfers[piece];
+		const uint32_t len = x->len;
+		copy_bytes(&cs->copier, x->buf, *at, len);
 		__asm__ volatile("" ::: "memory");
 		if (watched)
-			io_account(io, first + i, 0, x[i].len, SONDE_OK);
+			io_account(io, piece, 0, len, SONDE_OK);
 		else
-			x[i].done = x[i].len;
-		io_core(io)->piece = first + i + 1;
+			x->done = len;
+		io_core(io)->piece = ++piece;
 	}
 }
 
 /* Of requests of one piece there is nothing to ask for ahead. */
 static void read_one(struct connector_space *cs, struct sonde_io *io)
 {
-	const struct extent *e = last_extent(cs);
-	const char *at = find_piece(cs, &e, io->xfers);
+	struct mapped m = last_mapped(cs);
+	const char *at = find_piece(cs, &m, io->xfers);
 
 	if (at)
 		copy_pieces(cs, io, &at, 1);
@@ -239,14 +250,14 @@ struct group {
 /* What fits from io on, in the order of the list. Returns the first that is not in it. */
 static struct sonde_io *gather(struct connector_space *cs, struct sonde_io *io, struct group *ret)
 {
-	const struct extent *e = NULL;
+	struct mapped m = { 0 };
 	struct single *at = ret->at;
 
 	for (; io && at < ret->at + GROUP; io = io_core(io)->next, at++) {
 		if (io->n != 1 || io->op != SONDE_IO_READ || io->fragment)
 			break;
 		at->io = io;
-		at->from = find_piece(cs, &e, io->xfers);
+		at->from = find_piece(cs, &m, io->xfers);
 		if (!at->from)
 			break;
 	}
