@@ -11,6 +11,7 @@
 
 #define HEAD_SIZE 4096u /* the smallest page: what a core has of an ELF file at least */
 #define PAGE_MAX (64u << 10)
+#define HEADS_MAX 16u /* of one file, mapped more than once */
 
 /* ---- what the core has ----------------------------------------------------------------------------- */
 
@@ -21,6 +22,7 @@ struct finder {
 	void *user;
 	int root;
 	struct elf_files saved; /* the core itself, as the file that has these bytes of memory */
+	struct elf_mapped_file *by_path[ELF_MAPPED_FILES_MAX]; /* [to->n_files], sorted */
 };
 
 static int find_saved(struct finder *f)
@@ -151,31 +153,48 @@ static int reaches(const struct elf_mapped *mapped, const struct elf_file *range
 
 /* ---- finding ---------------------------------------------------------------------------------------- */
 
-static struct elf_mapped_file *find_file(const struct elf_mapped *mapped, const char *path)
+/* Where that path is, or belongs, among the sorted ones. */
+static size_t place_of(const struct finder *f, const char *path)
 {
-	for (size_t i = mapped->n_files; i-- > 0;) {
-		if (strcmp(mapped->files[i].path, path) == 0)
-			return &mapped->files[i];
+	size_t low = 0, high = f->to->n_files;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (strcmp(f->by_path[middle]->path, path) < 0)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	return NULL;
+	return low;
+}
+
+static struct elf_mapped_file *file_in(const struct finder *f, size_t place, const char *path)
+{
+	int there = place < f->to->n_files && strcmp(f->by_path[place]->path, path) == 0;
+
+	return there ? f->by_path[place] : NULL;
 }
 
 /* The file of that path, looked up when it is met first. NULL: there are too many. */
-static struct elf_mapped_file *take_file(const struct finder *f, const char *path)
+static struct elf_mapped_file *take_file(struct finder *f, const char *path)
 {
 	struct elf_mapped *to = f->to;
-	struct elf_mapped_file *file = find_file(to, path);
+	size_t place = place_of(f, path);
+	struct elf_mapped_file *file = file_in(f, place, path);
 
 	if (file || to->n_files == ELF_MAPPED_FILES_MAX)
 		return file;
-	file = &to->files[to->n_files++];
+	file = &to->files[to->n_files];
 	*file = (struct elf_mapped_file){ .path = path };
 	file->fd = elf_root_file(f->root, path, &file->size, &file->why);
+	memmove(f->by_path + place + 1, f->by_path + place,
+		(to->n_files++ - place) * sizeof(*f->by_path));
+	f->by_path[place] = file;
 	return file;
 }
 
 /* What the core left something out of. */
-static void take_ranges(const struct finder *f)
+static void take_ranges(struct finder *f)
 {
 	struct elf_mapped *to = f->to;
 
@@ -204,8 +223,10 @@ static int check_heads(const struct finder *f)
 
 	for (size_t i = 0; r == 0 && i < to->told.n; i++) {
 		const struct elf_file *told = &to->told.at[i];
-		struct elf_mapped_file *file = told->off ? NULL : find_file(to, told->path);
-		if (file && !file->why && !file->by)
+		if (told->off || !elf_file_at(&f->saved, told->start))
+			continue;
+		struct elf_mapped_file *file = file_in(f, place_of(f, told->path), told->path);
+		if (file && !file->why && !file->by && file->n_heads++ < HEADS_MAX)
 			r = check_head(f, told->start, file);
 	}
 	return r;

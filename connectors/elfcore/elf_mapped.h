@@ -26,7 +26,8 @@ struct elf_mapped_file {
 	const char *why;  /* it is not used; NULL: it is                          */
 	const char *by;   /* what was compared: "build_id", "elf_header"; NULL: sizes alone */
 	uint64_t size;
-	int fd; /* -1: not open                                         */
+	int fd;           /* -1: not open                                         */
+	uint32_t n_heads; /* saved mappings of its beginning that were looked at  */
 };
 
 /* A mapping of which the core left something out. */

@@ -3,6 +3,9 @@
  * What a core of a process left out of mapped files, from those files: the right ones, wrong ones, and what a core may name to
  * have something opened that should not be.
  */
+#include "../../connectors/elfcore/elf_format.h"
+#include "../../connectors/elfcore/elf_mapped.h"
+#include "../../connectors/elfcore/elf_root.h"
 #include "synth/mapped_core.h"
 
 #include <sonde/loop.h>
@@ -381,6 +384,106 @@ static void files_are_never_written(void **state)
 	assert_int_equal(sonde_space_write(sonde_target_memory(w->target), &x, 1), 1);
 }
 
+/* What a core has of many mappings of the beginning of one file is no ELF header. */
+enum { MANY = 4000 };
+
+struct many {
+	uint8_t note[16 + MANY * (24 + 9)];
+	size_t n_reads;
+};
+
+static void put_word(uint8_t *at, uint64_t word)
+{
+	memcpy(at, &word, 8);
+}
+
+static void make_many(struct many *many)
+{
+	put_word(many->note, MANY);
+	put_word(many->note + 8, MAPPED_PAGE);
+	for (size_t i = 0; i < MANY; i++) {
+		put_word(many->note + 16 + 24 * i, MAPPED_ELF_AT + i * MAPPED_PAGE);
+		put_word(many->note + 16 + 24 * i + 8, MAPPED_ELF_AT + (i + 1) * MAPPED_PAGE);
+		memcpy(many->note + 16 + MANY * 24 + i * 9, "/lib/elf", 9);
+	}
+}
+
+static size_t count_read(void *user, uint64_t off, void *buf, size_t len)
+{
+	(void)off;
+	((struct many *)user)->n_reads++;
+	memset(buf, 0, len);
+	return len;
+}
+
+static void one_file_mapped_often_is_not_compared_as_often(void **state)
+{
+	struct world *w = *state;
+	struct many *many = calloc(1, sizeof(*many));
+	struct elf_segment segments[] = {
+		{ .vaddr = MAPPED_ELF_AT + (uint64_t)MANY * MAPPED_PAGE,
+		  .filesz = MAPPED_PAGE,
+		  .flags = ELF_FLAG_WRITE },
+		{ .vaddr = MAPPED_ELF_AT, .filesz = (MANY - 1) * MAPPED_PAGE },
+	};
+	struct elf_note note = { .name = "CORE",
+				 .name_len = 4,
+				 .type = ELF_NOTE_FILE,
+				 .desc = many->note,
+				 .len = sizeof(many->note) };
+	const struct elf_core core = {
+		.word = 8, .segments = segments, .n_segments = 2, .notes = &note, .n_notes = 1
+	};
+	struct elf_mapped mapped;
+	int root = elf_root_open(in_world(w, "root"));
+
+	make_many(many);
+	assert_int_equal(elf_mapped_find(&mapped, &core, count_read, many, root), 0);
+	assert_int_equal(mapped.n_files, 1);
+	assert_int_equal(mapped.n_ranges, 1);
+	assert_in_range(many->n_reads, 1, 64);
+	elf_mapped_finish(&mapped);
+	close(root);
+	free(many);
+}
+
+/* Later names sort before earlier ones, and between them. */
+static void a_file_is_found_again_whatever_the_others_are_called(void **state)
+{
+	struct world *w = *state;
+	static const char *const names[] = { "/m", "/a", "/z", "/g", "/m", "/a", "/z", "/g" };
+	enum { N = 8 };
+	uint8_t bytes[16 + N * (24 + 3)];
+	struct elf_segment segments[] = {
+		{ .vaddr = MAPPED_STACK_AT, .filesz = MAPPED_PAGE, .flags = ELF_FLAG_WRITE },
+	};
+	struct elf_note note = { .name = "CORE",
+				 .name_len = 4,
+				 .type = ELF_NOTE_FILE,
+				 .desc = bytes,
+				 .len = sizeof(bytes) };
+	const struct elf_core core = {
+		.word = 8, .segments = segments, .n_segments = 1, .notes = &note, .n_notes = 1
+	};
+	struct elf_mapped mapped;
+	int root = elf_root_open(in_world(w, "root"));
+
+	memset(bytes, 0, sizeof(bytes));
+	put_word(bytes, N);
+	for (size_t i = 0; i < N; i++) {
+		put_word(bytes + 16 + 24 * i, MAPPED_ELF_AT + i * MAPPED_PAGE);
+		put_word(bytes + 16 + 24 * i + 8, MAPPED_ELF_AT + (i + 1) * MAPPED_PAGE);
+		memcpy(bytes + 16 + N * 24 + i * 3, names[i], 3);
+	}
+	assert_int_equal(elf_mapped_find(&mapped, &core, count_read, &(struct many){ 0 }, root), 0);
+	assert_int_equal(mapped.n_files, 4);
+	assert_int_equal(mapped.n_ranges, N);
+	for (size_t i = 0; i < N; i++)
+		assert_string_equal(mapped.ranges[i].file->path, names[i]);
+	elf_mapped_finish(&mapped);
+	close(root);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -400,6 +503,8 @@ int main(void)
 		TEST(a_machine_has_no_files),
 		TEST(the_folder_must_be_there),
 		TEST(files_are_never_written),
+		TEST(one_file_mapped_often_is_not_compared_as_often),
+		TEST(a_file_is_found_again_whatever_the_others_are_called),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
