@@ -70,6 +70,8 @@ class Usage(Case):
             self.expect_error(run("read", IMAGE, 0, "--", text), 2, f"'{text}': not a length")
         self.expect_error(run("read", IMAGE, "0xffffffffffffffff", 2, "--phys"), 2,
                           "runs past the end of the address space")
+        self.expect_error(run("write", IMAGE, "0xffffffffffffffff", "--phys", "--hex", "0000"), 2,
+                          "2 bytes from there run past the end of the address space")
         self.expect_error(canned("read", IMAGE, "some_data+x", 2), 2, "'+x' is no offset")
 
     def test_options_may_stand_in_front_of_the_command_and_behind_operands(self):

@@ -308,6 +308,10 @@ static int run(struct ctx *ctx)
 		code = session_open(ctx);
 	if (code == 0)
 		code = session_place(ctx, ctx->args[1], &place);
+	if (code == 0 && bytes.len - 1 > UINT64_MAX - place.addr)
+		code = usage(ctx,
+			     "'%s': %zu bytes from there run past the end of the address space",
+			     ctx->args[1], bytes.len);
 	if (code == 0)
 		code = put(ctx, &place, &bytes);
 	buf_finish(&bytes);
