@@ -349,11 +349,32 @@ class Resume(Case):
             file.write(b"\x01" if file.read(1) != b"\x01" else b"\x02")
             file.seek((8 << 20) - 5)
             file.write(b"other")
-        result = dump(self.path, "raw", "--resume", source=self.source)
+        self.expect_other_memory(self.source)
+
+    def expect_other_memory(self, source):
+        result = dump(self.path, "raw", "--resume", source=source)
         self.assertEqual(result.code, 1, str(result))
-        self.assertIn("was written from other memory", result.err)
+        self.assertIn("was written from other memory: remove it and begin anew\n", result.err)
         self.assertTrue(os.path.exists(self.path + ".partial"))
         self.assertFalse(os.path.exists(self.path))
+
+    def test_of_larger_memory_it_is_refused_and_kept(self):
+        self.cut_off(9 << 20)
+        os.truncate(self.path + ".partial", 16 << 20)
+        self.expect_other_memory(self.source)
+
+    def test_what_lies_in_front_of_a_hole_is_compared(self):
+        ranges = [(0, pages(1300, 5)), (64 << 20, pages(5, 6))]
+        source = make_file("hole.lime", lime(ranges))
+        self.expect(dump(self.whole, "raw", source=source), 0, err="")
+        self.cut_off((64 << 20) + PAGE)
+        self.expect(dump(self.path, "raw", "--resume", source=source), 0, err="")
+        os.unlink(self.path)
+        self.cut_off((64 << 20) + PAGE)
+        with open(self.path + ".partial", "r+b") as file:
+            file.seek(1299 * PAGE)
+            file.write(b"other")
+        self.expect_other_memory(source)
 
     def test_where_there_is_nothing_it_says_so(self):
         result = dump(self.path, "raw", "--resume", source=self.source)

@@ -287,7 +287,8 @@ static int write_dump(struct dumping *d)
 	progress_end(&d->progress);
 	if (r < 0)
 		return fail(d->ctx, EXIT_FAILED, "%s%s", err.text,
-			    dump_format_resumes(d->options.format) && d->report.saved
+			    dump_format_resumes(d->options.format) && d->report.saved &&
+					    r != SONDE_E_CHANGED
 				    ? "; what there is stays beside it, and --resume goes on"
 				    : "");
 	put_row(d);

@@ -28,11 +28,19 @@ struct run {
 	uint64_t off;     /* ... and this byte of it                       */
 	uint64_t done;    /* bytes of the plan                             */
 	uint64_t resumed; /* the file has what lies below this address   */
+	uint64_t known;   /* ... and what lies below this one is not read again */
 };
 
 static int out_of_memory(struct sonde_error *err)
 {
 	return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+}
+
+static int other_memory(const struct run *run, struct sonde_error *err)
+{
+	return sonde_error_set(err, SONDE_E_CHANGED,
+			       "'%.300s' was written from other memory: remove it and begin anew",
+			       run->file.partial);
 }
 
 /* ---- making ready ------------------------------------------------------------------------------------ */
@@ -79,7 +87,27 @@ static int make_plan(struct run *run, struct sonde_error *err)
 	return r;
 }
 
-/* What the file holds up to its last whole batch is not written again. */
+/*
+ * What the file holds up to its last whole batch is not written again. Of what stands still the last of it, as much as a
+ * batch takes, is compared.
+ */
+static int find_known(struct run *run, struct sonde_error *err)
+{
+	const struct dump_plan *plan = &run->plan;
+	const uint64_t resumed = run->file.size;
+
+	if (resumed && resumed - 1 > plan->last)
+		return other_memory(run, err);
+	run->resumed = run->known = resumed;
+	for (size_t i = 0; !run->source->is_live && i < plan->n && plan->at[i].addr < resumed;
+	     i++) {
+		const uint64_t left = resumed - plan->at[i].addr;
+		const uint64_t n = left < plan->at[i].len ? left : plan->at[i].len;
+		run->known = plan->at[i].addr + n - (n < BATCH_SIZE ? n : BATCH_SIZE);
+	}
+	return 0;
+}
+
 static int make_file(struct run *run, struct sonde_error *err)
 {
 	const struct dump_options *options = run->options;
@@ -87,12 +115,13 @@ static int make_file(struct run *run, struct sonde_error *err)
 
 	if (r < 0)
 		return r;
-	run->resumed = run->file.size;
 	run->writer = (struct dump_writer){ .source = run->source,
 					    .plan = &run->plan,
 					    .file = &run->file,
 					    .format = options->format };
-	r = options->format->begin(&run->writer, err);
+	r = find_known(run, err);
+	if (r == 0)
+		r = options->format->begin(&run->writer, err);
 	if (r == 0 && options->format->can_resume)
 		run->file.is_kept = true;
 	return r;
@@ -100,13 +129,11 @@ static int make_file(struct run *run, struct sonde_error *err)
 
 /* ---- batches ------------------------------------------------------------------------------------------ */
 
-/* A stretch that is in the file already; but of what stands still the last batch is compared. */
+/* A stretch that is in the file already, or its beginning. */
 static void pass_over(struct run *run, const struct dump_stretch *stretch)
 {
-	uint64_t again = run->source->is_live || !run->resumed ? 0 : BATCH_SIZE;
-	uint64_t known = run->resumed - again;
 	uint64_t addr = stretch->addr + run->off, left = stretch->len - run->off;
-	uint64_t n = addr >= known ? 0 : known - addr < left ? known - addr : left;
+	uint64_t n = addr >= run->known ? 0 : run->known - addr < left ? run->known - addr : left;
 
 	run->off += n;
 	run->done += n;
@@ -190,10 +217,7 @@ static int compare(struct run *run, const struct batch *batch, struct sonde_erro
 	int r = bytes ? dump_file_read(&run->file, batch->addr, bytes, len, err)
 		      : out_of_memory(err);
 	if (r == 0 && memcmp(bytes, batch->bytes, len) != 0)
-		r = sonde_error_set(err, SONDE_E_CHANGED,
-				    "'%.300s' was written from other memory: remove it and begin "
-				    "anew",
-				    run->file.partial);
+		r = other_memory(run, err);
 	free(bytes);
 	return r;
 }

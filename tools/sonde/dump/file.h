@@ -19,8 +19,8 @@ struct dump_file {
 };
 
 /*
- * Make the partial file of path; or, where grain is not 0, go on with the one there is, cut to a multiple of grain. Memory holds secrets: it is the owner's alone,
- * and somebody else's file of that name is refused.
+ * Make the partial file of path; or, where grain is not 0, go on with the one there is, cut to a multiple of grain, and
+ * keep it. Memory holds secrets: it is the owner's alone, and somebody else's file of that name is refused.
  *
  * Returns   0; SONDE_E_BAD_ARG (path is something else than a file), _NOT_FOUND (there is none to go on
  *           with), _BUSY, _NO_ACCESS and others of the system.

@@ -59,6 +59,7 @@ static int open_partial(struct dump_file *file, uint32_t grain, struct sonde_err
 		file->is_kept = true; /* it is not ours to remove */
 		return r;
 	}
+	file->is_kept = grain != 0;
 	file->size = grain ? (uint64_t)st.st_size / grain * grain : 0;
 	if (ftruncate(file->fd, (off_t)file->size) < 0 || fchmod(file->fd, 0600) < 0)
 		return sonde_error_os(err, errno, "'%.300s'", file->partial);
