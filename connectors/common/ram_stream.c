@@ -191,9 +191,11 @@ static void machine_name(struct reader *r)
 	skip(r, len - kept);
 }
 
-/* The machine's name, then subsections, which do not say how long they are. */
+/* The machine's name, then subsections, which do not say how long they are. What was read by it holds to the end. */
 static void configuration(struct reader *r)
 {
+	if (r->has_ram)
+		fail(r, SONDE_E_BAD_FORMAT, "has a configuration behind the beginning of its RAM");
 	machine_name(r);
 	while (fill(r, 1) && r->buf[r->pos] == SUBSECTION) {
 		byte(r);

@@ -377,6 +377,22 @@ static void a_capability_that_moves_pages_is_refused_by_name(void **state)
 	expect_refused(s, SONDE_E_UNSUPPORTED, "mapped-ram");
 }
 
+/* Blocks and pages were checked by the size of a page that it told. */
+static void a_page_keeps_its_size(void **state)
+{
+	struct stream *s = stream_of(state);
+
+	put_opening(&s->out);
+	synth_bytes(&s->out, "\7\0\0\0\0\5", 6);
+	synth_text(&s->out, "configuration/target-page-bits", 1);
+	synth_number(&s->out, 4, 1);
+	synth_number(&s->out, 4, 16);
+	synth_next(&s->out, 2);
+	synth_fill(&s->out, 0, "rom", 0);
+	expect_refused(s, SONDE_E_BAD_FORMAT, "a configuration behind the beginning of its RAM");
+	assert_int_equal(s->n_pages, 0);
+}
+
 static void another_section_in_front_is_refused(void **state)
 {
 	struct stream *s = stream_of(state);
@@ -432,6 +448,7 @@ int main(void)
 		TEST(what_went_other_ways_is_refused_by_name),
 		TEST(commands_of_postcopy_are_refused_and_others_passed_over),
 		TEST(a_capability_that_moves_pages_is_refused_by_name),
+		TEST(a_page_keeps_its_size),
 		TEST(another_section_in_front_is_refused),
 		TEST(a_section_of_another_number_is_refused),
 		TEST(who_receives_pages_may_end_it),
