@@ -44,7 +44,7 @@ static void take_field(struct walk *walk, const struct register_field *field)
 {
 	if (walk->cpu)
 		register_take(walk->cpu, field);
-	else if (strcmp(field->name, "cmos_data") == 0 && field->size == 128)
+	else if (strcmp(field->name, "cmos_data") == 0 && field->size == 128 && field->n)
 		take_cmos(walk->devices, field->bytes);
 }
 

@@ -146,6 +146,36 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* A field of no elements has no bytes, wherever it stands: here at the very end. */
+static void a_clock_without_bytes_tells_nothing(void **state)
+{
+	struct synth_stream *s = *state;
+	struct devices devices;
+	struct fault fault;
+	char fields[128];
+	size_t behind = 0;
+
+	for (int pass = 0; pass < 2; pass++) {
+		*s = (struct synth_stream){ 0 };
+		synth_device(s, "mc146818rtc");
+		size_t at = s->len;
+		snprintf(fields, sizeof(fields),
+			 "{\"name\": \"x\", \"size\": %6zu}, {\"name\": \"cmos_data\", "
+			 "\"array_len\": 0, \"size\": 128}",
+			 behind);
+		synth_say(s, fields);
+		synth_device_end(s, NULL);
+		synth_description(s);
+		behind = s->len - at;
+	}
+	uint8_t *bytes = malloc(s->len);
+	memcpy(bytes, s->bytes, s->len);
+	assert_int_equal(devices_read(&devices, bytes, s->len, &fault), 0);
+	assert_int_equal(devices.below_4g, 0);
+	devices_finish(&devices);
+	free(bytes);
+}
+
 /* ---- through the connector ------------------------------------------------------------------------------ */
 
 struct opened {
@@ -705,6 +735,7 @@ static void blocks_lie_where_the_machine_has_them(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(a_clock_without_bytes_tells_nothing),
 		TEST(each_page_is_what_was_said_of_it_last),
 		TEST(a_processor_has_the_registers_of_its_section),
 		TEST(without_a_description_memory_is_read_all_the_same),
