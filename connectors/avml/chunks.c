@@ -16,7 +16,8 @@ struct reader {
 	struct avml_chunks *chunks;
 	const struct source *source;
 	struct source_scan scan;
-	uint64_t at; /* in the file */
+	uint64_t at;      /* in the file */
+	uint64_t n_heads; /* of chunks, that were looked at */
 	const char *why;
 };
 
@@ -110,10 +111,21 @@ static int take_data(struct reader *r, struct range *range, const uint8_t *head,
 	return add(r, &chunk);
 }
 
+/* A range that breaks off is gone through again from its beginning, and so on where the ranges of a hostile file lie in each other. */
+static int count_head(struct reader *r)
+{
+	if (++r->n_heads <= r->source->size / 2)
+		return 0;
+	r->why = "more heads of chunks than it has room for: its ranges lie in each other";
+	return SONDE_E_LIMIT;
+}
+
 /* Returns 1: go on; 0: the range breaks off here, and is told to its end; an error. */
 static int read_chunk(struct reader *r, struct range *range)
 {
 	uint8_t head[AVML_CHUNK_HEAD + 4 + VARINT_MAX];
+	if (count_head(r) < 0)
+		return SONDE_E_LIMIT;
 	int64_t n = read_some(r, r->at, head, sizeof(head));
 
 	if (n < 0)

@@ -229,6 +229,33 @@ static void ranges_may_come_in_any_order_and_the_first_told_counts(void **state)
 	free(image.bytes);
 }
 
+/* Each range is all of the file behind its head, up to chunks that are passed over and an end that is too early. */
+static void ranges_in_ranges_are_not_gone_through_each_to_the_end(void **state)
+{
+	enum { N = 300, HEAD = AVML_HEAD_SIZE + 4 + 8, TAIL = 4000 };
+	struct synth_avml image = { .size = N * HEAD + TAIL * 4 };
+	struct avml_chunks chunks;
+	const char *why;
+
+	(void)state;
+	image.bytes = calloc(1, image.size);
+	for (size_t i = 0; i < N; i++) {
+		uint8_t *head = image.bytes + i * HEAD;
+		memcpy(head, AVML_MAGIC, 4);
+		synth_put(head + 4, 0, 4, 2);
+		synth_put(head + 8, 0, 8, i << 24);
+		synth_put(head + 16, 0, 8, (i << 24) + 0xffffff);
+		synth_put(head + 32, 0, 4, 0x80 | ((N - 1 - i) * HEAD + 8) << 8);
+		synth_put(head + 36, 0, 8, 4);
+	}
+	for (size_t i = 0; i < TAIL; i++)
+		image.bytes[N * HEAD + i * 4] = 0x80;
+	assert_int_equal(parse(&chunks, &image, &why), SONDE_E_LIMIT);
+	assert_non_null(strstr(why, "its ranges lie in each other"));
+	avml_chunks_finish(&chunks);
+	free(image.bytes);
+}
+
 static void heads_that_are_none_are_refused_with_the_reason(void **state)
 {
 	static const struct {
@@ -384,6 +411,7 @@ int main(void)
 		cmocka_unit_test(a_chunk_that_lies_is_lost_and_the_next_range_is_found),
 		cmocka_unit_test(a_broken_head_of_a_range_hides_that_range_alone),
 		cmocka_unit_test(ranges_may_come_in_any_order_and_the_first_told_counts),
+		cmocka_unit_test(ranges_in_ranges_are_not_gone_through_each_to_the_end),
 		cmocka_unit_test(heads_that_are_none_are_refused_with_the_reason),
 		cmocka_unit_test(sums_are_those_of_the_standard),
 		cmocka_unit_test(memory_is_read_across_chunks_and_ranges),
