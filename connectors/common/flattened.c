@@ -95,14 +95,17 @@ static int read_pieces(struct flattened *flat, const char **ret_why)
 {
 	struct source_scan scan = { 0 };
 	uint64_t pos = FLAT_HEAD_SIZE;
-	size_t cap = 0;
+	size_t cap = 0, n_empty = 0;
 
 	for (;;) {
 		struct flat_piece piece;
 		int r = read_piece(flat, &scan, &pos, &piece, ret_why);
 		if (r <= 0)
 			return r;
-		r = piece.len ? add_piece(flat, &cap, &piece) : 0;
+		if (piece.len)
+			r = add_piece(flat, &cap, &piece);
+		else
+			r = ++n_empty > FLAT_EMPTY_MAX ? SONDE_E_LIMIT : 0;
 		if (r < 0) {
 			*ret_why = r == SONDE_E_LIMIT ? "flattened: more pieces than are taken"
 						      : "out of memory";

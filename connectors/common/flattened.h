@@ -19,6 +19,7 @@ enum {
 
 /* Against hostile files; a piece of these takes 24 bytes here and at least 17 in the file. */
 #define FLAT_PIECES_MAX (1u << 24)
+#define FLAT_EMPTY_MAX (1u << 20) /* pieces of no bytes: a hole in the file is nothing else */
 
 struct flat_piece {
 	uint64_t off; /* in the dump       */

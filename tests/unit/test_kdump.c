@@ -275,6 +275,32 @@ static void pieces_that_overlap_stand_as_written_last(void **state)
 	}
 }
 
+/* A piece, and behind it a hole of which each 16 bytes are the head of one without bytes; at last an end. */
+static int64_t read_hole(void *user, uint64_t off, void *buf, size_t len)
+{
+	uint8_t head[4096 + 17] = "makedumpfile";
+	size_t *n_reads = user;
+
+	head[23] = head[31] = head[4096 + 15] = 1;
+	memset(buf, ++*n_reads > 4 * FLAT_EMPTY_MAX ? 0xff : 0, len);
+	for (size_t i = 0; i < len && off + i < sizeof(head); i++)
+		((uint8_t *)buf)[i] = head[off + i];
+	return (int64_t)len;
+}
+
+static void a_hole_in_a_flattened_file_is_not_walked_to_its_end(void **state)
+{
+	size_t n_reads = 0;
+	struct source below = { .read = read_hole, .user = &n_reads, .size = UINT64_C(1) << 50 };
+	struct flattened flattened;
+	const char *why;
+
+	(void)state;
+	assert_int_equal(flattened_open(&flattened, &below, &why), SONDE_E_LIMIT);
+	assert_string_equal(why, "flattened: more pieces than are taken");
+	flattened_finish(&flattened);
+}
+
 static void a_flattened_file_that_ends_anywhere_keeps_what_came(void **state)
 {
 	uint8_t kinds[4] = { SYNTH_PLAIN, SYNTH_ZLIB, SYNTH_PLAIN, SYNTH_PLAIN };
@@ -755,6 +781,7 @@ int main(void)
 		cmocka_unit_test(pieces_in_any_order_make_the_same_dump),
 		cmocka_unit_test(pieces_that_overlap_stand_as_written_last),
 		cmocka_unit_test(a_flattened_file_that_ends_anywhere_keeps_what_came),
+		cmocka_unit_test(a_hole_in_a_flattened_file_is_not_walked_to_its_end),
 		cmocka_unit_test(numbers_beyond_any_file_are_refused),
 		cmocka_unit_test(every_way_of_packing_is_read),
 		cmocka_unit_test(a_flattened_one_is_sniffed_and_read),
