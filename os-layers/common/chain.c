@@ -107,7 +107,7 @@ static int make_view(struct sonde_loop *loop, const struct view *like,
 struct choice {
 	const char *word, *first;
 	struct guest *guest; /* [2] the one looked at, the one found; NULL: any process will do */
-	int32_t pid;         /* of first, where it is a number; else 0 */
+	int32_t pid;         /* of first, where it is a number that one can have; else 0 */
 	int32_t found;
 	unsigned n;
 };
@@ -148,8 +148,10 @@ static int find_process(struct sonde_os *os, struct choice *choice, struct sonde
 	struct sonde_processes *list;
 	uint32_t fields = SONDE_PROCESS_IDENTITY | (choice->guest ? SONDE_PROCESS_CMDLINE : 0u);
 
-	if (choice->first[0] && strspn(choice->first, "0123456789") == strlen(choice->first))
-		choice->pid = (int32_t)strtol(choice->first, NULL, 10);
+	if (choice->first[0] && strspn(choice->first, "0123456789") == strlen(choice->first)) {
+		unsigned long pid = strtoul(choice->first, NULL, 10);
+		choice->pid = pid <= INT32_MAX ? (int32_t)pid : 0;
+	}
 	int r = sonde_os_processes(os, fields, &list, err);
 	if (r < 0)
 		return r;

@@ -168,6 +168,12 @@ class Memory(Known):
         result = run("read", "native", "--pid", self.it["pid"], hex(at), 4, "--hex")
         self.expect(result, 0, "04040404\n")
 
+    def test_a_process_behind_a_bar_is_the_one_of_that_number(self):
+        pid = self.it["pid"]
+        for number, code in ((pid, 0), (pid + (1 << 32), 4), (pid + (1 << 64), 4)):
+            result = run("maps", f"native|process:{number}", "--phys", "--json")
+            self.assertEqual(result.code, code, str(result))
+
     def test_pages_say_what_is_there(self):
         code, listed, _ = rows("pages", self.target)
         self.assertEqual(code, 0)
