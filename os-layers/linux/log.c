@@ -157,18 +157,16 @@ static int log_ring(struct fetch *f, uint64_t symbol, struct sonde_log *list)
 	return r;
 }
 
-static int read_u32(struct linux_os *lx, const char *name, uint8_t *buf, size_t len,
-		    struct sonde_batch *batch)
+static int want_variable(struct fetch *f, const char *name, uint8_t *buf, size_t len,
+			 int32_t *ret_err)
 {
 	uint64_t at;
 
-	if (!linux_symbol(lx, name, &at))
+	if (!linux_symbol(f->lx, name, &at))
 		return SONDE_E_NOT_FOUND;
-	return sonde_batch_add(batch, lx->os.kernel_memory, at, buf, len, NULL);
+	return sonde_batch_add(f->batch, f->lx->os.kernel_memory, at, buf, len, ret_err);
 }
 
-/* The variables that describe the old buffer are zero where they cannot be read: no records then.
- */
 static int log_buffer(struct fetch *f, struct sonde_log *list)
 {
 	struct linux_os *lx = f->lx;
@@ -177,19 +175,23 @@ static int log_buffer(struct fetch *f, struct sonde_log *list)
 		.layout = &lx->layout,
 		.level = find_bits(lx, "struct printk_log", "level"),
 	};
+	int32_t errs[4] = { 0 };
 	uint32_t lost = 0;
-	int r = read_u32(lx, "log_buf", buf, sizeof(buf), f->batch);
+	int r = want_variable(f, "log_buf", buf, sizeof(buf), &errs[0]);
 
 	if (r == SONDE_OK)
-		r = read_u32(lx, "log_buf_len", len, sizeof(len), f->batch);
+		r = want_variable(f, "log_buf_len", len, sizeof(len), &errs[1]);
 	if (r == SONDE_OK)
-		r = read_u32(lx, "log_first_idx", first, sizeof(first), f->batch);
+		r = want_variable(f, "log_first_idx", first, sizeof(first), &errs[2]);
 	if (r == SONDE_OK)
-		r = read_u32(lx, "log_next_idx", next, sizeof(next), f->batch);
+		r = want_variable(f, "log_next_idx", next, sizeof(next), &errs[3]);
 	/* Only numbers the records, and is not always told. */
-	if (r == SONDE_OK && (r = read_u32(lx, "log_first_seq", seq, sizeof(seq), f->batch)) < 0)
-		r = r == SONDE_E_NOT_FOUND ? SONDE_OK : r;
+	if (r == SONDE_OK &&
+	    (r = want_variable(f, "log_first_seq", seq, sizeof(seq), NULL)) == SONDE_E_NOT_FOUND)
+		r = SONDE_OK;
 	r = run(f, r);
+	for (int i = 0; i < 4 && r == SONDE_OK; i++)
+		r = errs[i];
 	log.len = sonde_le32(len);
 	log.first = sonde_le32(first);
 	log.next = sonde_le32(next);
@@ -203,7 +205,11 @@ static int log_buffer(struct fetch *f, struct sonde_log *list)
 		r = log_parse_buffer(&log, list, &lost);
 	if (r == SONDE_OK && f->err && list->n == 0)
 		r = f->err;
-	if (r == SONDE_OK && lost)
+	if (r == SONDE_OK && f->err)
+		LIST_DAMAGE(list,
+			    "the log's buffer could not be read whole: %s; records are missing",
+			    sonde_strerror(f->err));
+	else if (r == SONDE_OK && lost)
 		LIST_DAMAGE(list, "the log breaks off behind %zu records", list->n);
 	return r;
 }

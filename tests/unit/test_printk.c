@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The kernel's log from bytes written by hand: the ring of v5.10 and later, the buffer before. */
-#include "linux/log.h"
+#include "kmem.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
+#include "common/os.h"
+#include "linux/log.h"
 
 #define COUNT_BITS 3
 #define SIZE_BITS 8
@@ -357,7 +353,73 @@ static void the_old_buffer_may_lie(void **state)
 	}
 }
 
+/* ---- the old buffer in a kernel's memory --------------------------------------------------------- */
+
+#define VARIABLES (KMEM_BASE + 0x10000)  /* five, a page each */
+#define OLD_BUFFER (KMEM_BASE + 0x20000) /* two pages */
+
+static void put_old(struct kmem *k, uint32_t at, const char *text, uint16_t len)
+{
+	uint16_t text_len = (uint16_t)strlen(text);
+
+	kmem_put(k, OLD_BUFFER + at + 8, &len, 2);
+	kmem_put(k, OLD_BUFFER + at + 10, &text_len, 2);
+	kmem_put(k, OLD_BUFFER + at + 16, text, text_len);
+}
+
+/* Wrapped: the older record lies in the second page, the newer one in the first. */
+static int kernel_setup(void **state)
+{
+	static const char *const names[] = { "log_buf", "log_buf_len", "log_first_idx",
+					     "log_next_idx", "log_first_seq" };
+	const uint64_t values[] = { OLD_BUFFER, 8192, 4096, 24, 7 };
+
+	kmem_setup(state);
+	struct kmem *k = *state;
+	k->lx.os.layer = &os_linux;
+	k->lx.layout = layout;
+	for (uint32_t i = 0; i < 5; i++) {
+		kmem_symbol(k, names[i], VARIABLES + 4096 * i);
+		kmem_put64(k, VARIABLES + 4096 * i, values[i]);
+	}
+	assert_int_equal(symbols_seal(k->symbols), 0);
+	put_old(k, 4096, "older", 24);
+	put_old(k, 0, "newer", 24);
+	return 0;
+}
+
+static void a_page_of_the_old_buffer_that_is_not_there_is_told(void **state)
+{
+	struct kmem *k = *state;
+	struct sonde_log *log;
+
+	assert_int_equal(sonde_os_log(&k->lx.os, &log, NULL), 0);
+	assert_int_equal(sonde_log_count(log), 2);
+	assert_string_equal(sonde_log_at(log, 0)->text, "older");
+	assert_null(sonde_log_damage(log));
+	sonde_log_destroy(log);
+
+	k->missing = OLD_BUFFER + 4096;
+	assert_int_equal(sonde_os_log(&k->lx.os, &log, NULL), 0);
+	assert_int_equal(sonde_log_count(log), 1);
+	assert_string_equal(sonde_log_at(log, 0)->text, "newer");
+	assert_non_null(strstr(sonde_log_damage(log), "could not be read whole"));
+	sonde_log_destroy(log);
+}
+
+static void where_the_old_buffer_begins_has_to_be_known(void **state)
+{
+	struct kmem *k = *state;
+	struct sonde_log *log;
+
+	for (uint32_t i = 0; i < 4; i++) {
+		k->missing = VARIABLES + 4096 * i;
+		assert_int_equal(sonde_os_log(&k->lx.os, &log, NULL), SONDE_E_NOT_MAPPED);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define KERNEL_TEST(name) cmocka_unit_test_setup_teardown(name, kernel_setup, kmem_teardown)
 
 int main(void)
 {
@@ -374,6 +436,8 @@ int main(void)
 		TEST(a_layout_beyond_its_structure_is_refused),
 		TEST(the_old_buffer_wraps_at_a_record_of_no_length),
 		TEST(the_old_buffer_may_lie),
+		KERNEL_TEST(a_page_of_the_old_buffer_that_is_not_there_is_told),
+		KERNEL_TEST(where_the_old_buffer_begins_has_to_be_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
