@@ -9,16 +9,17 @@
 
 int io_prepare_any(struct sonde_io *io)
 {
-	if (io->state != SONDE_IO_IDLE || io->op > SONDE_IO_WRITE || io->n > 0x7fffffffu)
+	const uint32_t n = io->n;
+	struct sonde_xfer *x = io->xfers;
+
+	if (io->state != SONDE_IO_IDLE || io->op > SONDE_IO_WRITE || n > 0x7fffffffu || (n && !x))
 		return SONDE_E_BAD_ARG;
-	if (io->n && !io->xfers)
-		return SONDE_E_BAD_ARG;
-	const struct sonde_xfer *last = io->xfers + io->n;
-	for (struct sonde_xfer *x = io->xfers; x != last; x++) {
+	for (uint32_t i = 0; i < n; i++, x++) {
 		if (!io_xfer_ok(x))
 			return SONDE_E_BAD_ARG;
 	}
-	for (struct sonde_xfer *x = io->xfers; x != last; x++)
+	x = io->xfers;
+	for (uint32_t i = 0; i < n; i++, x++)
 		io_xfer_reset(x);
 	io->result = 0;
 	return SONDE_OK;

@@ -39,14 +39,14 @@ static int32_t copy(struct connector_space *cs, const struct sonde_io *io, const
 /* What is asked of a mapped extent for each piece: by itself, so that it stays in registers. All 0: nothing lies there. */
 struct mapped {
 	uint64_t addr, span; /* last byte - addr */
-	const char *ptr;
+	uintptr_t at;        /* its first byte, a number: to no pointer nothing may be added */
 };
 
 static inline struct mapped mapped(const struct extent *e)
 {
 	if (!e || !e->ptr)
 		return (struct mapped){ 0 };
-	return (struct mapped){ e->addr, e->last - e->addr, e->ptr };
+	return (struct mapped){ e->addr, e->last - e->addr, (uintptr_t)e->ptr };
 }
 
 /* Where the bytes of a piece are; NULL: not whole in this extent. */
@@ -56,7 +56,7 @@ static inline const char *lies_in(struct mapped m, const struct sonde_xfer *x)
 
 	if (in_extent > m.span || x->len - 1 > m.span - in_extent)
 		return NULL;
-	return m.ptr + in_extent;
+	return (const char *)(m.at + in_extent);
 }
 
 /* always_inline: to gcc 12 a function that only prefetches does nothing, and its calls go. */
