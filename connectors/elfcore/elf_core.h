@@ -25,10 +25,20 @@ struct elf_segment {
 	uint32_t flags;              /* ELF_FLAG_*                                  */
 };
 
+/* Kinds of notes that are looked up again and again: most of them one a processor, of which there may be many. */
+enum elf_note_kind {
+	ELF_KIND_PRSTATUS,
+	ELF_KIND_QEMU,
+	ELF_KIND_VBOX,
+	ELF_KIND_VBOX_CPU,
+	ELF_KINDS
+};
+
 struct elf_note {
 	const char *name; /* [name_len], not terminated */
 	const uint8_t *desc;
 	uint32_t name_len, len, type;
+	uint32_t upto[ELF_KINDS]; /* how many of each kind there are up to this one */
 };
 
 struct elf_core {
@@ -84,6 +94,10 @@ uint64_t elf_u64(const struct elf_core *core, const void *p);
 int elf_notes_add(struct elf_core *core, const uint8_t *bytes, size_t len);
 /* The index-th note of that name and type (type < 0: any); NULL none. */
 const struct elf_note *elf_note_find(const struct elf_core *core, const char *name, int64_t type,
+				     uint32_t index);
+/* How many there are of a kind; the index-th of them, NULL none. */
+uint32_t elf_kind_count(const struct elf_core *core, enum elf_note_kind kind);
+const struct elf_note *elf_kind_find(const struct elf_core *core, enum elf_note_kind kind,
 				     uint32_t index);
 
 /* How many processors (threads of a process) elf_core_cpu can tell. */

@@ -17,7 +17,49 @@ static size_t padded(uint32_t len)
 	return ((size_t)len + 3) & ~(size_t)3;
 }
 
-static int add_note(struct elf_core *core, const struct elf_note *note)
+/* ---- kinds ---------------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	uint32_t type, size; /* size: what is shorter is none */
+} kinds[ELF_KINDS] = {
+	[ELF_KIND_PRSTATUS] = { "CORE", ELF_NOTE_PRSTATUS, 0 },
+	[ELF_KIND_QEMU] = { "QEMU", 0, 0 },
+	[ELF_KIND_VBOX] = { "VBCORE", VBOX_NOTE_CORE, VBOX_CORE_SIZE },
+	[ELF_KIND_VBOX_CPU] = { "VBCPU", VBOX_NOTE_CPU, VBOX_CPU_SIZE },
+};
+
+static int is_kind(const struct elf_note *note, size_t kind)
+{
+	size_t len = strlen(kinds[kind].name);
+
+	return note->type == kinds[kind].type && note->len >= kinds[kind].size &&
+	       note->name_len == len && memcmp(note->name, kinds[kind].name, len) == 0;
+}
+
+uint32_t elf_kind_count(const struct elf_core *core, enum elf_note_kind kind)
+{
+	return core->n_notes ? core->notes[core->n_notes - 1].upto[kind] : 0;
+}
+
+const struct elf_note *elf_kind_find(const struct elf_core *core, enum elf_note_kind kind,
+				     uint32_t index)
+{
+	size_t low = 0, high = core->n_notes;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (core->notes[middle].upto[kind] > index)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low < core->n_notes ? &core->notes[low] : NULL;
+}
+
+/* ---- notes ---------------------------------------------------------------------------------------- */
+
+static int add_note(struct elf_core *core, struct elf_note *note)
 {
 	if (core->n_notes == core->cap_notes) {
 		size_t cap = core->cap_notes ? core->cap_notes * 2 : 16;
@@ -27,6 +69,9 @@ static int add_note(struct elf_core *core, const struct elf_note *note)
 		core->notes = notes;
 		core->cap_notes = cap;
 	}
+	for (size_t i = 0; i < ELF_KINDS; i++)
+		note->upto[i] =
+			elf_kind_count(core, (enum elf_note_kind)i) + (uint32_t)is_kind(note, i);
 	core->notes[core->n_notes++] = *note;
 	return 0;
 }
@@ -81,7 +126,7 @@ const struct elf_note *elf_note_find(const struct elf_core *core, const char *na
 
 static const struct elf_note *qemu_state(const struct elf_core *core, uint32_t index)
 {
-	const struct elf_note *note = elf_note_find(core, "QEMU", 0, index);
+	const struct elf_note *note = elf_kind_find(core, ELF_KIND_QEMU, index);
 	int x86 = core->machine == ELF_MACHINE_X86_64 || core->machine == ELF_MACHINE_386;
 
 	return note && x86 && !core->big && note->len >= QEMU_STATE_MIN ? note : NULL;
@@ -143,32 +188,20 @@ static const struct prstatus *prstatus_of(const struct elf_core *core)
 
 static const struct elf_note *prstatus(const struct elf_core *core, uint32_t index)
 {
-	const struct elf_note *note = elf_note_find(core, "CORE", ELF_NOTE_PRSTATUS, index);
+	const struct elf_note *note = elf_kind_find(core, ELF_KIND_PRSTATUS, index);
 	const struct prstatus *holds = prstatus_of(core);
 
 	return note && holds && note->len >= PRSTATUS_REGS + 8 * holds->words ? note : NULL;
 }
 
-/* Quadratic in notes if done by asking for each index; so each kind is counted in one walk. */
 uint32_t elf_core_cpu_count(const struct elf_core *core)
 {
-	uint32_t n_qemu = 0, n_prstatus = 0;
 	uint32_t n_host = elf_vbox_cpu_count(core) + elf_xen_cpu_count(core);
+	uint32_t n_qemu = qemu_state(core, 0) ? elf_kind_count(core, ELF_KIND_QEMU) : 0;
+	uint32_t n_prstatus = prstatus(core, 0) ? elf_kind_count(core, ELF_KIND_PRSTATUS) : 0;
 
 	if (n_host)
 		return n_host;
-
-	for (size_t i = 0; i < core->n_notes; i++) {
-		const struct elf_note *note = &core->notes[i];
-		if (note->name_len != 4)
-			continue;
-		n_qemu += memcmp(note->name, "QEMU", 4) == 0 && note->type == 0;
-		n_prstatus += memcmp(note->name, "CORE", 4) == 0 && note->type == ELF_NOTE_PRSTATUS;
-	}
-	if (!qemu_state(core, 0))
-		n_qemu = 0;
-	if (!prstatus(core, 0))
-		n_prstatus = 0;
 	return n_qemu > n_prstatus ? n_qemu : n_prstatus;
 }
 

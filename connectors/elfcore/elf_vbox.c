@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "elf_vbox.h"
 
-#include <string.h>
-
 enum {
-	NOTE_CORE = 0xb00,
 	CORE_MAGIC_AT = 0, /* 32 bits, as all of it */
 	CORE_FORMAT_AT = 4,
 	CORE_VERSION_AT = 12,
-	CORE_SIZE = 24,
 	CORE_MAGIC = (int)0xc01ac0de,
 	FORMAT_FIRST =
 		0x00010004, /* before, a processor was VirtualBox's own structure of the day */
 	FORMAT_LAST = 0x0001ffff,
 
-	NOTE_CPU = 0xb01,
 	CPU_RIP = 112, /* behind rax rbx rcx rdx rsi rdi r8 … r15 */
 	CPU_RSP = 120,
 	CPU_RBP = 128,
@@ -25,17 +20,14 @@ enum {
 	CPU_IDT = 400,
 	CPU_EFER = 488,
 	CPU_KERNEL_GS = 536,
-	CPU_MIN = 552,
 };
 
 static const struct elf_note *descriptor(const struct elf_core *core)
 {
-	const struct elf_note *note = elf_note_find(core, "VBCORE", NOTE_CORE, 0);
+	const struct elf_note *note = elf_kind_find(core, ELF_KIND_VBOX, 0);
 
-	return note && note->len >= CORE_SIZE &&
-			       elf_u32(core, note->desc + CORE_MAGIC_AT) == (uint32_t)CORE_MAGIC
-		       ? note
-		       : NULL;
+	return note && elf_u32(core, note->desc + CORE_MAGIC_AT) == (uint32_t)CORE_MAGIC ? note
+											 : NULL;
 }
 
 uint32_t elf_vbox_version(const struct elf_core *core)
@@ -56,16 +48,7 @@ static int is_known(const struct elf_core *core)
 
 uint32_t elf_vbox_cpu_count(const struct elf_core *core)
 {
-	uint32_t n = 0;
-
-	if (!is_known(core))
-		return 0;
-	for (size_t i = 0; i < core->n_notes; i++) {
-		const struct elf_note *note = &core->notes[i];
-		n += note->type == NOTE_CPU && note->name_len == 5 && note->len >= CPU_MIN &&
-		     memcmp(note->name, "VBCPU", 5) == 0;
-	}
-	return n;
+	return is_known(core) ? elf_kind_count(core, ELF_KIND_VBOX_CPU) : 0;
 }
 
 int elf_vbox_cpu(const struct elf_core *core, uint32_t index, struct sonde_cpu *ret)
@@ -74,9 +57,9 @@ int elf_vbox_cpu(const struct elf_core *core, uint32_t index, struct sonde_cpu *
 	static const uint8_t order[16] = {
 		0, 8, 16, 24, 32, 40, CPU_RSP, CPU_RBP, 48, 56, 64, 72, 80, 88, 96, 104,
 	};
-	const struct elf_note *note = elf_note_find(core, "VBCPU", NOTE_CPU, index);
+	const struct elf_note *note = elf_kind_find(core, ELF_KIND_VBOX_CPU, index);
 
-	if (!is_known(core) || !note || note->len < CPU_MIN)
+	if (!is_known(core) || !note)
 		return SONDE_E_NOT_FOUND;
 	ret->valid = SONDE_CPU_GENERAL | SONDE_CPU_CONTROL | SONDE_CPU_TABLES | SONDE_CPU_GS |
 		     SONDE_CPU_KERNEL_GS | SONDE_CPU_EFER;

@@ -8,6 +8,13 @@
 
 #include "elf_core.h"
 
+enum {
+	VBOX_NOTE_CORE = 0xb00,
+	VBOX_CORE_SIZE = 24,
+	VBOX_NOTE_CPU = 0xb01,
+	VBOX_CPU_SIZE = 552,
+};
+
 /* The version of VirtualBox that wrote it, as major, minor and build; 0: another did. */
 uint32_t elf_vbox_version(const struct elf_core *core);
 /* As elf_core_cpu_count and elf_core_cpu. */

@@ -115,6 +115,26 @@ static void processors_of_virtualbox(void **state)
 	elf_core_finish(&core);
 }
 
+/* One that is cut short is none, and the one behind it is the first. */
+static void a_processor_that_is_cut_short_takes_no_number(void **state)
+{
+	static uint8_t bytes[VBOX_SIZE];
+	struct elf_core core;
+	struct sonde_cpu cpu = { 0 };
+	const char *why;
+
+	(void)state;
+	make_vbox(bytes, 0x00010005);
+	memmove(bytes + 0x250, bytes + 0x22c, 8788); /* the second one goes */
+	synth_note(bytes, 0x22c, 0, "VBCPU", 0xb01, bytes, 16);
+	assert_int_equal(parse(&core, bytes, VBOX_SIZE, &why), 0);
+	assert_int_equal(elf_core_cpu_count(&core), 1);
+	assert_int_equal(elf_core_cpu(&core, 0, &cpu), 0);
+	assert_int_equal(cpu.pc, 0x1000e);
+	assert_int_equal(elf_core_cpu(&core, 1, &cpu), SONDE_E_NOT_FOUND);
+	elf_core_finish(&core);
+}
+
 static void of_a_form_that_is_not_known_there_are_no_processors(void **state)
 {
 	static const uint32_t formats[] = { 0, 0x00010000, 0x00010003, 0x00020000, UINT32_MAX };
@@ -413,6 +433,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(processors_of_virtualbox),
+		cmocka_unit_test(a_processor_that_is_cut_short_takes_no_number),
 		cmocka_unit_test(of_a_form_that_is_not_known_there_are_no_processors),
 		cmocka_unit_test(pages_of_xen_are_where_its_list_says),
 		cmocka_unit_test(xen_lies_are_told_or_cost_what_they_touch),

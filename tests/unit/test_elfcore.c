@@ -334,6 +334,34 @@ static void an_older_note_of_qemu_has_no_kernel_gs(void **state)
 	elf_core_finish(&core);
 }
 
+/* Notes of other kinds lie between those of the processors, and in front of them. */
+static void processors_are_found_by_number_among_many_notes(void **state)
+{
+	enum { N = 500, SIZE = N * (3 * 20 + 2 * 400) };
+	static const char *const others[] = { "A", "CORE", "PRSTATUS" };
+	uint8_t *bytes = calloc(1, SIZE), prstatus[336] = { 0 };
+	struct elf_core core = { .word = 8, .machine = X86_64 };
+	struct sonde_cpu cpu = { 0 };
+	size_t at = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < N; i++) {
+		put64(prstatus + 112 + 8 * 16, 0x1000 + i); /* rip */
+		for (uint32_t k = 0; k < i % 4; k++)
+			at = synth_note(bytes, at, 0, others[k], 1 + (k == 1), prstatus, 4);
+		at = synth_note(bytes, at, 0, "CORE", 1, prstatus, sizeof(prstatus));
+	}
+	assert_int_equal(elf_notes_add(&core, bytes, at), 0);
+	assert_int_equal(elf_core_cpu_count(&core), N);
+	for (uint32_t i = 0; i < N; i++) {
+		assert_int_equal(elf_core_cpu(&core, i, &cpu), 0);
+		assert_int_equal(cpu.pc, 0x1000 + i);
+	}
+	assert_int_equal(elf_core_cpu(&core, N, &cpu), SONDE_E_NOT_FOUND);
+	elf_core_finish(&core);
+	free(bytes);
+}
+
 static void without_it_prstatus_gives_the_general_registers(void **state)
 {
 	(void)state;
@@ -753,6 +781,7 @@ int main(void)
 		cmocka_unit_test(broken_headers_are_refused_with_the_reason),
 		cmocka_unit_test(a_processor_comes_from_the_note_of_qemu),
 		cmocka_unit_test(an_older_note_of_qemu_has_no_kernel_gs),
+		cmocka_unit_test(processors_are_found_by_number_among_many_notes),
 		cmocka_unit_test(without_it_prstatus_gives_the_general_registers),
 		cmocka_unit_test(aarch64_and_riscv64_have_other_registers),
 		cmocka_unit_test(notes_with_lying_lengths_end_the_list),
