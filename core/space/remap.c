@@ -434,6 +434,8 @@ void remap_submit(struct sonde_space *space, struct sonde_io *list)
 
 static bool nobody_waits(const struct remap_op *op)
 {
+	if (op->whole)
+		return io_stop_code(op->whole) != 0;
 	for (uint32_t i = 0; i < op->n; i++) {
 		if (!io_stop_code(op->origins[i].io))
 			return false;

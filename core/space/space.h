@@ -75,8 +75,8 @@ struct sonde_space {
 	uint64_t n_sent_bytes;
 	struct sonde_space_stats stats;
 	/*
-	 * A hint that may change between two batches: submit finishes its requests before it returns. A
-	 * space over another shares that one's; space_always and space_never are for the rest.
+	 * A hint: submit finishes its requests before it returns. It may change with a batch, which then ends later
+	 * as others do. A space over another shares that one's; space_always and space_never are for the rest.
 	 */
 	const bool *resident;
 	struct sonde_space *owned;      /* a clone's: those below it, closed behind it */

@@ -747,6 +747,69 @@ static void spaces_of_spaces_of_spaces(void **state)
 	close_world(&w);
 }
 
+/* ---- memory that answers in the call, until it does not --------------------------------------- */
+
+/* As files are that leave the cache: that it is resident no longer shows in the batch that finds out. */
+struct fickle {
+	struct sonde_space space;
+	bool resident;
+	struct sonde_io *held;
+	int32_t why; /* its end was asked for */
+};
+
+static void fickle_submit(struct sonde_space *space, struct sonde_io *list)
+{
+	struct fickle *fickle = (struct fickle *)(void *)space;
+
+	assert_null(io_core(list)->next);
+	fickle->held = list;
+	fickle->resident = false;
+}
+
+static void fickle_cancel(struct sonde_space *space, struct sonde_io *io)
+{
+	struct fickle *fickle = (struct fickle *)(void *)space;
+
+	assert_ptr_equal(io, fickle->held);
+	fickle->why = io_stop_code(io);
+	io_account(io, 0, 0, io->xfers[0].len, SONDE_OK);
+	for (uint32_t i = 1; i < io->n; i++)
+		io_account(io, i, 0, io->xfers[i].len, fickle->why);
+	io_finish(io);
+}
+
+static void what_was_resident_a_moment_ago_can_be_cancelled(void **state)
+{
+	static const struct space_ops ops = { .submit = fickle_submit, .cancel = fickle_cancel };
+	struct fickle fickle = { .resident = true };
+	struct sonde_loop *loop = loop_new(SONDE_ENGINE_SYNC, 0);
+	struct sonde_stretch s = { 0x5000, 0x1000, &fickle.space, 0 };
+	struct sonde_space *space;
+	uint8_t bytes[2][16];
+	struct sonde_xfer x[2] = { { .addr = 0x5010, .buf = bytes[0], .len = 16 },
+				   { .addr = 0x5800, .buf = bytes[1], .len = 16 } };
+	struct sonde_io io = { .xfers = x, .n = 2, .done = done };
+
+	(void)state;
+	space_init(&fickle.space, &ops, loop, &fickle.resident);
+	assert_int_equal(sonde_space_remap(loop, &s, 1, &space), 0);
+	n_done = 0;
+	assert_int_equal(sonde_io_submit(space, &io), 0);
+	while (!fickle.held)
+		sonde_loop_turn(loop);
+	assert_int_equal(sonde_io_cancel(&io), 1);
+	sonde_loop_run(loop);
+	assert_int_equal(n_done, 1);
+	assert_int_equal(fickle.why, SONDE_E_CANCELLED);
+	assert_int_equal(io.result, SONDE_E_CANCELLED);
+	assert_int_equal(x[0].err, 0);
+	assert_int_equal(x[1].err, SONDE_E_CANCELLED);
+	assert_int_equal(x[0].addr, 0x5010);
+	assert_int_equal(x[1].addr, 0x5800);
+	sonde_space_close(space);
+	sonde_loop_destroy(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -766,6 +829,7 @@ int main(void)
 		cmocka_unit_test(who_shares_a_trip_is_not_cancelled_with_it),
 		cmocka_unit_test(who_shares_a_trip_ends_with_a_code_of_its_own),
 		cmocka_unit_test(what_waits_for_room_ends_at_once),
+		cmocka_unit_test(what_was_resident_a_moment_ago_can_be_cancelled),
 		cmocka_unit_test(regions_are_those_below_as_far_as_they_are_mapped),
 		cmocka_unit_test(memory_is_lent_where_it_lies_in_one_stretch),
 		cmocka_unit_test(spaces_of_spaces_of_spaces),
