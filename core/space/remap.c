@@ -496,8 +496,6 @@ static int visit_region(void *user, const struct sonde_region *below)
 	struct sonde_region region = *below;
 	region.addr = below->addr > first ? below->addr : first;
 	region.len = (below_last < last ? below_last : last) - region.addr + 1;
-	if (region.len == 0)
-		region.len = UINT64_MAX; /* all 2^64 bytes: the last one does not fit the field */
 	region.addr -= s->shift;
 	visit->result = visit->fn(visit->user, &region);
 	return visit->result;
@@ -517,7 +515,6 @@ static int regions_of(struct remap *remap, const struct remap_stretch *s, sonde_
 		return visit.result;
 	if (r != SONDE_E_UNSUPPORTED)
 		return r;
-	whole.len = whole.len ? whole.len : UINT64_MAX;
 	return fn(user, &whole);
 }
 
@@ -614,6 +611,14 @@ static uint32_t lower_of(const struct remap *remap, const struct sonde_space *sp
 	return low;
 }
 
+/* Do they go on alike below? Together they are no longer than the length of a stretch can tell. */
+static bool joins(const struct remap_stretch *last, const struct remap_stretch *one)
+{
+	return one->addr == last->last + 1 && one->shift == last->shift &&
+	       one->lower == last->lower && one->addr + one->shift &&
+	       one->last - last->addr != UINT64_MAX;
+}
+
 /* sorted: by addr. Neighbours that go on alike below become one. */
 static int take_stretches(struct remap *remap, const struct sonde_stretch *sorted, size_t n)
 {
@@ -625,8 +630,7 @@ static int take_stretches(struct remap *remap, const struct sonde_stretch *sorte
 					     lower_of(remap, s->space) };
 		if (last && one.addr <= last->last)
 			return SONDE_E_BAD_ARG;
-		if (last && one.addr == last->last + 1 && one.shift == last->shift &&
-		    one.lower == last->lower && one.addr + one.shift) {
+		if (last && joins(last, &one)) {
 			last->last = one.last;
 			continue;
 		}

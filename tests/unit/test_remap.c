@@ -344,16 +344,27 @@ static void all_of_the_address_space_can_be_mapped(void **state)
 	struct world w;
 	uint8_t bytes[4];
 	struct sonde_stretch s[] = { { 0, UINT64_MAX, NULL, 0 } };
+	/* One stretch of 2^64 bytes, which no length can tell. */
+	struct sonde_stretch whole[] = { { 0, UINT64_MAX, NULL, 0 },
+					 { UINT64_MAX, 1, NULL, UINT64_MAX } };
+	struct sonde_space *clone;
 	struct sonde_stretch two[] = { { 0, 0x1000, NULL, UINT64_MAX - 0xfff },
 				       { 0x1000, 0x1000, NULL, 0 } };
 
 	(void)state;
 	open_world(&w, SONDE_WAY_EXTENTS);
 	s[0].space = two[0].space = two[1].space = w.a.space;
+	whole[0].space = whole[1].space = w.a.space;
 	assert_int_equal(sonde_space_remap(w.loop, s, 1, &w.space), 0);
 	assert_int_equal(sonde_space_get(w.space, MEM - 4, bytes, 4), 0);
 	assert_int_equal(bytes[3], fake_byte(MEM - 1));
 	assert_int_equal(sonde_space_get(w.space, UINT64_MAX, bytes, 1), SONDE_E_NOT_MAPPED);
+	sonde_space_close(w.space);
+	assert_int_equal(sonde_space_remap(w.loop, whole, 2, &w.space), 0);
+	assert_int_equal(sonde_space_clone(w.space, w.loop, &clone, NULL), 0);
+	assert_int_equal(sonde_space_get(clone, MEM - 4, bytes, 4), 0);
+	assert_int_equal(bytes[3], fake_byte(MEM - 1));
+	sonde_space_close(clone);
 	sonde_space_close(w.space);
 	assert_int_equal(sonde_space_remap(w.loop, two, 2, &w.space), 0);
 	struct sonde_xfer x = { 0xffe, bytes, 4, 0, 0, 0 };
