@@ -12,6 +12,7 @@ import struct
 import subprocess
 import time
 
+import harness
 from harness import FOLDER, SONDE, Case, make_file, run
 
 PAGE = 4096
@@ -232,6 +233,23 @@ class Windows(Case):
         facts = json.loads(run("info", again, "--json").out)[0]["facts"]
         self.assertIn("windows_build=19041", facts)
         self.assertIn("directory_table_base=0x1ad000", facts)
+
+
+class Processors(Case):
+    def test_of_two_kinds_of_them_no_registers_are_written(self):
+        if '"migration"' not in run("plugins", "--json").out:
+            self.skipTest("built without the connector migration")
+        with open(os.path.join(harness.SOURCE, "tests", "fuzz", "corpus", "migration", "whole"), "rb") as file:
+            stream = file.read()
+        one = b'{"name": "cpu", "vmsd_name": "cpu", "fields": [{"name": "env.eip", "type": "uint", "size": 8}]}, '
+        at, text = stream.index(b"\x0bmc146818rtc") - 5, stream.index(b'{"page_size"')
+        also, (length,) = stream.index(b'{"name": "mc146818rtc"'), struct.unpack(">I", stream[text - 4:text])
+        stream = (stream[:at] + struct.pack(">BIB3sIIQ", 4, 7, 3, b"cpu", 1, 1, 5) + stream[at:text - 4]
+                  + struct.pack(">I", length + len(one)) + stream[text:also] + one + stream[also:])
+        source, path = make_file("kinds", stream), path_of("kinds.elf")
+        self.assertEqual([row["arch"] for row in json.loads(run("cpus", source, "--json").out)], ["x86_64", None])
+        self.assertEqual(dump(path, "elf", source=source).code, 3)  # of its second page half is there
+        self.assertEqual(json.loads(run("info", path, "--json").out)[0]["cpus"], 0)
 
 
 class Exclude(Case):

@@ -148,10 +148,11 @@ static int add_qemu_state(struct dump_notes *notes, const struct sonde_cpu *cpu,
 	return 0;
 }
 
+/* All of one architecture, whatever the source says. */
 static bool all_tell(const struct dump_source *source, uint32_t valid)
 {
 	for (uint32_t i = 0; i < source->n_cpus; i++) {
-		if (~source->cpus[i].valid & valid)
+		if (source->cpus[i].arch != source->cpus[0].arch || ~source->cpus[i].valid & valid)
 			return false;
 	}
 	return true;
