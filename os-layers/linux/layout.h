@@ -21,6 +21,13 @@ static inline bool has(struct field field)
 	return field.size != 0;
 }
 
+/* A member of a structure that lies inside another. */
+static inline struct field inside(struct field outer, struct field inner)
+{
+	inner.off += outer.off;
+	return inner;
+}
+
 /*
  * X(name, "struct", "member [| older name]...", need): need 1: attach fails without it. The kernels in
  * which a name changed stand in layout.c's comments.

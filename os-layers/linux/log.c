@@ -35,12 +35,6 @@ static struct bits find_bits(const struct linux_os *lx, const char *type, const 
 	return (struct bits){ (uint32_t)m.bit_off / 8, m.bit_off % 8, (uint32_t)m.bit_size };
 }
 
-static struct field inside(struct field outer, struct field inner)
-{
-	inner.off += outer.off;
-	return inner;
-}
-
 /* Run what was asked for; r is what asking said. */
 static int run(struct fetch *f, int r)
 {

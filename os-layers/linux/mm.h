@@ -63,11 +63,4 @@ static inline void first_error(int32_t *err, int32_t r)
 		*err = r;
 }
 
-/* A member of a structure that lies inside another. */
-static inline struct field inside(struct field outer, struct field inner)
-{
-	inner.off += outer.off;
-	return inner;
-}
-
 #endif

@@ -56,12 +56,17 @@ static int add_module(struct module_walk *w, uint64_t addr, uint32_t *ret)
 	return 1;
 }
 
+static struct field link_of(const struct layout *l)
+{
+	return (struct field){ l->module_list.off, 8 };
+}
+
 static struct plan module_plan(const struct layout *l)
 {
 	struct plan plan = { 0 };
 
 	plan_add(&plan, l->module_state);
-	plan_add(&plan, l->module_list);
+	plan_add(&plan, link_of(l));
 	plan_add(&plan, l->module_name);
 	plan_add(&plan, l->module_refcnt);
 	plan_add(&plan, l->module_mem);
@@ -111,12 +116,10 @@ static void take_module(struct module_walk *w, struct module *m, const struct ro
 			size_t row)
 {
 	const struct layout *l = &w->lx->layout;
-	const uint8_t *list = rows_bytes(rows, row, l->module_list, &m->next_err);
 	const uint8_t *name = rows_bytes(rows, row, l->module_name, &m->err);
 	uint64_t refs = 0;
 
-	if (list)
-		m->next = sonde_le64(list);
+	m->next_err = rows_u64(rows, row, link_of(l), &m->next);
 	if (name)
 		memcpy(m->name, name,
 		       strnlen((const char *)name, l->module_name.size < sizeof(m->name)

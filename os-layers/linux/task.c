@@ -257,7 +257,8 @@ static int fetch_files(struct tasks *f)
 	const struct layout *l = &f->lx->layout;
 	int r;
 
-	plan_add(&f->file_plan, l->file_path);
+	plan_add(&f->file_plan, inside(l->file_path, l->path_mnt));
+	plan_add(&f->file_plan, inside(l->file_path, l->path_dentry));
 	r = rows_init(&f->file, &f->file_plan, f->n);
 	for (size_t i = 0; i < f->n && r == SONDE_OK; i++) {
 		uint64_t file;
@@ -268,24 +269,29 @@ static int fetch_files(struct tasks *f)
 	return r < 0 ? r : sonde_batch_run(f->batch);
 }
 
-static int fetch_exes(struct tasks *f)
+static int take_path(const struct tasks *f, size_t i, struct linux_path *ret)
 {
 	const struct layout *l = &f->lx->layout;
+	int r = rows_u64(&f->file, i, inside(l->file_path, l->path_mnt), &ret->mnt);
+
+	return r < 0 ? r
+		     : rows_u64(&f->file, i, inside(l->file_path, l->path_dentry), &ret->dentry);
+}
+
+static int fetch_exes(struct tasks *f)
+{
 	struct linux_path *paths = calloc(f->n + 1, sizeof(*paths));
 	size_t *owner = calloc(f->n + 1, sizeof(*owner)), n = 0;
 	int r = paths && owner ? fetch_files(f) : SONDE_E_NO_MEMORY;
 
 	for (size_t i = 0; i < f->n && r >= 0; i++) {
-		int32_t err;
-		const uint8_t *path = rows_bytes(&f->file, i, l->file_path, &err);
-		if (!path) {
+		int32_t err = take_path(f, i, &paths[n]);
+		if (err < 0) {
 			/* Never asked for: a kernel thread, or a process without an executable. */
 			if (err != SONDE_E_NOT_FOUND)
 				task_fail(&f->list->items[i], SONDE_PROCESS_EXE, err);
 			continue;
 		}
-		paths[n].mnt = sonde_le64(path + l->path_mnt.off);
-		paths[n].dentry = sonde_le64(path + l->path_dentry.off);
 		owner[n++] = i;
 	}
 	if (r >= 0)

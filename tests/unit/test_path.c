@@ -283,6 +283,72 @@ static void names_that_lie_are_errors(void **state)
 	expect_err(k, m, d, SONDE_E_NOT_MAPPED);
 }
 
+/* ---- the program of a process ------------------------------------------------------------------ */
+
+static void put_task_layout(struct layout *l)
+{
+	l->task_tasks = (struct field){ 0, 16 };
+	l->task_pid = (struct field){ 16, 4 };
+	l->task_tgid = (struct field){ 20, 4 };
+	l->task_mm = (struct field){ 24, 8 };
+	l->task_comm = (struct field){ 32, 16 };
+	l->task_state = (struct field){ 48, 4 };
+	l->task_exit_state = (struct field){ 52, 4 };
+	l->task_flags = (struct field){ 56, 4 };
+	l->task_real_parent = (struct field){ 64, 8 };
+	l->mm_pgd = (struct field){ 0, 8 };
+	l->mm_exe_file = (struct field){ 8, 8 };
+	l->file_path = (struct field){ 16, 16 };
+	l->path_mnt = (struct field){ 0, 8 };
+	l->path_dentry = (struct field){ 8, 8 };
+}
+
+/* init_task and one process, whose program is this file. */
+static void put_process(struct kmem *k, uint64_t mount, uint64_t dentry)
+{
+	uint64_t init = kmem_new(k, 128), task = kmem_new(k, 128), mm = kmem_new(k, 128);
+	uint64_t file = kmem_new(k, 128);
+
+	put_task_layout(&k->lx.layout);
+	kmem_symbol(k, "init_task", init);
+	assert_int_equal(symbols_seal(k->symbols), 0);
+	kmem_put64(k, init, task);
+	kmem_put64(k, task, init);
+	kmem_put32(k, task + 16, 7);
+	kmem_put32(k, task + 20, 7);
+	kmem_put64(k, task + 24, mm);
+	kmem_put64(k, task + 64, init);
+	kmem_put64(k, mm + 8, file);
+	kmem_put64(k, file + 16, mount + 32);
+	kmem_put64(k, file + 24, dentry);
+}
+
+static void the_program_of_a_process_is_where_types_say(void **state)
+{
+	static const struct {
+		uint32_t path_mnt;
+		const char *exe;
+	} cases[] = { { 0, "/sh" }, { 1u << 20, NULL } };
+	struct kmem *k = *state;
+	uint64_t root = dentry_new(k, 0, "/"), m = mount_new(k, 0, 0, root);
+
+	put_process(k, m, dentry_new(k, root, "sh"));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sonde_processes list = { 0 };
+		k->lx.layout.path_mnt.off = cases[i].path_mnt;
+		assert_int_equal(
+			linux_tasks(&k->lx.os, OS_PROCESSES, 0, SONDE_PROCESS_EXE, &list, NULL), 0);
+		assert_int_equal(list.n, 1);
+		assert_int_equal(!list.items[0].exe, !cases[i].exe);
+		if (cases[i].exe)
+			assert_string_equal(list.items[0].exe, cases[i].exe);
+		else
+			assert_true(list.items[0].missing & SONDE_PROCESS_EXE);
+		arena_finish(&list.arena);
+		free(list.items);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, kmem_teardown)
 
 int main(void)
@@ -296,6 +362,7 @@ int main(void)
 		TEST(pseudo_files_are_named_by_their_operations),
 		TEST(shared_folders_are_read_once),
 		TEST(a_broken_path_leaves_the_others),
+		TEST(the_program_of_a_process_is_where_types_say),
 		TEST(circles_end),
 		TEST(depth_and_length_are_limited),
 		TEST(names_that_lie_are_errors),
