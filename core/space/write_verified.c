@@ -5,6 +5,7 @@
  */
 #include <sonde/error.h>
 #include <sonde/fragments.h>
+#include <sonde/plugin.h>
 #include <sonde/write.h>
 
 #include "base/mem.h"
@@ -94,6 +95,8 @@ static int trip(struct window *w, uint32_t op, int8_t *marks)
 	if (w->n_sent == 0)
 		return 0;
 	int r = sonde_fragments_start(self, w->space, &w->stream, w->xfers, w->n_sent, op);
+	for (uint32_t i = 0; r < 0 && i < w->n_sent; i++)
+		sonde_xfer_account(&w->xfers[i], op, 0, w->xfers[i].len, r);
 	while (r >= 0 && (r = sonde_fragments_next(self, &w->stream, &f)) > 0)
 		memset(marks + w->parts[w->sent[f.piece]].at + f.off, f.err, f.len);
 	return r;
@@ -113,7 +116,7 @@ static int write_parts(struct window *w, struct sonde_xfer *xfers)
 {
 	gather(w, xfers, SONDE_IO_WRITE);
 	int r = trip(w, SONDE_IO_WRITE, w->refused);
-	for (uint32_t i = 0, sent = 0; r >= 0 && i < w->n; i++) {
+	for (uint32_t i = 0, sent = 0; i < w->n; i++) {
 		const struct part *p = &w->parts[i];
 		struct sonde_xfer *x = &xfers[p->piece];
 		if (has_address(x, p)) {
@@ -216,6 +219,8 @@ int sonde_space_write_verified(struct sonde_space *space, struct sonde_xfer *xfe
 		r = move_window(w, xfers, &whole);
 		n_done += r > 0 ? r : 0;
 	}
+	for (; piece < n; piece++, off = 0) /* not reached */
+		sonde_xfer_account(&xfers[piece], SONDE_IO_WRITE, off, xfers[piece].len - off, r);
 	mem_release(w);
 	return r < 0 ? r : n_done;
 }

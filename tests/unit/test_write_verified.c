@@ -256,6 +256,71 @@ static void a_task_parks_in_it(void **state)
 	fake_close(&parked.fake);
 }
 
+struct called_off {
+	struct fake fake;
+	struct sonde_task *task;
+	size_t n_writes;
+	int before; /* its end is asked for in front of it, not while it writes */
+	uint8_t bytes[200000];
+	struct sonde_xfer x[2];
+	int result;
+};
+
+static size_t call_off(struct fake *fake, struct sonde_io *const *ios, size_t n)
+{
+	struct called_off *off = fake->user;
+
+	for (size_t i = 0; i < n; i++) {
+		if (ios[i]->op == SONDE_IO_WRITE && ++off->n_writes == 2)
+			sonde_task_cancel(off->task);
+		fake_serve(fake, ios[i]);
+		space_host.io_done(ios[i]);
+	}
+	return n;
+}
+
+static int write_until_called_off(struct sonde_task *self, void *user)
+{
+	struct called_off *off = user;
+
+	if (off->before)
+		sonde_task_cancel(self);
+	off->result = sonde_space_write_verified(off->fake.space, off->x, 2, 0, NULL, NULL);
+	return 0;
+}
+
+static void what_was_not_reached_says_why(void **state)
+{
+	for (int before = 0; before < 2; before++) {
+		struct called_off *off = calloc(1, sizeof(*off));
+		uint32_t there = 0;
+		assert_non_null(off);
+		memset(off->bytes, 0xc3, sizeof(off->bytes));
+		off->before = before;
+		off->x[0] = (struct sonde_xfer){ .buf = off->bytes, .len = sizeof(off->bytes) };
+		off->x[1] = (struct sonde_xfer){ .addr = 240000, .buf = off->bytes, .len = 4 };
+		off->fake.submit = call_off;
+		off->fake.user = off;
+		fake_open(&off->fake, *state, SIZE, SONDE_WAY_SUBMIT);
+		memset(off->fake.bytes, 0, SIZE);
+		assert_int_equal(sonde_task_spawn(*state, write_until_called_off, off, &off->task),
+				 0);
+		assert_int_equal(sonde_task_join(NULL, off->task), 0);
+		while (off->fake.bytes[there])
+			there++;
+		assert_int_equal(there, before ? 0 : 2 * 65536);
+		assert_int_equal(off->result, SONDE_E_CANCELLED);
+		assert_int_equal(off->x[0].err, SONDE_E_CANCELLED);
+		assert_int_equal(off->x[0].err_off, there);
+		assert_int_equal(off->x[0].done, there);
+		assert_int_equal(off->x[1].err, SONDE_E_CANCELLED);
+		assert_int_equal(off->x[1].err_off, 0);
+		assert_int_equal(off->x[1].done, 0);
+		fake_close(&off->fake);
+		free(off);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +332,7 @@ int main(void)
 		cmocka_unit_test(what_lies_behind_the_last_address_is_a_hole),
 		cmocka_unit_test(what_is_no_request_touches_nothing),
 		cmocka_unit_test(a_task_parks_in_it),
+		cmocka_unit_test(what_was_not_reached_says_why),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
