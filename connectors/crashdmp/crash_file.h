@@ -14,6 +14,9 @@
 #include <stdint.h>
 
 #define CRASH_HEADER_MAX 0x2000u
+/* Against hostile files: 64 TiB, whose bitmap has 2 GiB; and as many drivers as no kernel has. */
+#define CRASH_PAGES_MAX (UINT64_C(1) << 34)
+#define CRASH_DRIVERS_MAX 65536u
 
 struct crash_file {
 	struct dump dump;
@@ -22,7 +25,7 @@ struct crash_file {
 	uint32_t type;                    /* CRASH_FULL ...  */
 
 	uint64_t drivers_off; /* of a triage dump of 64 bits; n_drivers of them are in the file */
-	uint32_t n_drivers;
+	uint32_t n_drivers;   /* up to CRASH_DRIVERS_MAX */
 };
 
 /* Is this how one begins? */

@@ -73,12 +73,15 @@ static int take_byte(struct bitmap *map, uint8_t byte, uint64_t page)
 static int walk_bitmap(struct bitmap *map)
 {
 	uint64_t size = map->n_bits / 8 + (map->n_bits % 8 != 0), file = map->crash->dump.file_size;
-	uint8_t bytes[1024];
+	uint8_t bytes[4096];
 	int r = 0;
 
 	if (map->at > file || size > file - map->at)
 		return dump_fail(&map->crash->dump, SONDE_E_TRUNCATED, map->name, "Bitmap", map->at,
 				 "it reaches beyond the end of the file");
+	if (map->n_bits > CRASH_PAGES_MAX)
+		return dump_fail(&map->crash->dump, SONDE_E_LIMIT, map->name, "Pages", map->at,
+				 "more than any machine has");
 	for (uint64_t done = 0; done < size && r == 0; done += sizeof(bytes)) {
 		size_t n = size - done < sizeof(bytes) ? (size_t)(size - done) : sizeof(bytes);
 		r = dump_get(&map->crash->dump, map->name, map->at + done, bytes, n);

@@ -66,8 +66,9 @@ static void find_drivers(struct crash_file *crash, const uint8_t *head)
 	if (crash->layout->word != 8)
 		return;
 	crash->drivers_off = off;
-	crash->n_drivers = n < room ? n : (uint32_t)room;
 	crash->dump.cut |= n > room;
+	n = n < room ? n : (uint32_t)room;
+	crash->n_drivers = n < CRASH_DRIVERS_MAX ? n : CRASH_DRIVERS_MAX;
 }
 
 /* "TRGD" at the end says that the writer came that far; a dump that was cut off lacks it. */

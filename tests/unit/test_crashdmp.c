@@ -268,6 +268,32 @@ static void a_stretch_that_lies_is_left_out_alone(void **state)
 	free(bytes.at);
 }
 
+/* What a hole in the file would make of them. */
+static void there_are_bounds_to_pages_and_drivers(void **state)
+{
+	const size_t room = (CRASH_DRIVERS_MAX + 1000) * (size_t)0x90;
+	struct bytes bytes = build(&kinds[2]);
+	struct crash_file crash;
+
+	(void)state;
+	synth_put(bytes.at + BEHIND + 0x30, 0, 8, CRASH_PAGES_MAX + 1);
+	struct synth_image image = { bytes.at, bytes.size };
+	assert_int_equal(crash_file_read(&crash, synth_image_read, &image, UINT64_C(1) << 40),
+			 SONDE_E_LIMIT);
+	assert_non_null(strstr(crash.dump.why, "more than any machine has"));
+	crash_file_finish(&crash);
+	free(bytes.at);
+	bytes = build_triage(8);
+	bytes.at = realloc(bytes.at, bytes.size + room);
+	memset(bytes.at + bytes.size, 0, room);
+	bytes.size += room;
+	synth_put(bytes.at + BEHIND + 0x34, 0, 4, UINT32_MAX);
+	assert_int_equal(parse(&crash, &bytes), 0);
+	assert_int_equal(crash.n_drivers, CRASH_DRIVERS_MAX);
+	crash_file_finish(&crash);
+	free(bytes.at);
+}
+
 /* ---- through the connector -------------------------------------------------------------------- */
 
 struct opened {
@@ -454,6 +480,7 @@ int main(void)
 		cmocka_unit_test(a_bitmap_of_32_bits_is_refused_by_name),
 		cmocka_unit_test(more_runs_than_a_space_takes_are_refused),
 		cmocka_unit_test(a_stretch_that_lies_is_left_out_alone),
+		cmocka_unit_test(there_are_bounds_to_pages_and_drivers),
 		cmocka_unit_test(what_a_dump_knows_beyond_bytes_comes_along),
 		cmocka_unit_test(registers_of_each_machine),
 		cmocka_unit_test(a_header_without_registers_has_none),
