@@ -259,22 +259,12 @@ static int64_t kdump_note(void *conn, const char *name, void *buf, size_t cap)
 	if (strcmp(name, SONDE_NOTE_FACTS) == 0)
 		return tell_facts(conn, buf, cap);
 	const struct kdump_file *file = &((struct kdump *)conn)->dump.files[0];
-	const void *from = NULL;
-	size_t len = 0;
 
-	if (strcmp(name, "VMCOREINFO") == 0 && file->info_len) {
-		from = file->info;
-		len = file->info_len;
-	} else {
-		const struct elf_note *note = elf_note_find(&file->notes, name, -1, 0);
-		if (!note)
-			return SONDE_E_NOT_FOUND;
-		from = note->desc;
-		len = note->len;
-	}
-	if (cap)
-		memcpy(buf, from, len < cap ? len : cap);
-	return (int64_t)len;
+	if (strcmp(name, "VMCOREINFO") == 0 && file->info_len)
+		return note_bytes(file->info, file->info_len, buf, cap);
+	const struct elf_note *note = elf_note_find(&file->notes, name, -1, 0);
+
+	return note ? note_bytes(note->desc, note->len, buf, cap) : SONDE_E_NOT_FOUND;
 }
 
 static int kdump_probe(const uint8_t *head, size_t head_len, uint64_t file_size)

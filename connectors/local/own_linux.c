@@ -10,6 +10,7 @@
 #include "kcore_map.h"
 #include "text.h"
 
+#include "../common/note.h"
 #include "../common/own_arch.h"
 #include "../elfcore/elf_format.h"
 
@@ -383,6 +384,5 @@ int64_t own_note(void *conn, const char *name, void *buf, size_t cap)
 
 	if (strcmp(name, "VMCOREINFO") != 0 || !own->n_vmcoreinfo)
 		return SONDE_E_NOT_FOUND;
-	memcpy(buf, own->vmcoreinfo, own->n_vmcoreinfo < cap ? own->n_vmcoreinfo : cap);
-	return (int64_t)own->n_vmcoreinfo;
+	return note_bytes(own->vmcoreinfo, own->n_vmcoreinfo, buf, cap);
 }

@@ -401,6 +401,7 @@ static void a_kernel_is_read_by_physical_addresses(void **state)
 	assert_int_equal(info.flags, SONDE_TARGET_LIVE | SONDE_TARGET_PHYSICAL);
 	assert_int_equal(info.arch, SONDE_ARCH_X86_64);
 	assert_non_null(strstr(info.detail, "up to 0x8fff"));
+	assert_int_equal(sonde_target_note(world->target, "VMCOREINFO", NULL, 0), 14);
 	assert_int_equal(sonde_target_note(world->target, "VMCOREINFO", text, sizeof(text)), 14);
 	assert_memory_equal(text, "OSRELEASE=6.1\n", 14);
 
