@@ -83,6 +83,7 @@ static void take_values(struct call *call)
 	if (!convention)
 		return;
 	call->n = function->is_known && function->n < convention->n ? function->n : convention->n;
+	call->has_more = function->has_more || call->n < function->n;
 	for (uint32_t i = 0; i < call->n; i++) {
 		uint64_t value = call->event->registers.general[convention->at[i].general];
 		call->arguments[i].value =

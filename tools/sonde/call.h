@@ -23,7 +23,7 @@ struct call_function {
 	struct sonde_parameter parameters[CALL_REGISTERS]; /* [n] */
 	uint32_t n;
 	bool is_known; /* its prototype                                          */
-	bool has_more; /* parameters behind those that lie in registers          */
+	bool has_more; /* parameters behind those                                */
 };
 
 struct call_argument {
@@ -41,6 +41,7 @@ struct call {
 	int32_t current_err; /* 0: current is filled                              */
 	struct call_argument arguments[CALL_REGISTERS]; /* [n]                    */
 	uint32_t n;
+	bool has_more; /* arguments behind those, which do not lie in registers  */
 };
 
 /* What the kernel's types tell of function->name. */

@@ -114,7 +114,7 @@ static void word_call(struct trace *t)
 	}
 	if (call->n == 0)
 		buf_char(&t->text, '(');
-	buf_str(&t->text, call->function->has_more ? ", ...)" : ")");
+	buf_str(&t->text, call->has_more ? ", ...)" : ")");
 }
 
 static int32_t first_error(const struct call *call)
