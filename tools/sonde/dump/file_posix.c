@@ -25,6 +25,15 @@ static int check_path(const char *path, struct sonde_error *err)
 	return 0;
 }
 
+/* Another program may have finished it since it was opened: under its own name it is a whole dump. */
+static bool is_partial_yet(const struct dump_file *file, const struct stat *st)
+{
+	struct stat named;
+
+	return lstat(file->partial, &named) == 0 && named.st_dev == st->st_dev &&
+	       named.st_ino == st->st_ino;
+}
+
 /* Is the partial file ours alone? In a folder that all may write anybody could have put one there. */
 static int check_partial(const struct dump_file *file, struct stat *st, struct sonde_error *err)
 {
@@ -36,7 +45,7 @@ static int check_partial(const struct dump_file *file, struct stat *st, struct s
 			"'%.300s' is there, and somebody else's: remove it, or write "
 			"into another folder",
 			file->partial);
-	if (flock(file->fd, LOCK_EX | LOCK_NB) < 0)
+	if (flock(file->fd, LOCK_EX | LOCK_NB) < 0 || !is_partial_yet(file, st))
 		return sonde_error_set(err, SONDE_E_BUSY,
 				       "'%.300s' is being written by another program",
 				       file->partial);
