@@ -25,6 +25,7 @@ static void describe(struct lime *lime)
 	snprintf(lime->detail, sizeof(lime->detail), "LiME image, %zu range%s%s", ranges->n,
 		 ranges->n == 1 ? "" : "s",
 		 ranges->cut        ? ", cut off"
+		 : ranges->unread   ? ", what is behind the last cannot be read"
 		 : ranges->trailing ? ", something else behind the last"
 				    : "");
 }

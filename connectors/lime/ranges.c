@@ -52,8 +52,9 @@ int lime_ranges_read(struct lime_ranges *ret, lime_read_fn *read, void *user, ui
 		struct lime_range range;
 		size_t n = read(user, at, head, sizeof(head));
 		if (n < sizeof(head) || !take_head(head, at + sizeof(head), file_size, &range)) {
-			ret->cut = n < sizeof(head);
-			ret->trailing = !ret->cut;
+			ret->cut = file_size - at < sizeof(head);
+			ret->unread = !ret->cut && n < sizeof(head);
+			ret->trailing = n == sizeof(head);
 			break;
 		}
 		int r = add_range(ret, &range);

@@ -32,6 +32,7 @@ struct lime_ranges {
 	size_t n, cap;
 	int cut;      /* the file ends in the midst of a range or head        */
 	int trailing; /* behind the last range there is something that is none */
+	int unread;   /* ... something that could not be read                  */
 };
 
 /* Up to len bytes at off into buf; returns how many came. */

@@ -123,6 +123,29 @@ static void heads_that_lie_end_the_list(void **state)
 	}
 }
 
+/* Nothing of the second range. */
+static size_t read_first(void *user, uint64_t off, void *buf, size_t len)
+{
+	return off < LIME_HEAD_SIZE + 0x100 ? synth_image_read(user, off, buf, len) : 0;
+}
+
+static void what_cannot_be_read_is_not_taken_for_an_end(void **state)
+{
+	struct image image;
+	struct lime_ranges ranges;
+	const char *why;
+
+	(void)state;
+	make(&image);
+	struct synth_image file = { image.bytes, image.size };
+	assert_int_equal(lime_ranges_read(&ranges, read_first, &file, image.size, &why), 0);
+	assert_int_equal(ranges.n, 1);
+	assert_int_equal(ranges.cut, 0);
+	assert_int_equal(ranges.trailing, 0);
+	assert_int_equal(ranges.unread, 1);
+	lime_ranges_finish(&ranges);
+}
+
 static void zeros_behind_the_last_range_are_left_alone(void **state)
 {
 	struct image image;
@@ -192,6 +215,7 @@ int main(void)
 		cmocka_unit_test(ranges_are_told_in_order),
 		cmocka_unit_test(a_file_that_ends_anywhere_is_read_as_far_as_it_goes),
 		cmocka_unit_test(heads_that_lie_end_the_list),
+		cmocka_unit_test(what_cannot_be_read_is_not_taken_for_an_end),
 		cmocka_unit_test(zeros_behind_the_last_range_are_left_alone),
 		cmocka_unit_test(what_is_there_is_read_and_what_is_not_is_said),
 	};
