@@ -25,13 +25,13 @@ struct sonde_task {
 	bool returned, ended, detached;
 	bool joined;    /* somebody waits in join, and frees it        */
 	bool cancelled; /* it and all below it were asked to end       */
+	bool listed;    /* wait.c: in the list of those who wait       */
 
 	struct sonde_task *parent, *children; /* of the tree: those that have not ended    */
 	struct sonde_task *next, *prev;       /* siblings                                  */
-	struct sonde_task *next_asked;        /* cancel.c: in the list of those to be told */
+	struct sonde_task *next_asked;        /* to be told (cancel.c), or waiting (wait.c) */
 
 	struct task_wait *joiner;   /* waits for our end                           */
-	struct sonde_task *joins;   /* whose end we wait for                       */
 	struct loop_watch *watches; /* selects that wait for our end               */
 };
 

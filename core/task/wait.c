@@ -18,27 +18,41 @@ static void stop_join(struct task_wait *wait, int code)
 	task_cancel_tree(((struct join *)(void *)wait)->task);
 }
 
-/* Would task, by what it waits for or is made of, wait for self? */
-static bool waits_for(const struct sonde_task *task, const struct sonde_task *self)
+static void add_waiting(struct sonde_task ***tail, struct sonde_task *task)
 {
-	for (const struct sonde_task *above = self; above; above = above->parent) {
-		if (above == task)
-			return true;
+	if (!task || task->listed)
+		return;
+	task->listed = true;
+	task->next_asked = NULL;
+	**tail = task;
+	*tail = &task->next_asked;
+}
+
+/*
+ * Would task, by what it waits for or is made of, wait for self? Whoever joins a task waits for it, and so does its
+ * parent; what waits for those does, too.
+ */
+static bool waits_for(const struct sonde_task *task, struct sonde_task *self)
+{
+	struct sonde_task *first = NULL, **tail = &first;
+	bool found = false;
+
+	add_waiting(&tail, self);
+	for (const struct sonde_task *at = first; at; at = at->next_asked) {
+		found |= at == task;
+		add_waiting(&tail, at->parent);
+		add_waiting(&tail, at->joiner ? at->joiner->task : NULL);
 	}
-	for (; task; task = task->joins) {
-		if (task == self)
-			return true;
-	}
-	return false;
+	for (; first; first = first->next_asked)
+		first->listed = false;
+	return found;
 }
 
 static int join_from_task(struct sonde_task *self, struct join *join)
 {
 	if (sonde_task_check(self) < 0)
 		task_cancel_tree(join->task);
-	self->joins = join->task;
 	int r = task_wait(self->loop, &join->wait);
-	self->joins = NULL;
 	int why = sonde_task_check(self);
 	return r == SONDE_E_CANCELLED && why < 0 ? why : r;
 }

@@ -564,6 +564,66 @@ static void waiting_for_each_other_is_refused(void **state)
 	assert_int_equal(sonde_task_join(NULL, circle.tasks[0]), 1);
 }
 
+/* A circle that leads through a tree: a parent ends with its children, so it waits for each of them. */
+struct bent {
+	struct sonde_task *above, *other;
+	int through_parent, refused;
+};
+
+static int joins_other(struct sonde_task *self, void *arg)
+{
+	struct bent *bent = arg;
+	int r = sonde_task_join(self, bent->other);
+
+	bent->refused += r == SONDE_E_BAD_ARG;
+	return r;
+}
+
+static int spawns_below(struct sonde_task *self, void *arg)
+{
+	struct bent *bent = arg;
+
+	assert_int_equal(sonde_task_spawn_child(self, joins_other, bent, NULL), 0);
+	for (int i = 0; i < 3; i++)
+		sonde_task_yield(self);
+	return 0;
+}
+
+static int joins_parent(struct sonde_task *self, void *arg)
+{
+	struct bent *bent = arg;
+	int r;
+
+	if (!bent->through_parent) {
+		sonde_task_yield(self); /* the child waits for us now */
+		sonde_task_yield(self);
+	}
+	r = sonde_task_join(self, bent->above);
+	bent->refused += r == SONDE_E_BAD_ARG;
+	return 0;
+}
+
+static void circles_through_a_tree_are_refused(void **state)
+{
+	(void)state;
+	for (int through_parent = 0; through_parent < 2; through_parent++) {
+		struct bent bent = { .through_parent = through_parent };
+		if (through_parent)
+			sonde_task_spawn(loop, joins_parent, &bent, &bent.other);
+		sonde_task_spawn(loop, spawns_below, &bent, &bent.above);
+		if (!through_parent)
+			sonde_task_spawn(loop, joins_parent, &bent, &bent.other);
+		for (int i = 0; i < 20; i++)
+			sonde_loop_turn(loop);
+		assert_int_equal(bent.refused, 1);
+		assert_int_equal(loop->n_tasks, 0);
+		if (through_parent)
+			sonde_task_detach(bent.other);
+		else
+			sonde_task_detach(bent.above);
+	}
+}
+
 /* ---- timeouts ------------------------------------------------------------------------------ */
 
 static int times_out(struct sonde_task *self, void *arg)
@@ -780,6 +840,7 @@ int main(void)
 		TEST(a_deep_tree_is_cancelled_from_a_task),
 		TEST(a_join_takes_what_it_waits_for_along),
 		TEST(waiting_for_each_other_is_refused),
+		TEST(circles_through_a_tree_are_refused),
 		TEST(a_sleep_times_out_and_nothing_is_left),
 		TEST(the_earlier_of_two_counts),
 		TEST(once_passed_every_call_answers),
