@@ -197,6 +197,13 @@ class Missing(Case):
             addr = 0x101000 + 2 * PAGE * i
             self.assertEqual(read(path, addr, PAGE).out, RANGES[2][1][addr - 0x100000:][:PAGE])
 
+    def test_what_is_missing_of_a_page_that_memory_does_not_fill_is_told(self):
+        for format in formats():
+            result = dump(path_of("sick.page"), format, source=f"lime:{SOURCE}|fault,at=0x9fd00+0x10,error=IO")
+            self.assertEqual(result.code, 3, format)
+            self.assertIn("physical memory 0x9fd00-0x9fd0f: the backend failed", result.err, format)
+            self.assertEqual(json.loads(result.out)[0]["missing"], 0x10, format)
+
     def test_memory_that_cannot_be_read_at_all_is_a_failure(self):
         result = dump(path_of("unreadable.elf"), "elf", source=f"lime:{SOURCE}|fault,error=IO")
         self.assertEqual(result.code, 1, str(result))

@@ -50,6 +50,16 @@ static uint32_t page_at(const struct batch *batch, uint32_t off)
 			  (batch->addr >> batch->page_shift));
 }
 
+/* What is memory and cannot be read says more than what is none. */
+static bool says_more(const struct batch_page *bad, uint32_t at, int32_t err)
+{
+	bool is_memory = err != SONDE_E_NOT_MAPPED, was_memory = bad->err != SONDE_E_NOT_MAPPED;
+
+	if (!bad->n_bad || is_memory != was_memory)
+		return !bad->n_bad || is_memory;
+	return at < bad->first_bad;
+}
+
 static void mark_bad(struct batch *batch, uint32_t off, uint32_t len, int32_t err)
 {
 	for (uint32_t at = off, end = off + len; at < end;) {
@@ -57,11 +67,12 @@ static void mark_bad(struct batch *batch, uint32_t off, uint32_t len, int32_t er
 		uint32_t next = batch_offset(batch, page + 1);
 		uint32_t n = (next < end ? next : end) - at;
 		struct batch_page *bad = &batch->pages[page];
-		if (!bad->n_bad || at < bad->first_bad) {
+		if (says_more(bad, at, err)) {
 			bad->first_bad = at;
 			bad->err = err;
 		}
 		bad->n_bad += n;
+		bad->n_no_mem += err == SONDE_E_NOT_MAPPED ? n : 0;
 		at += n;
 	}
 }
@@ -161,7 +172,7 @@ int batch_wait(struct batch *batch, struct sonde_loop *loop)
 	if (n_bad == n_undone)
 		return 0;
 	for (uint32_t i = 0; i < batch->n_pages; i++)
-		batch->pages[i].n_bad = 0;
+		batch->pages[i].n_bad = batch->pages[i].n_no_mem = 0;
 	mark_bad(batch, 0, batch->len, err ? err : SONDE_E_IO);
 	return 0;
 }

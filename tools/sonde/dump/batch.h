@@ -22,9 +22,10 @@ enum page_state { PAGE_SAVED, PAGE_ZERO, PAGE_MISSING, PAGE_EXCLUDED };
 
 struct batch_page {
 	uint8_t state;      /* enum page_state                              */
-	int32_t err;        /* of the first byte that is missing; 0 nothing */
-	uint32_t n_bad;     /* bytes that are                               */
-	uint32_t first_bad; /* ... the first, in the batch's bytes          */
+	uint32_t n_bad;     /* bytes that are missing                       */
+	uint32_t n_no_mem;  /* ... of which are no memory: NOT_MAPPED       */
+	uint32_t first_bad; /* the first of the others, else of those; in the batch's bytes */
+	int32_t err;        /* ... of that one                              */
 };
 
 /* What is packed at once. */

@@ -175,11 +175,10 @@ static int read_next(struct run *run, struct batch *batch, struct sonde_error *e
 	return 0;
 }
 
-/* Beside a region that does not end with a page there is no memory, so none is missing. */
-static bool is_padding(const struct run *run, const struct batch_page *page)
+/* Bytes beside a region that does not end with a page: there is no memory, so none is missing. */
+static uint32_t padding_of(const struct run *run, const struct batch_page *page)
 {
-	return run->options->format->has_pages && page->state != PAGE_MISSING &&
-	       page->err == SONDE_E_NOT_MAPPED;
+	return run->options->format->has_pages && page->state != PAGE_MISSING ? page->n_no_mem : 0;
 }
 
 static void count(struct run *run, const struct batch *batch)
@@ -195,12 +194,14 @@ static void count(struct run *run, const struct batch *batch)
 		}
 		report->saved += len - page->n_bad;
 		report->zeros += page->state == PAGE_ZERO ? len - page->n_bad : 0;
-		if (is_padding(run, page)) {
-			report->memory -= page->n_bad;
-		} else if (page->n_bad) {
-			report->missing += page->n_bad;
-			run->watch->missing(run->watch->user, batch->addr + page->first_bad,
-					    page->n_bad, page->err);
+		const uint32_t n_padding = padding_of(run, page);
+		report->memory -= n_padding;
+		if (page->n_bad > n_padding) {
+			uint32_t at = page->state == PAGE_MISSING ? batch_offset(batch, i)
+								  : page->first_bad;
+			report->missing += page->n_bad - n_padding;
+			run->watch->missing(run->watch->user, batch->addr + at,
+					    page->n_bad - n_padding, page->err);
 		}
 	}
 }
