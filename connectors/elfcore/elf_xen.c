@@ -152,7 +152,7 @@ static int add_pages(struct elf_core *core, const struct elf_xen *xen, uint64_t 
 	core->n_headers = n;
 	core->n_cut = n > n_pages ? n - n_pages : 0;
 	n = n < n_pages ? n : n_pages;
-	while (r == 0 && n) {
+	while (r == 0 && n && core->n_segments < ELF_SEGMENTS_MAX) {
 		uint64_t want = n < LIST_CHUNK / entry ? n : LIST_CHUNK / entry;
 		uint64_t got =
 			off < core->file_size ? read(user, off, chunk, want * entry) / entry : 0;
@@ -162,7 +162,10 @@ static int add_pages(struct elf_core *core, const struct elf_xen *xen, uint64_t 
 		if (got < want)
 			break;
 	}
-	core->n_cut += n;
+	if (core->n_segments < ELF_SEGMENTS_MAX)
+		core->n_cut += n;
+	else
+		core->n_refused += n;
 	free(chunk);
 	return r == 0 ? add_run(core, xen, &run, page_size) : r;
 }

@@ -252,6 +252,42 @@ static void pages_of_xen_are_where_its_list_says(void **state)
 	}
 }
 
+/* Behind the bytes of a core there are zeros: as many as a hole in a file may have, and here an end after all. */
+struct hole {
+	struct synth_image front;
+	size_t n_reads;
+};
+
+static size_t read_hole(void *user, uint64_t off, void *buf, size_t len)
+{
+	struct hole *hole = user;
+	size_t n = synth_image_read(&hole->front, off, buf, len);
+
+	if (++hole->n_reads == 10000)
+		return 0;
+	memset((uint8_t *)buf + n, 0, len - n);
+	return len;
+}
+
+static void a_list_of_pages_in_a_hole_is_not_read_to_its_end(void **state)
+{
+	static uint8_t bytes[XEN_SIZE];
+	struct hole hole = { .front = { bytes, XEN_SIZE } };
+	struct elf_core core;
+	const char *why;
+
+	(void)state;
+	make_xen(bytes, 0);
+	put64(bytes + 64 + 64 * 4 + 24, XEN_SIZE);
+	put64(bytes + 64 + 64 * 4 + 32, UINT64_C(1) << 48);
+	put64(bytes + 64 + 64 * 5 + 32, UINT64_C(1) << 60);
+	assert_int_equal(elf_core_read(&core, read_hole, &hole, INT64_MAX, &why), 0);
+	assert_in_range(hole.n_reads, 1, 9999);
+	assert_int_equal(core.n_segments, ELF_SEGMENTS_MAX);
+	assert_int_equal(core.n_cut, 0);
+	elf_core_finish(&core);
+}
+
 static const struct {
 	const char *what;
 	int at, size; /* of what is changed: of section 5 is .xen_pages, 4 the list, 2 the notes */
@@ -436,6 +472,7 @@ int main(void)
 		cmocka_unit_test(a_processor_that_is_cut_short_takes_no_number),
 		cmocka_unit_test(of_a_form_that_is_not_known_there_are_no_processors),
 		cmocka_unit_test(pages_of_xen_are_where_its_list_says),
+		cmocka_unit_test(a_list_of_pages_in_a_hole_is_not_read_to_its_end),
 		cmocka_unit_test(xen_lies_are_told_or_cost_what_they_touch),
 		cmocka_unit_test(a_core_of_xen_ends_anywhere_and_may_have_any_bit_flipped),
 		cmocka_unit_test(what_wrote_it_is_told),
