@@ -58,7 +58,7 @@ int pagemap_decode(uint64_t entry, struct pagemap_page *ret)
 
 int pagemap_open(struct pagemap *ret, int folder)
 {
-	ret->fd = openat(folder, "pagemap", O_RDONLY | O_CLOEXEC);
+	ret->fd = openat(folder, "pagemap", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	ret->scans = 1;
 	ret->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
 	return ret->fd < 0 ? proc_code(errno) : 0;

@@ -60,7 +60,8 @@ static int read_all(int fd, size_t most, struct proc_text *text)
 
 int proc_read(int at, const char *name, size_t most, struct proc_text *text)
 {
-	int fd = openat(at, name, O_RDONLY | O_CLOEXEC);
+	/* Not waiting: a pipe in a folder given for /proc would have no end. */
+	int fd = openat(at, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
 		return proc_code(errno);

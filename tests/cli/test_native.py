@@ -425,6 +425,16 @@ class Lies(Case):
         self.assertEqual([(row["pid"], row["missing"], row["error"]) for row in listed],
                          [(1, [], None), (2, ["identity", "times", "memory"], "CORRUPT"), (3, ["cred"], "CORRUPT")])
 
+    def test_pipes_in_the_place_of_files_are_not_waited_for(self):
+        self.process(5, maps="00001000-00009000 rw-p 00000000 00:00 0 \n")
+        os.mkfifo(os.path.join(self.proc, "5", "pagemap"))
+        os.mkdir(os.path.join(self.proc, "6"))
+        for name in ("uptime", "6/stat", "6/maps"):
+            os.mkfifo(os.path.join(self.proc, name))
+        self.assertEqual([row["pid"] for row in rows("ps", self.target)[1]], [5, 6])
+        self.assertEqual(run("pages", self.target, "--pid", 5).code, 1)
+        self.assertEqual(run("maps", self.target, "--pid", 6).code, 1)
+
     def test_lines_of_maps_that_are_none_are_named(self):
         self.process(5, maps="00001000-00003000 rw-p 00000000 00:00 0 \nrubbish\n00002000-00001000 rw-p 0 0:0 0\n"
                              "7f0000000000-7f0000001000 r-xp 00001000 fe:01 77   /a\\012b\n")
