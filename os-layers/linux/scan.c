@@ -42,7 +42,8 @@ static int sweep_region(void *user, const struct sonde_region *region)
 	uint64_t last = region->addr + (region->len - 1);
 	int r = 0;
 
-	if (!(region->flags & SONDE_REGION_RAM))
+	/* first wraps where the region lies in the last page of all: no page begins in it. */
+	if (!(region->flags & SONDE_REGION_RAM) || first < region->addr)
 		return 0;
 	for (uint64_t at = first;
 	     r == 0 && at >= first && at <= last && last - at >= SONDE_PAGE_SIZE - 1;

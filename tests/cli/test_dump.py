@@ -135,6 +135,16 @@ class Formats(Case):
         for addr, data in (ranges[0], ranges[1], ranges[33000], ranges[-1]):
             self.assertEqual(read(path, addr, len(data)).out, data)
 
+    def test_memory_at_the_end_of_the_address_space(self):
+        ranges = [(0, pages(1, 7)), ((1 << 64) - PAGE // 2, b"end." * (PAGE // 8))]
+        source = make_file("top.lime", lime(ranges))
+        for format in ("elf", "lime"):
+            path = path_of("end." + format)
+            self.expect(dump(path, format, source=source), 0, err="")
+            self.assertEqual(read(path, ranges[1][0], PAGE // 2).out, ranges[1][1])
+        for format in ("kdump-zlib", "windows", "raw"):
+            self.assertIn("memory goes up to 0xffffffffffffffff", dump(path_of("end"), format, source=source).err)
+
     def test_one_thread_writes_what_many_do(self):
         for format in ("kdump-zstd", "avml"):
             sums = set()
