@@ -28,21 +28,42 @@ struct ninep_fid *ninep_fid_find(struct ninep_session *s, uint32_t number)
 	return fid;
 }
 
-int32_t ninep_fid_set_path(struct ninep_session *s, struct ninep_fid *fid, const char *path)
+int32_t ninep_path_take(struct ninep_session *s, const char *path, char **ret)
 {
-	size_t len = strlen(path), old = fid->path ? strlen(fid->path) : 0;
+	size_t len = strlen(path);
 	char *copy;
 
-	if (len > SESSION_PATHS - (s->n_path_bytes - old))
+	if (len > SESSION_PATHS - s->n_path_bytes)
 		return -ENFILE;
 	copy = mem_alloc(1, len + 1);
 	if (!copy)
 		return -ENOMEM;
 	memcpy(copy, path, len + 1);
-	mem_release(fid->path);
-	fid->path = copy;
-	s->n_path_bytes += len - old;
+	s->n_path_bytes += len;
+	*ret = copy;
 	return 0;
+}
+
+void ninep_path_drop(struct ninep_session *s, char *path)
+{
+	s->n_path_bytes -= path ? strlen(path) : 0;
+	mem_release(path);
+}
+
+void ninep_fid_put_path(struct ninep_session *s, struct ninep_fid *fid, char *path)
+{
+	ninep_path_drop(s, fid->path);
+	fid->path = path;
+}
+
+int32_t ninep_fid_set_path(struct ninep_session *s, struct ninep_fid *fid, const char *path)
+{
+	char *copy;
+	int32_t r = ninep_path_take(s, path, &copy);
+
+	if (r == 0)
+		ninep_fid_put_path(s, fid, copy);
+	return r;
 }
 
 int32_t ninep_fid_add(struct ninep_session *s, uint32_t number, const char *path, uint32_t kind)
@@ -74,9 +95,8 @@ void ninep_fid_release(struct sonde_task *self, struct ninep_session *s, struct 
 		return;
 	if (fid->handle >= 0)
 		sonde_fs_close(self, s->server->fs, fid->handle);
-	s->n_path_bytes -= strlen(fid->path);
 	s->n_fids--;
-	mem_release(fid->path);
+	ninep_path_drop(s, fid->path);
 	mem_release(fid);
 }
 

@@ -40,12 +40,21 @@ int32_t request_lopen(struct sonde_task *self, struct ninep_job *job, struct nin
 	return open_fid(self, job, job->fid_path, flags, job->fid->kind, answer);
 }
 
+/* The room for its path is had first: once the file is there, nothing fails any more. */
 int32_t request_lcreate(struct sonde_task *self, struct ninep_job *job, struct ninep_msg *answer)
 {
 	uint32_t wire = (job->msg.flags | NINEP_CREATE) & ~(uint32_t)NINEP_DIRECTORY;
 	int32_t r = request_name_in(job->fid_path, &job->msg.name, job->path);
+	char *path = NULL;
 
 	if (r == 0)
-		r = open_fid(self, job, job->path, ninep_fs_flags(wire), SONDE_KIND_FILE, answer);
-	return r < 0 ? r : ninep_fid_set_path(job->session, job->fid, job->path);
+		r = ninep_path_take(job->session, job->path, &path);
+	if (r < 0)
+		return r;
+	r = open_fid(self, job, job->path, ninep_fs_flags(wire), SONDE_KIND_FILE, answer);
+	if (r == 0)
+		ninep_fid_put_path(job->session, job->fid, path);
+	else
+		ninep_path_drop(job->session, path);
+	return r;
 }

@@ -110,6 +110,11 @@ int32_t ninep_fid_add(struct ninep_session *s, uint32_t number, const char *path
 void ninep_fid_remove(struct sonde_task *self, struct ninep_session *s, struct ninep_fid *fid);
 /* The last one closes it. */
 void ninep_fid_release(struct sonde_task *self, struct ninep_session *s, struct ninep_fid *fid);
+/* A copy of a path, which counts as the session's from now on. -ENFILE, -ENOMEM. Owns *ret: drop, or fid_put_path. */
+int32_t ninep_path_take(struct ninep_session *s, const char *path, char **ret);
+void ninep_path_drop(struct ninep_session *s, char *path);
+void ninep_fid_put_path(struct ninep_session *s, struct ninep_fid *fid, char *path);
+/* Both in one, as ninep_path_take. */
 int32_t ninep_fid_set_path(struct ninep_session *s, struct ninep_fid *fid, const char *path);
 /* What lay at from, or below it, lies at to now: in all sessions. */
 void ninep_fids_moved(struct sonde_fs_server *server, const char *from, const char *to);

@@ -108,6 +108,55 @@ static void a_session_has_so_many_fids(void **state)
 	end_pair(&p);
 }
 
+/* path: names of 200 bytes, DEEP of them; each handle of it takes that much of what a session has for paths. */
+enum { NAME = 200, DEEP = 10 };
+
+static void make_deep(struct sonde_fs *fs, char *path)
+{
+	for (size_t i = 0, len = 0; i < DEEP; i++) {
+		memset(path + len, 'a', NAME);
+		path[len += NAME] = 0;
+		assert_int_equal(sonde_fs_mkdir(NULL, fs, ROOT, path, 0755), 0);
+		path[len++] = '/';
+	}
+	path[DEEP * (NAME + 1) - 1] = 0;
+}
+
+/* Returns the last handle that there was room for. */
+static int open_all(struct sonde_fs *fs, const char *path, uint32_t flags)
+{
+	int last = -1, file;
+
+	while ((file = sonde_fs_open(NULL, fs, ROOT, path, flags, 0)) >= 0)
+		last = file;
+	assert_int_equal(file, SONDE_E_EXHAUSTED);
+	return last;
+}
+
+static void what_a_session_has_no_room_for_is_not_made(void **state)
+{
+	const uint32_t make = SONDE_FS_FOR_WRITE | SONDE_FS_CREATE;
+	char path[DEEP * (NAME + 1)], name[NAME + 1];
+	struct sonde_fs_info info;
+	struct pair p = { 0 };
+
+	(void)state;
+	begin_pair(&p, SONDE_FS_SERVER_WRITES);
+	make_deep(p.fs, path);
+	memset(name, 'b', NAME);
+	name[NAME] = 0;
+	assert_true(sonde_fs_open(NULL, p.fs, ROOT, name, make, 0644) >= 0);
+	open_all(p.fs, path, SONDE_FS_DIRECTORY);
+	int last = open_all(p.fs, name, SONDE_FS_FOR_READ);
+	assert_true(last >= 0);
+	name[0] = 'c';
+	assert_int_equal(sonde_fs_open(NULL, p.fs, ROOT, name, make, 0644), SONDE_E_EXHAUSTED);
+	assert_int_equal(sonde_fs_close(NULL, p.fs, last), 0);
+	assert_int_equal(sonde_fs_stat(NULL, p.fs, ROOT, name, 0, &info), SONDE_E_NOT_FOUND);
+	assert_true(sonde_fs_open(NULL, p.fs, ROOT, name, make, 0644) >= 0);
+	end_pair(&p);
+}
+
 /* Before its task has run even once. */
 static void a_server_is_stopped_as_soon_as_it_is_started(void **state)
 {
@@ -329,6 +378,7 @@ int main(void)
 		cmocka_unit_test(without_leave_nothing_is_changed),
 		cmocka_unit_test(a_full_disk_and_a_lack_of_rights_are_named),
 		cmocka_unit_test(a_session_has_so_many_fids),
+		cmocka_unit_test(what_a_session_has_no_room_for_is_not_made),
 		cmocka_unit_test(a_server_is_stopped_as_soon_as_it_is_started),
 		cmocka_unit_test(a_server_that_stops_takes_its_sessions_along),
 		cmocka_unit_test(who_has_attached_may_think_as_long_as_he_likes),
