@@ -193,7 +193,7 @@ static int take_target(struct recording *recording, const struct recfile_record 
 	recording->info.flags =
 		recfile_u32(head + 4) & ~(uint32_t)(SONDE_TARGET_WRITABLE | SONDE_TARGET_HOST);
 	recording->info.n_cpus = recfile_u32(head + 8);
-	return 0;
+	return recording->info.n_cpus <= RECORDING_CPUS_MAX ? 0 : SONDE_E_BAD_FORMAT;
 }
 
 static size_t head_len(uint32_t type)

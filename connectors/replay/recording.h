@@ -26,7 +26,7 @@ struct bad {
 	int32_t err;
 };
 
-enum { RECORDING_SHARE = 4096 };
+enum { RECORDING_SHARE = 4096, RECORDING_CPUS_MAX = 65536 };
 
 /* A page's share of a piece: for reads that nobody made like that. */
 struct share {

@@ -148,10 +148,12 @@ static int replay_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
 {
 	struct replay *replay = conn;
 	const struct recording *recording = &replay->recording;
-	const struct answer *answer = recording_answer(recording, RECORDING_CPU, index,
-						       ask(replay, RECORDING_CPU, index, ""));
+	const struct answer *answer = recording_answer(recording, RECORDING_CPU, index, 0);
 	uint8_t bytes[RECORDING_CPU_LEN], *at = bytes + RECORDING_CPU_HEAD;
 
+	if (answer)
+		answer = recording_answer(recording, RECORDING_CPU, index,
+					  ask(replay, RECORDING_CPU, index, ""));
 	if (!answer || recfile_get(&recording->file, answer->off, bytes, sizeof(bytes)) < 0)
 		return SONDE_E_NOT_FOUND;
 	int32_t result = (int32_t)recfile_u32(bytes + 4);

@@ -3,6 +3,7 @@
  * record and replay: a run over memory that changes comes out again, outcome for outcome and byte for byte;
  * reads nobody made like that are made of others; files that were cut off or damaged replay as far as they go.
  */
+#include "../../connectors/replay/recording.h"
 #include "layer_plugin.h"
 
 #include <fcntl.h>
@@ -625,6 +626,33 @@ static void what_makes_no_sense_is_refused(void **state)
 	assert_int_equal(try_replay(&r, &err), SONDE_E_NOT_FOUND);
 }
 
+/* Who shows them all would not come to an end. */
+static void more_processors_than_there_are_anywhere_are_refused(void **state)
+{
+	static struct recfile_writer writer;
+	uint8_t target[RECORDING_TARGET_HEAD] = { 0 }, cpu[RECORDING_CPU_LEN] = { 0 };
+	const struct recfile_bytes parts[] = { { target, sizeof(target) }, { cpu, sizeof(cpu) } };
+	struct replayed r;
+	struct sonde_error err = { 0 };
+
+	(void)state;
+	for (uint32_t n = RECORDING_CPUS_MAX; n <= RECORDING_CPUS_MAX + 1; n++) {
+		int fd = open(path(), O_RDWR | O_CREAT | O_TRUNC, 0600);
+		recfile_put_u32(target + 8, n);
+		recfile_continue(&writer, fd, RECFILE_RECORDING, 0);
+		assert_int_equal(recfile_put(&writer, RECORDING_TARGET, &parts[0], 1), 0);
+		assert_int_equal(recfile_put(&writer, RECORDING_CPU, &parts[1], 1), 0);
+		recfile_flush(&writer);
+		recfile_writer_close(&writer);
+		int code = try_replay(&r, &err);
+		assert_int_equal(code, n == RECORDING_CPUS_MAX ? 0 : SONDE_E_BAD_FORMAT);
+		if (code == 0)
+			close_replay(&r);
+		unlink(path());
+	}
+	assert_non_null(strstr(err.text, "contradicts itself"));
+}
+
 static void a_cancel_goes_below(void **state)
 {
 	struct sonde_loop *loop = loop_new(SONDE_ENGINE_SYNC, 0);
@@ -666,6 +694,7 @@ int main(void)
 		cmocka_unit_test(a_recording_is_known_by_its_head),
 		cmocka_unit_test(what_cannot_be_written_is_counted_and_the_run_goes_on),
 		cmocka_unit_test(what_makes_no_sense_is_refused),
+		cmocka_unit_test(more_processors_than_there_are_anywhere_are_refused),
 		cmocka_unit_test(a_cancel_goes_below),
 	};
 
