@@ -20,6 +20,7 @@
 static struct {
 	struct sonde_bare_platform platform;
 	struct heap heap;
+	atomic_bool woken; /* sonde_loop_wake was called; no sleep has ended for it yet */
 } host;
 
 int sonde_bare_start(const struct sonde_bare_platform *platform, void *memory, size_t len)
@@ -144,13 +145,19 @@ int loop_run_posts(struct sonde_loop *loop)
 
 void loop_sleep(struct sonde_loop *loop, uint64_t timeout_ns)
 {
+	bool woken = atomic_load(&host.woken);
+
+	(void)loop;
+	if (woken)
+		atomic_store(&host.woken, false);
 	if (host.platform.idle)
-		host.platform.idle(host.platform.user, atomic_load(&loop->woken) ? 0 : timeout_ns);
+		host.platform.idle(host.platform.user, woken ? 0 : timeout_ns);
 }
 
 void sonde_loop_wake(struct sonde_loop *loop)
 {
 	atomic_store(&loop->woken, true);
+	atomic_store(&host.woken, true);
 }
 
 /* Nobody is elsewhere, and no foreign loop is around ours. */

@@ -171,6 +171,22 @@ static void tasks_sleep_by_the_clock(struct sonde_loop *loop)
 	      "a task sleeps as long as it asked");
 }
 
+static unsigned n_looks; /* idle was told not to wait */
+
+/* A wake ends one sleep: whoever goes on pumping for something else idles then. */
+static void a_wake_is_answered_once(struct sonde_loop *loop)
+{
+	uint64_t woke[2];
+	struct sonde_task *task;
+
+	sonde_loop_wake(loop);
+	n_looks = 0;
+	check(sonde_task_spawn(loop, sleep_twice, woke, &task) == 0 &&
+		      sonde_task_join(NULL, task) == 0,
+	      "a task that sleeps is waited for after a wake");
+	check(n_looks <= 1, "the processor idles meanwhile");
+}
+
 static int read_in_time(struct sonde_task *task, void *arg)
 {
 	return sonde_task_timeout(task, sonde_now_ns() + SHORT_NS, read_byte, arg);
@@ -314,6 +330,7 @@ static void pieces_change_places(struct sonde_loop *loop, struct sonde_space *ph
 static void idle(void *user, uint64_t timeout_ns)
 {
 	(void)user;
+	n_looks += timeout_ns == 0;
 	device_interrupt();
 	machine->relax(timeout_ns);
 }
@@ -353,6 +370,7 @@ static void run_on(struct sonde_loop *loop, struct sonde_space *phys)
 	tasks_share_one_trip(loop, slow, &device);
 	a_wake_holds_nothing_up(loop, slow);
 	tasks_sleep_by_the_clock(loop);
+	a_wake_is_answered_once(loop);
 	deadlines_pass(loop, slow, &device);
 	pages_are_kept(slow, &device);
 	sonde_space_close(slow);
