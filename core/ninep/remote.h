@@ -20,6 +20,7 @@ struct remote {
 	uint32_t root, flags;          /* a fid; enum sonde_fs_flag every request has */
 	struct remote_handle *handles; /* [n_handles] */
 	size_t n_handles;
+	size_t first_free;                 /* none below it is free */
 	struct remote_work *first, **last; /* requests that wait for one of REMOTE_DEPTH to end */
 	uint32_t n_working;
 };

@@ -20,12 +20,14 @@ static int32_t free_handle(struct remote *remote)
 {
 	size_t n = remote->n_handles, more = n ? 2 * n : 16;
 
-	for (size_t i = 0; i < n; i++) {
-		if (remote->handles[i].fid == NINEP_NO_FID)
-			return (int32_t)i;
-	}
+	while (remote->first_free < n && remote->handles[remote->first_free].fid != NINEP_NO_FID)
+		remote->first_free++;
+	if (remote->first_free < n)
+		return (int32_t)remote->first_free;
+	if (more > INT32_MAX)
+		return -ENOMEM;
 	struct remote_handle *grown = mem_resize(remote->handles, more, sizeof(*grown));
-	if (!grown || more > INT32_MAX)
+	if (!grown)
 		return -ENOMEM;
 	for (size_t i = n; i < more; i++)
 		grown[i] = (struct remote_handle){ .fid = NINEP_NO_FID, .dir = NINEP_NO_FID };
@@ -57,6 +59,8 @@ int32_t remote_close(struct remote *remote, const struct sonde_fs_io *io)
 		return -EBADF;
 	struct remote_handle was = *handle;
 	handle->fid = NINEP_NO_FID;
+	if ((size_t)io->file < remote->first_free)
+		remote->first_free = (size_t)io->file;
 	ninep_clunk(&remote->client, was.dir);
 	msg.fid = was.fid;
 	int32_t r = ninep_ask(&remote->client, &msg, NULL);
