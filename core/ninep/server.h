@@ -18,7 +18,8 @@ enum {
 	SESSION_IN = 16 << 10,   /* bytes read ahead                          */
 };
 #define SESSION_HANDSHAKE_NS (10 * UINT64_C(1000000000)) /* in which a client has to attach */
-#define SESSION_STALL_NS (60 * UINT64_C(1000000000)) /* ... a message comes, an answer is taken */
+#define SESSION_STALL_NS                                                                           \
+	(60 * UINT64_C(1000000000)) /* ... a message comes, the next answer is taken */
 
 /* What a client has hold of: a path, and a handle where it was opened. Lives on while requests use it. */
 struct ninep_fid {
@@ -62,6 +63,8 @@ struct ninep_session {
 	size_t n_path_bytes;
 	struct ninep_job jobs[SESSION_DEPTH];
 	struct sonde_channel *home; /* jobs that are free                       */
+	uint32_t n_leaving;         /* answers that the client has not taken    */
+	struct sonde_timer stall;   /* ... while there are some                 */
 	size_t in_at, in_len;       /* of in: still to be taken                 */
 	uint8_t in[SESSION_IN];
 };

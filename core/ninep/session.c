@@ -25,10 +25,29 @@ void ninep_session_cut(struct ninep_session *s)
 
 /* ---- answers ------------------------------------------------------------------------------------- */
 
+/* Answers leave one after the other: each has that long from when the one before has left. */
+static void give_time(struct ninep_session *s)
+{
+	struct sonde_loop *loop = s->server->loop;
+
+	sonde_timer_stop(loop, &s->stall);
+	if (s->n_leaving == 0)
+		return;
+	s->stall.at_ns = sonde_now_ns() + s->server->stall_ns;
+	sonde_timer_start(loop, &s->stall);
+}
+
+static void stalled(struct sonde_timer *timer)
+{
+	ninep_session_cut(timer->user);
+}
+
 static void written(struct sonde_fd_io *io)
 {
 	struct ninep_job *job = io->user;
 
+	job->session->n_leaving--;
+	give_time(job->session);
 	if (io->result < 0 && !job->session->is_cut)
 		ninep_session_cut(job->session);
 	mem_release(job->in);
@@ -50,8 +69,9 @@ static void write_answer(struct ninep_job *job, size_t len)
 		.len = (uint32_t)len,
 		.done = written,
 		.user = job,
-		.deadline_ns = sonde_now_ns() + s->server->stall_ns,
 	};
+	if (s->n_leaving++ == 0)
+		give_time(s);
 	if (len == 0)
 		ninep_session_cut(s);
 	if (len == 0 || sonde_fd_submit(s->server->loop, &job->write) < 0) {
@@ -285,6 +305,7 @@ int ninep_session_start(struct sonde_fs_server *server, int fd, struct ninep_ses
 	if (r == 0) {
 		s->server = server;
 		s->fd = fd;
+		s->stall = (struct sonde_timer){ .fire = stalled, .user = s };
 		s->attach_by_ns = sonde_now_ns() + server->handshake_ns;
 		r = prepare(s);
 	}

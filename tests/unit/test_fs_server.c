@@ -327,6 +327,61 @@ static void who_waits_for_the_server_is_not_late_himself(void **state)
 	end_patient(&p);
 }
 
+/* ---- slow lines ---------------------------------------------------------------------------------- */
+
+/* A loopback that holds little, as a slow line does. */
+static void narrow(int fd, int which)
+{
+	const int bytes = 8 << 10;
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, which, &bytes, sizeof(bytes)), 0);
+}
+
+enum { READ = 100 << 10 };
+
+static void make_file(struct sonde_fs *fs)
+{
+	uint8_t *bytes = calloc(1, READ);
+	int file = sonde_fs_open(NULL, fs, ROOT, "f", SONDE_FS_FOR_WRITE | SONDE_FS_CREATE, 0644);
+
+	assert_int_equal(sonde_fs_write(NULL, fs, file, 0, bytes, READ), READ);
+	sonde_fs_close(NULL, fs, file);
+	free(bytes);
+}
+
+/* All together they take longer than one may; who takes none any more is hung up on. */
+static void who_takes_one_answer_after_the_other_has_time_for_each(void **state)
+{
+	enum { HELLO = 21 + 20, OPENED = 22 + 24, TAKEN = 8, ANSWER = 11 + READ };
+	const struct ninep_msg walk = {
+		.type = NINEP_TWALK, .other_fid = 1, .n_names = 1, .names = { { "f", 1 } }
+	};
+	const struct ninep_msg open = { .type = NINEP_TLOPEN, .fid = 1 };
+	struct ninep_msg read = { .type = NINEP_TREAD, .fid = 1, .count = READ };
+	struct patient p;
+
+	(void)state;
+	begin_patient(&p, NULL);
+	p.server->stall_ns = HANDSHAKE_NS;
+	make_file(p.fs);
+	say(&p, &version);
+	say(&p, &attach);
+	assert_int_equal(hear(&p, HELLO), HELLO);
+	narrow(p.client, SO_RCVBUF);
+	narrow(p.server->first->fd, SO_SNDBUF);
+	say(&p, &walk);
+	say(&p, &open);
+	assert_int_equal(hear(&p, OPENED), OPENED);
+	for (; read.tag < TAKEN + 4; read.tag++)
+		say(&p, &read);
+	for (int i = 0; i < TAKEN; i++) {
+		assert_int_equal(sessions_after(&p, HANDSHAKE_NS / 4), 1);
+		assert_int_equal(hear(&p, ANSWER), ANSWER);
+	}
+	assert_int_equal(sessions_after(&p, HANDSHAKE_NS / 2 * 3), 0);
+	end_patient(&p);
+}
+
 /* ---- what is called off -------------------------------------------------------------------------- */
 
 static void count(struct sonde_fs_io *io)
@@ -383,6 +438,7 @@ int main(void)
 		cmocka_unit_test(a_server_that_stops_takes_its_sessions_along),
 		cmocka_unit_test(who_has_attached_may_think_as_long_as_he_likes),
 		cmocka_unit_test(who_waits_for_the_server_is_not_late_himself),
+		cmocka_unit_test(who_takes_one_answer_after_the_other_has_time_for_each),
 		cmocka_unit_test(called_off_requests_leave_nothing_behind),
 	};
 

@@ -82,7 +82,7 @@ struct sonde_fs_server_options {
  * Serve a file system, from its root on down: every request to it has SONDE_FS_BENEATH. listener: a
  * socket of sonde_net_listen. Requests of a session are worked on together, up to 32, and answered as
  * they end. Bounded whatever clients send: messages of 128 KiB, 4096 fids a session with 1 MiB of
- * paths, 10 seconds to attach, 60 for the rest of a message or to take an answer.
+ * paths, 10 seconds to attach, 60 for the rest of a message or to take the next answer.
  *
  * Returns   0; SONDE_E_NO_MEMORY; SONDE_E_BAD_ARG (options); as sonde_acceptor_open.
  * Owns      *ret: sonde_fs_server_stop. fs and listener are kept until then and stay the caller's.
