@@ -14,11 +14,13 @@ int io_prepare_any(struct sonde_io *io)
 
 	if (io->state != SONDE_IO_IDLE || io->op > SONDE_IO_WRITE || n > 0x7fffffffu || (n && !x))
 		return SONDE_E_BAD_ARG;
+#pragma GCC unroll 4
 	for (uint32_t i = 0; i < n; i++, x++) {
 		if (!io_xfer_ok(x))
 			return SONDE_E_BAD_ARG;
 	}
 	x = io->xfers;
+#pragma GCC unroll 4
 	for (uint32_t i = 0; i < n; i++, x++)
 		io_xfer_reset(x);
 	io->result = 0;

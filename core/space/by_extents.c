@@ -111,10 +111,9 @@ static void find_lot(struct connector_space *cs, const struct sonde_io *io, uint
 	uint32_t n = io->n - first < FETCH_PIECES ? io->n - first : FETCH_PIECES, i;
 
 	for (i = 0; i < n; i++) {
-		const char *at = find_piece(cs, &m, x + i);
-		if (!at)
+		lot->at[i] = find_piece(cs, &m, x + i);
+		if (!lot->at[i])
 			break;
-		lot->at[i] = at;
 	}
 	lot->n = n = i;
 	for (i = 0; i < n; i++)

@@ -14,11 +14,17 @@
 void space_count(struct sonde_space *space, const struct sonde_io *io)
 {
 	const struct sonde_xfer *x = io->xfers;
-	uint64_t bytes = io->n == 1 ? x->len : 0;
+	const uint32_t n = io->n;
+	uint64_t bytes = 0;
 
-	for (uint32_t i = 0; io->n > 1 && i < io->n; i++)
+	space->stats.pieces += n;
+	if (n == 1) {
+		space->stats.bytes += x->len;
+		return;
+	}
+#pragma GCC unroll 4
+	for (uint32_t i = 0; i < n; i++)
 		bytes += x[i].len;
-	space->stats.pieces += io->n;
 	space->stats.bytes += bytes;
 }
 
