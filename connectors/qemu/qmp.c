@@ -169,9 +169,8 @@ static int write_all(struct qmp *qmp, const char *text, size_t len, int fd, stru
 static int send_command(struct qmp *qmp, const char *command, json_t *arguments, int fd,
 			struct sonde_error *err)
 {
-	json_t *object =
-		arguments ? json_pack("{s:s, s:o}", "execute", command, "arguments", arguments)
-			  : json_pack("{s:s}", "execute", command);
+	json_t *object = json_pack("{s:s, s:I, s:o*}", "execute", command, "id", ++qmp->id,
+				   "arguments", arguments);
 	char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
 	int r = SONDE_E_NO_MEMORY;
 
@@ -197,6 +196,15 @@ static int refused(struct qmp *qmp, const char *command, const json_t *error,
 				    text ? text : "no reason given");
 }
 
+/* Events are none, and neither is what comes late for a command that was given up. What cannot be read has no id. */
+static int is_answer(const struct qmp *qmp, const json_t *object)
+{
+	const json_t *id = json_object_get(object, "id");
+
+	return (json_object_get(object, "return") || json_object_get(object, "error")) &&
+	       (!id || json_integer_value(id) == qmp->id);
+}
+
 static int run(struct qmp *qmp, const char *command, json_t *arguments, int fd, json_t **ret,
 	       struct sonde_error *err)
 {
@@ -208,16 +216,15 @@ static int run(struct qmp *qmp, const char *command, json_t *arguments, int fd, 
 		r = read_object(qmp, deadline_ns, &object, err);
 		if (r < 0)
 			return r;
-		json_t *value = json_object_get(object, "return");
-		json_t *error = json_object_get(object, "error");
-		if (!value && !error) { /* an event */
+		if (!is_answer(qmp, object)) {
 			json_decref(object);
 			continue;
 		}
+		json_t *error = json_object_get(object, "error");
 		if (error)
 			r = refused(qmp, command, error, err);
 		else if (ret)
-			*ret = json_incref(value);
+			*ret = json_incref(json_object_get(object, "return"));
 		json_decref(object);
 		return r;
 	}

@@ -21,6 +21,7 @@ struct qmp {
 	size_t used, cap;
 	size_t line;     /* bytes of the line handed out last, to be dropped */
 	char where[128]; /* the socket, for messages */
+	json_int_t id;   /* of the last command      */
 };
 
 /*

@@ -130,6 +130,30 @@ static void an_answer_comes_past_events_and_in_pieces(void **state)
 	finish(&qmp, &server);
 }
 
+/* It is that of a command whose time was up. */
+static void an_answer_to_an_earlier_command_is_passed_over(void **state)
+{
+	(void)state;
+	static const struct step steps[] = {
+		{ GREETING, 0, 1, 0 },
+		{ "{\"return\": {}, \"id\": 1}\r\n", 0, 1, 0 },
+		{ "{\"return\": \"late\", \"id\": 1}\r\n", 0, 0, 0 },
+		{ "{\"error\": {\"desc\": \"late\"}, \"id\": 1}\r\n", 0, 0, 0 },
+		{ "{\"return\": \"of this one\", \"id\": 2}\r\n", 0, 0, 1 },
+	};
+	struct server server = START(steps);
+	struct qmp qmp;
+	struct sonde_error err;
+	char *text;
+
+	if (qmp_start(&qmp, &host, server.fd, "test", 20000, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(qmp_monitor(&qmp, "info registers", 0, &text, &err), 0);
+	assert_string_equal(text, "of this one");
+	free(text);
+	finish(&qmp, &server);
+}
+
 static void a_refusal_is_told_in_the_words_of_qemu(void **state)
 {
 	(void)state;
@@ -342,6 +366,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_answer_comes_past_events_and_in_pieces),
+		cmocka_unit_test(an_answer_to_an_earlier_command_is_passed_over),
 		cmocka_unit_test(a_refusal_is_told_in_the_words_of_qemu),
 		cmocka_unit_test(silence_ends_with_the_likely_cause),
 		cmocka_unit_test(events_without_end_are_a_timeout_too),
