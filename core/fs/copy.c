@@ -235,14 +235,14 @@ static int copy_inside(struct sonde_task *self, struct lanes *lanes)
 
 /* ---- both ends ------------------------------------------------------------------------------------- */
 
-/* Before anything of it is lost. */
+/* Before anything of it is lost. Two file systems may be ways to one disk: its number says so, where it is known. */
 static int check_other(struct sonde_task *self, const struct lanes *lanes,
 		       const struct sonde_fs_info *from)
 {
 	struct sonde_fs_info to;
 	int r = sonde_fs_stat(self, lanes->to_fs, lanes->to, NULL, 0, &to);
 
-	if (r < 0 || lanes->to_fs != lanes->copy->from_fs)
+	if (r < 0 || (lanes->to_fs != lanes->copy->from_fs && !from->device))
 		return r;
 	return to.node == from->node && to.device == from->device ? SONDE_E_BAD_ARG : SONDE_OK;
 }

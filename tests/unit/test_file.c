@@ -313,6 +313,25 @@ static void copies_that_make_no_sense_change_nothing(void **state)
 	assert_int_equal(sonde_file_copy(NULL, &copy), SONDE_E_BAD_ARG);
 }
 
+/* The same folder opened twice: the file is known by its device, or it would be emptied before it is read. */
+static void a_copy_onto_itself_by_another_way_changes_nothing(void **state)
+{
+	struct sonde_fs *fs = subject_fs(state), *again;
+	const char *folder = ((struct subject *)*state)->folder;
+	struct sonde_copy copy = {
+		.from_fs = fs, .from = "a", .to = "a", .from_dir = ROOT, .to_dir = ROOT
+	};
+
+	if (!*folder || subject_kind->served)
+		skip();
+	assert_int_equal(sonde_fs_native(sonde_fs_loop(fs), folder, 0, &again, NULL), 0);
+	copy.to_fs = again;
+	make_file(fs, "a", 1000);
+	assert_int_equal(sonde_file_copy(NULL, &copy), SONDE_E_BAD_ARG);
+	assert_file(fs, "a", 1000);
+	sonde_fs_destroy(again);
+}
+
 static void a_copy_to_another_file_system_that_is_full_says_so(void **state)
 {
 	struct sonde_fs *fs = subject_fs(state), *small;
@@ -477,6 +496,7 @@ static const struct CMUnitTest body[] = {
 	BODY(what_is_abandoned_leaves_nothing),
 	BODY(a_file_is_copied_whatever_its_length),
 	BODY(copies_that_make_no_sense_change_nothing),
+	BODY(a_copy_onto_itself_by_another_way_changes_nothing),
 	BODY(a_copy_to_another_file_system_that_is_full_says_so),
 	BODY(a_walk_tells_all_and_follows_no_links),
 	BODY(a_walk_that_is_left_early_leaves_nothing_open),
