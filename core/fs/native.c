@@ -5,7 +5,7 @@
  * own beside a ring. Where the engine moves bytes in the call, everything is done in it.
  *
  *   submit ──▶ fresh ──flush──▶ engine or workers ──came_back──▶ finished
- *                 └── its end is asked for: finished at the flush
+ *                 └── its end is asked for: finished at the flush, if it is no CLOSE
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -184,7 +184,7 @@ static void flush(struct loop_flush *node)
 	while (fresh) {
 		struct path_op *op = (struct path_op *)(void *)fresh;
 		fresh = fresh->next;
-		if (fs_asked_cancel(op->io))
+		if (fs_asked_cancel(op->io) && op->io->op != SONDE_FS_CLOSE)
 			sonde_fs_finish(op->io, SONDE_E_CANCELLED, 0);
 		else
 			give(native, op);

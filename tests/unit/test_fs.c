@@ -669,6 +669,23 @@ static void a_cancelled_request_still_ends_once(void **state)
 			 io.result ? SONDE_E_NOT_FOUND : 0);
 }
 
+static void a_handle_is_gone_though_its_closing_was_called_off(void **state)
+{
+	struct sonde_fs *fs = subject_fs(state);
+	int n_done = 0, file = open_file(fs, "a", NEW);
+	struct sonde_fs_io io = {
+		.op = SONDE_FS_CLOSE, .file = file, .done = count, .user = &n_done
+	};
+	struct sonde_fs_info info;
+
+	assert_true(file >= 0);
+	assert_int_equal(sonde_fs_submit(fs, &io), 0);
+	sonde_fs_cancel(&io);
+	assert_int_equal(sonde_loop_run(sonde_fs_loop(fs)), 0);
+	assert_int_equal(n_done, 1);
+	assert_int_equal(sonde_fs_stat(NULL, fs, file, NULL, 0, &info), SONDE_E_BAD_ARG);
+}
+
 static void errors_carry_the_number(void **state)
 {
 	struct sonde_fs *fs = subject_fs(state);
@@ -751,6 +768,7 @@ static const struct CMUnitTest body[] = {
 	BODY(many_tasks_make_files_at_once),
 	BODY(more_requests_than_an_engine_holds_all_end),
 	BODY(a_cancelled_request_still_ends_once),
+	BODY(a_handle_is_gone_though_its_closing_was_called_off),
 	BODY(errors_carry_the_number),
 	BODY(what_is_out_of_range_is_refused),
 };
