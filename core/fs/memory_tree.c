@@ -55,13 +55,16 @@ void memory_release(struct memory *memory, struct memory_node *node)
 	mem_release(node);
 }
 
-/* Half as much again, so that appending costs no copy each time; and a byte, for the 0 of a text. */
+/*
+ * Half as much again, so that appending costs no copy each time; and a byte, for the 0 of a text. What is
+ * above that is given back: the limit of all files is one of their lengths.
+ */
 static int32_t reserve(struct memory_node *node, uint64_t length)
 {
 	uint64_t cap = length + length / 2 + 1;
 	char *bytes;
 
-	if (length <= node->cap)
+	if (length <= node->cap && cap >= node->cap)
 		return 0;
 	if (cap < length || cap > SIZE_MAX)
 		return -ENOMEM;
@@ -75,10 +78,10 @@ static int32_t reserve(struct memory_node *node, uint64_t length)
 
 int32_t memory_resize(struct memory *memory, struct memory_node *node, uint64_t length)
 {
+	if (length > node->length && length - node->length > memory->max_bytes - memory->n_bytes)
+		return -ENOSPC;
+	int32_t r = reserve(node, length);
 	if (length > node->length) {
-		if (length - node->length > memory->max_bytes - memory->n_bytes)
-			return -ENOSPC;
-		int32_t r = reserve(node, length);
 		if (r < 0)
 			return r;
 		memset(node->bytes + node->length, 0, (size_t)(length - node->length));

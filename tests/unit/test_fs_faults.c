@@ -199,6 +199,28 @@ static void memory_is_full_when_its_bytes_are_used_up(void **state)
 	free_small(&small);
 }
 
+/* Else many files, each made long and short again, would hold many times what all may. */
+static void a_file_made_shorter_gives_its_memory_back(void **state)
+{
+	const struct sonde_fs_memory_options options = { .size = sizeof(options),
+							 .max_bytes = 1 << 20 };
+	struct small small = make_small(&options);
+	int file = open_new(small.fs, "a");
+	struct sonde_fs_info info;
+
+	(void)state;
+	assert_int_equal(sonde_fs_set_length(NULL, small.fs, file, 1 << 20), 0);
+	assert_int_equal(sonde_fs_set_length(NULL, small.fs, file, 100), 0);
+	assert_int_equal(sonde_fs_stat(NULL, small.fs, file, NULL, 0, &info), 0);
+	assert_in_range(info.allocated, 100, 151);
+	assert_int_equal(sonde_fs_set_length(NULL, small.fs, file, 0), 0);
+	assert_int_equal(sonde_fs_stat(NULL, small.fs, file, NULL, 0, &info), 0);
+	assert_in_range(info.allocated, 0, 1);
+	assert_int_equal(sonde_fs_write(NULL, small.fs, file, 0, "b", 1), 1);
+	assert_int_equal(sonde_fs_close(NULL, small.fs, file), 0);
+	free_small(&small);
+}
+
 static void memory_is_full_when_its_nodes_are_used_up(void **state)
 {
 	struct sonde_fs_memory_options options = { .size = sizeof(options), .max_nodes = 4 };
@@ -466,6 +488,7 @@ int main(void)
 	};
 	const struct CMUnitTest others[] = {
 		cmocka_unit_test(memory_is_full_when_its_bytes_are_used_up),
+		cmocka_unit_test(a_file_made_shorter_gives_its_memory_back),
 		cmocka_unit_test(memory_is_full_when_its_nodes_are_used_up),
 		cmocka_unit_test(memory_checks_permissions_when_asked_to),
 		cmocka_unit_test(a_directory_that_is_gone_takes_nothing_new),
