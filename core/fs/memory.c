@@ -69,27 +69,27 @@ static int32_t do_close(struct memory *memory, struct sonde_fs_io *io)
 /* ---- places --------------------------------------------------------------------------------------- */
 
 static int32_t find_at(const struct memory *memory, int32_t dir, const char *path, uint32_t flags,
-		       bool follow, struct memory_place *ret)
+		       enum memory_links links, struct memory_place *ret)
 {
 	const struct memory_handle *handle = handle_of(memory, dir);
 
 	if (dir != SONDE_FS_ROOT && !handle)
 		return -EBADF;
-	return memory_find(memory, handle ? handle->node : memory->root, path, flags, follow, ret);
+	return memory_find(memory, handle ? handle->node : memory->root, path, flags, links, ret);
 }
 
-static int32_t find(const struct memory *memory, const struct sonde_fs_io *io, bool follow,
-		    struct memory_place *ret)
+static int32_t find(const struct memory *memory, const struct sonde_fs_io *io,
+		    enum memory_links links, struct memory_place *ret)
 {
-	return find_at(memory, io->dir, io->path, io->flags, follow, ret);
+	return find_at(memory, io->dir, io->path, io->flags, links, ret);
 }
 
 /* What is there; a place without a name is a directory that is there. */
-static int32_t find_node(const struct memory *memory, const struct sonde_fs_io *io, bool follow,
-			 struct memory_node **ret)
+static int32_t find_node(const struct memory *memory, const struct sonde_fs_io *io,
+			 enum memory_links links, struct memory_node **ret)
 {
 	struct memory_place at;
-	int32_t r = find(memory, io, follow, &at);
+	int32_t r = find(memory, io, links, &at);
 
 	if (r < 0)
 		return r;
@@ -98,13 +98,13 @@ static int32_t find_node(const struct memory *memory, const struct sonde_fs_io *
 }
 
 /* By path, or by handle where path is NULL. */
-static int32_t find_either(const struct memory *memory, const struct sonde_fs_io *io, bool follow,
-			   struct memory_node **ret)
+static int32_t find_either(const struct memory *memory, const struct sonde_fs_io *io,
+			   enum memory_links links, struct memory_node **ret)
 {
 	struct memory_handle *handle;
 
 	if (io->path)
-		return find_node(memory, io, follow, ret);
+		return find_node(memory, io, links, ret);
 	handle = handle_of(memory, io->file);
 	if (!handle)
 		return -EBADF;
@@ -214,7 +214,7 @@ static int32_t do_open(struct memory *memory, struct sonde_fs_io *io)
 {
 	struct memory_place at;
 	bool follow = !(io->flags & (SONDE_FS_NO_FOLLOW | SONDE_FS_EXCLUSIVE));
-	int32_t r = find(memory, io, follow, &at);
+	int32_t r = find(memory, io, follow ? MEMORY_FOLLOWED : MEMORY_ITSELF, &at);
 
 	if (r < 0)
 		return r;
@@ -314,7 +314,8 @@ static int32_t do_set_length(struct memory *memory, struct sonde_fs_io *io)
 static int32_t do_stat(struct memory *memory, struct sonde_fs_io *io)
 {
 	struct memory_node *node;
-	int32_t r = find_either(memory, io, !(io->flags & SONDE_FS_NO_FOLLOW), &node);
+	bool follow = !(io->flags & SONDE_FS_NO_FOLLOW);
+	int32_t r = find_either(memory, io, follow ? MEMORY_FOLLOWED : MEMORY_ITSELF, &node);
 
 	if (r < 0)
 		return r;
@@ -336,7 +337,7 @@ static int32_t do_stat(struct memory *memory, struct sonde_fs_io *io)
 static int32_t do_set_mode(struct memory *memory, struct sonde_fs_io *io)
 {
 	struct memory_node *node;
-	int32_t r = find_either(memory, io, true, &node);
+	int32_t r = find_either(memory, io, MEMORY_FOLLOWED, &node);
 
 	if (r < 0)
 		return r;
@@ -351,7 +352,7 @@ static int32_t do_mkdir(struct memory *memory, struct sonde_fs_io *io)
 {
 	struct memory_place at;
 	struct memory_node *node;
-	int32_t r = find(memory, io, false, &at);
+	int32_t r = find(memory, io, MEMORY_NAME, &at);
 
 	return r < 0 ? r : make_at(memory, &at, SONDE_KIND_DIRECTORY, io->mode, &node);
 }
@@ -361,7 +362,7 @@ static int32_t do_symlink(struct memory *memory, struct sonde_fs_io *io)
 	struct memory_place at;
 	struct memory_node *node;
 	size_t len = strlen(io->to);
-	int32_t r = find(memory, io, false, &at);
+	int32_t r = find(memory, io, MEMORY_NAME, &at);
 
 	if (len > SONDE_FS_PATH_MAX)
 		return -ENAMETOOLONG;
@@ -385,7 +386,7 @@ static int32_t do_symlink(struct memory *memory, struct sonde_fs_io *io)
 static int32_t do_read_link(struct memory *memory, struct sonde_fs_io *io)
 {
 	struct memory_node *node;
-	int32_t r = find_node(memory, io, false, &node);
+	int32_t r = find_node(memory, io, MEMORY_ITSELF, &node);
 
 	if (r < 0)
 		return r;
@@ -400,10 +401,10 @@ static int32_t do_link(struct memory *memory, struct sonde_fs_io *io)
 {
 	struct memory_place to;
 	struct memory_node *node;
-	int32_t r = find_either(memory, io, false, &node);
+	int32_t r = find_either(memory, io, MEMORY_ITSELF, &node);
 
 	if (r == 0)
-		r = find_at(memory, io->to_dir, io->to, io->flags, false, &to);
+		r = find_at(memory, io->to_dir, io->to, io->flags, MEMORY_NAME, &to);
 	if (r == 0)
 		r = check_new(memory, &to, false);
 	if (r < 0)
@@ -426,7 +427,7 @@ static int32_t check_remove(const struct memory *memory, const struct memory_pla
 	int32_t r = may_change(memory, at->dir);
 	if (r < 0)
 		return r;
-	if (directory && at->node->kind != SONDE_KIND_DIRECTORY)
+	if ((directory || at->slash) && at->node->kind != SONDE_KIND_DIRECTORY)
 		return -ENOTDIR;
 	if (!directory && at->node->kind == SONDE_KIND_DIRECTORY)
 		return -EISDIR;
@@ -436,7 +437,7 @@ static int32_t check_remove(const struct memory *memory, const struct memory_pla
 static int32_t do_remove(struct memory *memory, struct sonde_fs_io *io)
 {
 	struct memory_place at;
-	int32_t r = find(memory, io, false, &at);
+	int32_t r = find(memory, io, MEMORY_NAME, &at);
 
 	if (r == 0)
 		r = check_remove(memory, &at, io->flags & SONDE_FS_DIRECTORY);
@@ -518,10 +519,10 @@ static int32_t move_name(struct memory *memory, const struct memory_place *from,
 static int32_t do_rename(struct memory *memory, struct sonde_fs_io *io)
 {
 	struct memory_place from, to;
-	int32_t r = find(memory, io, false, &from);
+	int32_t r = find(memory, io, MEMORY_NAME, &from);
 
 	if (r == 0)
-		r = find_at(memory, io->to_dir, io->to, io->flags, false, &to);
+		r = find_at(memory, io->to_dir, io->to, io->flags, MEMORY_NAME, &to);
 	if (r == 0)
 		r = check_rename(memory, &from, &to, io->flags);
 	if (r < 0 || from.node == to.node)

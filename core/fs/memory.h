@@ -87,9 +87,15 @@ struct memory_place {
 	bool dots;  /* len 0: it was ".."                         */
 };
 
-/* follow: a symbolic link at the end. */
+/* A symbolic link at the end: which is followed? */
+enum memory_links {
+	MEMORY_NAME,    /* none: the place is one to add a name to, or to take one from */
+	MEMORY_ITSELF,  /* one with a slash behind it                                   */
+	MEMORY_FOLLOWED /* any                                                          */
+};
+
 int32_t memory_find(const struct memory *memory, struct memory_node *dir, const char *path,
-		    uint32_t flags, bool follow, struct memory_place *ret);
+		    uint32_t flags, enum memory_links links, struct memory_place *ret);
 
 enum memory_right { MEMORY_READ = 0400, MEMORY_WRITE = 0200, MEMORY_SEARCH = 0100 };
 

@@ -16,8 +16,8 @@ struct walk {
 	uint32_t n_links;
 };
 
-static int32_t walk_path(struct walk *walk, struct memory_node *dir, const char *path, bool follow,
-			 struct memory_place *ret);
+static int32_t walk_path(struct walk *walk, struct memory_node *dir, const char *path,
+			 enum memory_links links, struct memory_place *ret);
 
 static int32_t go_up(const struct walk *walk, struct memory_place *at)
 {
@@ -32,11 +32,11 @@ static int32_t go_up(const struct walk *walk, struct memory_place *at)
 }
 
 /* What the name that was just found is a link to. */
-static int32_t follow_link(struct walk *walk, struct memory_place *at, bool follow)
+static int32_t follow_link(struct walk *walk, struct memory_place *at)
 {
 	if (++walk->n_links > LINKS_MAX)
 		return -ELOOP;
-	return walk_path(walk, at->dir, at->node->bytes, follow, at);
+	return walk_path(walk, at->dir, at->node->bytes, MEMORY_FOLLOWED, at);
 }
 
 /* One name, of len bytes, in at->dir. */
@@ -61,7 +61,7 @@ static int32_t take_name(struct walk *walk, struct memory_place *at, const char 
 	at->text = text;
 	at->len = len;
 	if (follow && at->node && at->node->kind == SONDE_KIND_SYMLINK)
-		return follow_link(walk, at, true);
+		return follow_link(walk, at);
 	return 0;
 }
 
@@ -104,8 +104,8 @@ static int32_t begin(const struct walk *walk, struct memory_node *dir, const cha
 	return dir->kind == SONDE_KIND_DIRECTORY ? 0 : -ENOTDIR;
 }
 
-static int32_t walk_path(struct walk *walk, struct memory_node *dir, const char *path, bool follow,
-			 struct memory_place *ret)
+static int32_t walk_path(struct walk *walk, struct memory_node *dir, const char *path,
+			 enum memory_links links, struct memory_place *ret)
 {
 	struct memory_place at = { 0 };
 	int32_t r = begin(walk, dir, path, &at);
@@ -116,20 +116,23 @@ static int32_t walk_path(struct walk *walk, struct memory_node *dir, const char 
 		const char *rest = skip_slashes(path + len);
 		bool slash = path[len] == '/';
 		at.slash = false;
-		r = take_name(walk, &at, path, len, follow || slash);
+		r = take_name(walk, &at, path, len,
+			      *rest || links == MEMORY_FOLLOWED ||
+				      (slash && links == MEMORY_ITSELF));
 		at.slash |= slash;
 		if (r == 0 && *rest)
 			r = enter(&at);
 		path = rest;
 	}
-	if (r == 0 && at.slash && at.node && at.node->kind != SONDE_KIND_DIRECTORY)
+	if (r == 0 && links != MEMORY_NAME && at.slash && at.node &&
+	    at.node->kind != SONDE_KIND_DIRECTORY)
 		r = -ENOTDIR;
 	*ret = at;
 	return r;
 }
 
 int32_t memory_find(const struct memory *memory, struct memory_node *dir, const char *path,
-		    uint32_t flags, bool follow, struct memory_place *ret)
+		    uint32_t flags, enum memory_links links, struct memory_place *ret)
 {
 	struct walk walk = { .memory = memory, .base = flags & SONDE_FS_BENEATH ? dir : NULL };
 	size_t len = 0;
@@ -138,5 +141,5 @@ int32_t memory_find(const struct memory *memory, struct memory_node *dir, const 
 		len++;
 	if (len > SONDE_FS_PATH_MAX)
 		return -ENAMETOOLONG;
-	return walk_path(&walk, dir, path, follow, ret);
+	return walk_path(&walk, dir, path, links, ret);
 }

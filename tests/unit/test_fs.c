@@ -320,6 +320,28 @@ static void symbolic_links_are_followed_and_read(void **state)
 	assert_text(fs, "made", "");
 }
 
+/* Names are taken and given where they stand: the slash leads nowhere. */
+static void a_slash_behind_a_link_does_not_change_what_it_leads_to(void **state)
+{
+	struct sonde_fs *fs = subject_fs(state);
+
+	if (subject_kind->served)
+		skip();
+	assert_int_equal(sonde_fs_mkdir(NULL, fs, ROOT, "d", 0755), 0);
+	assert_int_equal(sonde_fs_symlink(NULL, fs, ROOT, "to-d", "d"), 0);
+	assert_int_equal(sonde_fs_symlink(NULL, fs, ROOT, "dangling", "made"), 0);
+	assert_int_equal(sonde_fs_remove(NULL, fs, ROOT, "to-d/", SONDE_FS_DIRECTORY),
+			 SONDE_E_NOT_DIRECTORY);
+	assert_int_equal(sonde_fs_rename(NULL, fs, ROOT, "to-d/", ROOT, "e", 0),
+			 SONDE_E_NOT_DIRECTORY);
+	assert_int_equal(sonde_fs_remove(NULL, fs, ROOT, "to-d/", 0), SONDE_E_NOT_DIRECTORY);
+	assert_int_equal(sonde_fs_mkdir(NULL, fs, ROOT, "dangling/", 0755), SONDE_E_EXISTS);
+	assert_int_equal(sonde_fs_link(NULL, fs, ROOT, "to-d", ROOT, "to-d/"), SONDE_E_EXISTS);
+	assert_int_equal(sonde_fs_symlink(NULL, fs, ROOT, "dangling/", "x"), SONDE_E_EXISTS);
+	assert_int_equal(info_of(fs, "d", 0).kind, SONDE_KIND_DIRECTORY);
+	assert_int_equal(info_of(fs, "to-d/", SONDE_FS_NO_FOLLOW).kind, SONDE_KIND_DIRECTORY);
+}
+
 static void links_that_lead_to_each_other_end(void **state)
 {
 	struct sonde_fs *fs = subject_fs(state);
@@ -756,6 +778,7 @@ static const struct CMUnitTest body[] = {
 	BODY(removing_tells_files_from_directories),
 	BODY(a_hard_link_is_the_same_file),
 	BODY(symbolic_links_are_followed_and_read),
+	BODY(a_slash_behind_a_link_does_not_change_what_it_leads_to),
 	BODY(links_that_lead_to_each_other_end),
 	BODY(names_and_paths_have_a_length),
 	BODY(files_are_no_directories),
