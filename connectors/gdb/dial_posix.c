@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -95,7 +96,8 @@ static int split(const char *to, char name[256], char port[8])
 	size_t len = colon ? (size_t)(colon - to) : 0;
 
 	if (!colon || len >= 256 || strlen(colon + 1) < 1 || strlen(colon + 1) > 5 ||
-	    strspn(colon + 1, "0123456789") != strlen(colon + 1))
+	    strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
+	    strtoul(colon + 1, NULL, 10) > UINT16_MAX)
 		return -1;
 	strcpy(port, colon + 1);
 	if (len >= 2 && to[0] == '[' && to[len - 1] == ']') {

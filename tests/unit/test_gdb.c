@@ -705,6 +705,7 @@ static void addresses_that_cannot_be_reached_say_why(void **state)
 	expect_refused("gdb:", SONDE_E_BAD_ARG, "which stub?");
 	expect_refused("gdb:nowhere", SONDE_E_BAD_ARG, "write gdb:HOST:PORT");
 	expect_refused("gdb:host:99x", SONDE_E_BAD_ARG, "write gdb:HOST:PORT");
+	expect_refused("gdb:127.0.0.1:65537", SONDE_E_BAD_ARG, "write gdb:HOST:PORT");
 	expect_refused("gdb:127.0.0.1:1", SONDE_E_GONE, "nobody listens there");
 	expect_refused("gdb:[::1]:1", SONDE_E_GONE, "nobody listens there");
 	expect_refused("gdb:unix:/nowhere/at/all", SONDE_E_NOT_FOUND, "No such file");
