@@ -168,6 +168,7 @@ class Scan(Case):
         self.expect_error(run("scan", IMAGE, "00", "--align", 3), 2, "no power of two")
         self.expect_error(run("scan", IMAGE, "00", "--range", "5..4"), 2, "ends before")
         self.expect_error(run("scan", IMAGE, "00", "--range", "5"), 2, "FIRST..LAST")
+        self.expect_error(run("scan", IMAGE, "00", "--range", "0..0"), 2, "the byte at 0 alone cannot be searched")
 
     def test_progress_is_said_on_a_terminal_only(self):
         self.expect(run("scan", "ram:64k|delay,ms=700", "ff ff ff ff ff"), 0, err="")

@@ -102,6 +102,9 @@ static int read_range(struct search *s)
 		code = session_address(ctx, dots + 2, &s->last);
 	if (code == 0 && s->last < s->place.addr)
 		return usage(ctx, "--range '%s': it ends before it begins", range);
+	if (code == 0 && s->last == 0) /* to sonde_scan it is the end of the space */
+		return usage(ctx, "--range '%s': the byte at 0 alone cannot be searched: 0..1",
+			     range);
 	return code;
 }
 
