@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Processors, as dumps of several machines tell of them."""
 import json
+import os
 import struct
 
-from harness import IMAGE, Case, make_file, run
+from harness import FOLDER, IMAGE, Case, make_file, run
 
 X86_64, AARCH64 = 62, 183  # e_machine
 
@@ -60,6 +61,15 @@ class Processors(Case):
                          + ["sp=0x83", "pc=0x84", "pstate=0x85"])
         self.assertEqual([row[k] for k in ("arch", "pc", "sp", "page_table", "vectors", "error")],
                          ["aarch64", "0x84", "0x83", None, None, None])
+
+    def test_of_more_than_a_dump_has_room_for_none_are_written(self):
+        for n, kept in ((4096, 4096), (4097, 0)):
+            source = core(X86_64, [note(b"CORE", 1, bytes(336))] * n)
+            path = os.path.join(FOLDER, f"cpus-{n}.elf")
+            result = run("dump", source, "-o", path, "--format", "elf")
+            self.assertEqual("4097 processors: a dump is written with those of 4096 at most" in result.err, kept == 0)
+            self.assertEqual(json.loads(run("info", path, "--json").out)[0]["cpus"], kept)
+            os.unlink(path)
 
     def test_a_target_without_processors_says_so(self):
         self.expect_error(run("cpus", IMAGE), 1, "tells no registers of processors")

@@ -182,9 +182,16 @@ static void find_arch(struct dumping *d)
 /* Of all, or of none: a dump that tells of fewer would be told of another machine. */
 static void find_cpus(struct dumping *d)
 {
-	uint32_t n = d->info.n_cpus < CPUS_MAX ? d->info.n_cpus : CPUS_MAX;
+	uint32_t n = d->info.n_cpus;
 	int r = 0;
 
+	if (n > CPUS_MAX) {
+		complain(d->ctx,
+			 "registers of %" PRIu32 " processors: a dump is written with those of "
+			 "%d at most; none are written",
+			 n, CPUS_MAX);
+		n = 0;
+	}
 	d->cpus = grow(NULL, n ? n : 1, sizeof(*d->cpus));
 	for (uint32_t i = 0; r == 0 && i < n; i++) {
 		d->cpus[i] = (struct sonde_cpu){ 0 };
