@@ -59,6 +59,18 @@ int __wrap_fsync(int fd)
 	return 0;
 }
 
+/* ---- memory ------------------------------------------------------------------------------------- */
+
+static bool no_memory;
+
+void *__real_realloc(void *at, size_t size);
+void *__wrap_realloc(void *at, size_t size);
+
+void *__wrap_realloc(void *at, size_t size)
+{
+	return no_memory ? NULL : __real_realloc(at, size);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -158,6 +170,25 @@ static void a_disk_that_refuses_is_an_error_that_names_the_file(void **state)
 	journal_close(&journal);
 }
 
+static void without_memory_it_is_not_called_damaged(void **state)
+{
+	struct sonde_error err = { 0 };
+	struct journal journal;
+
+	(void)state;
+	open_it(&journal, JOURNAL_ADD);
+	add(&journal, 1, 1);
+	assert_int_equal(journal_sync(&journal, NULL), 0);
+	journal_close(&journal);
+	no_memory = true;
+	int r = journal_open(&journal, path_of_journal(), JOURNAL_READ, "", "", &err);
+	no_memory = false;
+	assert_int_equal(r, SONDE_E_NO_MEMORY);
+	assert_non_null(strstr(err.text, path_of_journal()));
+	assert_int_equal(journal.end, JOURNAL_WHOLE);
+	journal_close(&journal);
+}
+
 static void it_gives_back_what_it_was_given(void **state)
 {
 	uint8_t old_back[100], new_back[100];
@@ -191,6 +222,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_mark_is_on_the_disk_too, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_disk_that_refuses_is_an_error_that_names_the_file,
 						setup, teardown),
+		cmocka_unit_test_setup_teardown(without_memory_it_is_not_called_damaged, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(it_gives_back_what_it_was_given, setup, teardown),
 	};
 

@@ -27,7 +27,10 @@ struct journal_file {
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 
-/* Each parser: 0, or -1: the record is not what its type demands, and so the file is damaged from there on. */
+/*
+ * Each parser: 0; SONDE_E_CORRUPT: the record is not what its type demands, and so the file is damaged from there on;
+ * SONDE_E_NO_MEMORY.
+ */
 
 static int parse_target(struct journal *journal, const struct recfile_record *record)
 {
@@ -35,15 +38,15 @@ static int parse_target(struct journal *journal, const struct recfile_record *re
 	uint8_t head[TARGET_HEAD];
 
 	if (record->len < sizeof(head) || recfile_get(reader, record->off, head, sizeof(head)) < 0)
-		return -1;
+		return SONDE_E_CORRUPT;
 	uint32_t name = recfile_u32(head), identity = recfile_u32(head + 4);
 	if (name >= JOURNAL_TEXT_MAX || identity >= JOURNAL_TEXT_MAX ||
 	    record->len != sizeof(head) + name + identity)
-		return -1;
+		return SONDE_E_CORRUPT;
 	uint64_t off = record->off + sizeof(head);
 	if (recfile_get(reader, off, journal->target, name) < 0 ||
 	    recfile_get(reader, off + name, journal->identity, identity) < 0)
-		return -1;
+		return SONDE_E_CORRUPT;
 	journal->target[name] = journal->identity[identity] = '\0';
 	return 0;
 }
@@ -52,9 +55,7 @@ static struct journal_write *new_write(struct journal *journal)
 {
 	if (journal->n == journal->room) {
 		size_t room = journal->room ? 2 * journal->room : 64;
-		void *more = journal->n < JOURNAL_WRITES_MAX
-				     ? realloc(journal->writes, room * sizeof(*journal->writes))
-				     : NULL;
+		void *more = realloc(journal->writes, room * sizeof(*journal->writes));
 		if (!more)
 			return NULL;
 		journal->writes = more;
@@ -69,7 +70,7 @@ static int parse_write(struct journal *journal, const struct recfile_record *rec
 
 	if (record->len < sizeof(head) ||
 	    recfile_get(&journal->file->reader, record->off, head, sizeof(head)) < 0)
-		return -1;
+		return SONDE_E_CORRUPT;
 	struct journal_write w = {
 		.time_ns = recfile_u64(head),
 		.addr = recfile_u64(head + 8),
@@ -79,10 +80,10 @@ static int parse_write(struct journal *journal, const struct recfile_record *rec
 	};
 	if (w.len == 0 || w.len > JOURNAL_BYTES_MAX || w.len - 1 > UINT64_MAX - w.addr ||
 	    w.pid < -1 || record->len != sizeof(head) + 2 * (uint64_t)w.len)
-		return -1;
+		return SONDE_E_CORRUPT;
 	struct journal_write *to = new_write(journal);
 	if (!to)
-		return -1;
+		return SONDE_E_NO_MEMORY;
 	*to = w;
 	return 0;
 }
@@ -100,13 +101,13 @@ static int parse_undone(struct journal *journal, const struct recfile_record *re
 
 	if (record->len != sizeof(body) ||
 	    recfile_get(&journal->file->reader, record->off, body, sizeof(body)) < 0)
-		return -1;
+		return SONDE_E_CORRUPT;
 	uint64_t at = recfile_u64(body);
 	struct journal_write *w = journal->n ? bsearch(&at, journal->writes, journal->n,
 						       sizeof(*journal->writes), by_place)
 					     : NULL;
 	if (!w)
-		return -1;
+		return SONDE_E_CORRUPT;
 	w->undone = true;
 	return 0;
 }
@@ -125,21 +126,25 @@ static int parse(struct journal *journal, const struct recfile_record *record)
 	}
 }
 
-static void read_records(struct journal *journal)
+static int read_records(struct journal *journal)
 {
 	struct recfile_reader *reader = &journal->file->reader;
 	struct recfile_record record;
 	int r;
 
 	while ((r = recfile_next(reader, &record)) == 1) {
-		if (parse(journal, &record) < 0) {
+		int parsed = parse(journal, &record);
+		if (parsed == SONDE_E_NO_MEMORY)
+			return parsed;
+		if (parsed < 0) {
 			journal->end = JOURNAL_DAMAGED;
 			reader->at = record.off - RECFILE_RECORD_HEAD;
-			return;
+			return 0;
 		}
 	}
 	if (r < 0)
 		journal->end = recfile_torn(reader) ? JOURNAL_TORN : JOURNAL_DAMAGED;
+	return 0;
 }
 
 /* ---- opening ---------------------------------------------------------------------------------- */
@@ -187,7 +192,10 @@ static int continue_file(struct journal *journal, enum journal_mode mode, struct
 	if (recfile_open_fd(file->fd, RECFILE_JOURNAL, &file->reader) < 0)
 		return sonde_error_set(err, SONDE_E_BAD_FORMAT,
 				       "journal: '%.300s': is no journal of version 1", file->path);
-	read_records(journal);
+	if (read_records(journal) < 0)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY,
+				       "journal: '%.300s': no memory is left for its writes",
+				       file->path);
 	if (mode == JOURNAL_ADD && journal->end == JOURNAL_DAMAGED)
 		return sonde_error_set(err, SONDE_E_CORRUPT,
 				       "journal: '%.300s': is damaged from byte %llu on, and "

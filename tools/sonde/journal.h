@@ -13,9 +13,8 @@
 #include <stdint.h>
 
 enum {
-	JOURNAL_BYTES_MAX = 1 << 20,  /* of one write      */
-	JOURNAL_WRITES_MAX = 1 << 24, /* of a file         */
-	JOURNAL_TEXT_MAX = 4096,      /* name and identity */
+	JOURNAL_BYTES_MAX = 1 << 20, /* of one write      */
+	JOURNAL_TEXT_MAX = 4096,     /* name and identity */
 };
 
 enum journal_mode {
