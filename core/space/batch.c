@@ -71,7 +71,8 @@ static int grow(struct sonde_batch *batch)
 int sonde_batch_add(struct sonde_batch *batch, struct sonde_space *space, uint64_t addr, void *buf,
 		    size_t len, int32_t *ret_err)
 {
-	if (!space || !buf || len == 0 || len > 0x7fffffff || batch->n >= 0x7fffffff)
+	if (!space || space->loop != batch->loop || !buf || len == 0 || len > 0x7fffffff ||
+	    batch->n >= 0x7fffffff)
 		return SONDE_E_BAD_ARG;
 	if (batch->running)
 		return SONDE_E_BUSY;

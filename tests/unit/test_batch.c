@@ -44,6 +44,21 @@ static void nothing_added_reads_nothing(void **state)
 	sonde_batch_destroy(NULL);
 }
 
+static void a_space_of_another_loop_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct sonde_loop *loop = loop_new(SONDE_ENGINE_SYNC, 0);
+	struct fake other = { 0 };
+	uint8_t byte;
+
+	fake_open(&other, loop, 4096, SONDE_WAY_TRANSFER);
+	assert_int_equal(sonde_batch_add(f->batch, other.space, 0, &byte, 1, NULL),
+			 SONDE_E_BAD_ARG);
+	assert_int_equal(sonde_batch_run(f->batch), 0);
+	fake_close(&other);
+	sonde_loop_destroy(loop);
+}
+
 static void bad_arguments_are_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -178,9 +193,13 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(nothing_added_reads_nothing),    TEST(bad_arguments_are_refused),
-		TEST(each_space_is_asked_once),       TEST(a_task_runs_one_too),
-		TEST(only_one_task_at_a_time_has_it), TEST(a_callback_is_refused_and_nothing_lost),
+		TEST(nothing_added_reads_nothing),
+		TEST(bad_arguments_are_refused),
+		TEST(a_space_of_another_loop_is_refused),
+		TEST(each_space_is_asked_once),
+		TEST(a_task_runs_one_too),
+		TEST(only_one_task_at_a_time_has_it),
+		TEST(a_callback_is_refused_and_nothing_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,8 +26,8 @@ void sonde_batch_destroy(struct sonde_batch *batch);             /* NULL is allo
  * Add one read. Nothing is read yet. *ret_err (NULL allowed) is written by run: 0 or the
  * error of the lowest failing byte. buf and ret_err are kept until run has returned.
  *
- * Returns   0; SONDE_E_BAD_ARG (NULL space or buf, len 0 or above 2^31-1); SONDE_E_NO_MEMORY;
- *           SONDE_E_BUSY while another task runs this batch.
+ * Returns   0; SONDE_E_BAD_ARG (NULL space or buf, a space of another loop, len 0 or above 2^31-1);
+ *           SONDE_E_NO_MEMORY; SONDE_E_BUSY while another task runs this batch.
  */
 int sonde_batch_add(struct sonde_batch *batch, struct sonde_space *space, uint64_t addr, void *buf,
 		    size_t len, int32_t *ret_err);
