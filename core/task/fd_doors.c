@@ -30,7 +30,7 @@ int sonde_fd_run(struct sonde_task *self, struct sonde_loop *loop, struct sonde_
 	struct waiter waiter = { .wait.stop = stop_waiter, .io = io };
 	int r = task_may_wait(loop);
 
-	if (self && self != loop->current)
+	if ((self && self != loop->current) || io->state != SONDE_IO_IDLE)
 		return SONDE_E_BAD_ARG;
 	if (r == SONDE_OK && io->op != SONDE_FD_CLOSE)
 		r = task_stop_here(loop);

@@ -320,6 +320,20 @@ static void errors_keep_their_errno(void **state)
 	assert_int_equal(io.os_code, ENOTSOCK);
 }
 
+static void what_is_in_flight_keeps_its_callback(void **state)
+{
+	struct world *world = *state;
+	char byte;
+	struct sonde_fd_io io = request(world, world->pipe[0], SONDE_FD_READ, &byte, 1);
+
+	assert_int_equal(sonde_fd_submit(world->loop, &io), 0);
+	assert_int_equal(sonde_fd_run(NULL, world->loop, &io), SONDE_E_BAD_ARG);
+	assert_int_equal(write(world->pipe[1], "x", 1), 1);
+	sonde_loop_run(world->loop);
+	assert_int_equal(world->n_done, 1);
+	assert_int_equal(io.result, 1);
+}
+
 /* ---- tasks ------------------------------------------------------------------------------- */
 
 static int read_in_task(struct sonde_task *task, void *arg)
@@ -469,6 +483,7 @@ int main(void)
 		TEST(flags_of_the_description_are_left_alone),
 		TEST(a_regular_file_is_served_at_its_position),
 		TEST(errors_keep_their_errno),
+		TEST(what_is_in_flight_keeps_its_callback),
 		TEST(a_task_that_reads_can_be_cancelled),
 		TEST(a_timeout_ends_a_read),
 		TEST(only_who_runs_can_wait),
