@@ -658,16 +658,18 @@ static size_t look_up(struct vspace *vs, uint64_t va, uint64_t *ret_pa)
 	const struct paging *paging = vs->map.paging;
 	struct sonde_translation t;
 	uint64_t size = SONDE_PAGE_SIZE;
+	uint32_t level;
 
 	if (!paging_canonical(paging, va))
 		return 0;
 	if (!vs->tlb || !tlb_find(vs->tlb, paging, va, ret_pa)) {
 		if (paging_translate(vs->phys, vs->map, va, &t) < 0)
 			return 0;
+		level = paging->n_levels - t.levels;
 		if (vs->tlb)
-			tlb_add(vs->tlb, paging, paging->n_levels - t.levels, va, t.pa);
+			tlb_add(vs->tlb, paging, level, va, t.pa);
 		*ret_pa = t.pa;
-		size = t.page_size;
+		size = paging_page_size(paging, level); /* not of t: joined entries may lie apart */
 	}
 	return (size_t)(size - (va & (size - 1)));
 }

@@ -168,6 +168,32 @@ static void a_translation_is_believed_until_it_is_invalidated(void **state)
 	sonde_space_close(space);
 }
 
+static void put(uint64_t at, uint64_t entry)
+{
+	sonde_store(fake.bytes + at, 8, SONDE_LITTLE, entry);
+}
+
+/* arm64's entries that say they are one page of 64 KiB, and do not lie together. */
+static void joined_entries_lend_no_more_than_each_maps(void **state)
+{
+	const uint64_t joined = UINT64_C(1) << 52 | 0x403;
+	struct sonde_space *space;
+
+	(void)state;
+	put(TABLES, (TABLES + 0x1000) | 3);
+	put(TABLES + 0x1000, (TABLES + 0x2000) | 3);
+	memset(fake.bytes + TABLES + 0x2000, 0, 0x1000);
+	put(TABLES + 0x2000 + 8 * 16, joined | 0x10000);
+	put(TABLES + 0x2000 + 8 * 17, joined | 0x11000);
+	put(TABLES + 0x2000 + 8 * 18, joined | 0x22000);
+	assert_int_equal(paging_space(fake.space, paging_map(paging_arm64(12, 39, false), TABLES),
+				      0, &space),
+			 0);
+	lends(space, 0x10800, 0x4000, 0x1800);
+	lends(space, 0x12000, 0x4000, 0x1000);
+	sonde_space_close(space);
+}
+
 static void page_tables_in_page_tables_lend(void **state)
 {
 	struct page_tables outer, inner;
@@ -340,6 +366,7 @@ int main(void)
 		TEST(stretches_lend_to_the_end_of_one),
 		TEST(page_tables_lend_what_lies_together_in_memory),
 		TEST(a_translation_is_believed_until_it_is_invalidated),
+		TEST(joined_entries_lend_no_more_than_each_maps),
 		TEST(page_tables_in_page_tables_lend),
 		TEST(page_tables_that_would_have_to_wait_lend_nothing),
 		TEST(layers_that_must_see_or_hold_up_reads_lend_nothing),
