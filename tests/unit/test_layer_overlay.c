@@ -383,6 +383,33 @@ static void regions_show_what_was_made_in_holes(void **state)
 	free(w);
 }
 
+static void pages_in_a_row_are_shown_in_each_gap_they_fill(void **state)
+{
+	static const uint64_t made[][2] = { { 0x2ff0, 0x30 },
+					    { 0x5000, 0x1000 },
+					    { 0x8000, 0x2000 } };
+	struct world *w = malloc(sizeof(*w));
+	struct seen seen = { .n = 0 };
+	size_t n = 0;
+
+	(void)state;
+	open_world(w, SONDE_WAY_EXTENTS, "overlay,holes=yes", 1);
+	for (uint64_t page = 0x2000; page <= 0x9000; page += 0x1000)
+		assert_int_equal(sonde_space_put(w->layer.space, page, "x", 1), 0);
+	assert_int_equal(sonde_space_regions(w->layer.space, see, &seen), 0);
+	for (size_t i = 0; i < seen.n; i++) {
+		if (strcmp(seen.at[i].name, "overlay") != 0)
+			continue;
+		assert_true(n < sizeof(made) / sizeof(made[0]));
+		assert_int_equal(seen.at[i].addr, made[n][0]);
+		assert_int_equal(seen.at[i].len, made[n][1]);
+		n++;
+	}
+	assert_int_equal(n, sizeof(made) / sizeof(made[0]));
+	close_world(w);
+	free(w);
+}
+
 /* ---- the file ------------------------------------------------------------------------------------ */
 
 static const char *path_of(const char *name)
@@ -600,6 +627,7 @@ int main(void)
 		cmocka_unit_test(a_cancelled_write_sends_no_further_window),
 		cmocka_unit_test(a_mixed_batch_is_one_trip),
 		cmocka_unit_test(regions_show_what_was_made_in_holes),
+		cmocka_unit_test(pages_in_a_row_are_shown_in_each_gap_they_fill),
 		cmocka_unit_test(it_goes_on_where_it_was),
 		cmocka_unit_test(any_bit_that_turned_is_found),
 		cmocka_unit_test(files_that_are_none_are_refused),

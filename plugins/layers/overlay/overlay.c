@@ -130,12 +130,13 @@ struct visit {
 	int over;           /* it is behind the end of all addresses  */
 };
 
-/* The part of page i, and of those that follow it without a gap, that lies in [free_from, last]. */
+/* The part of page i, and of those that follow it without a gap, that lies in [free_from, last]. i: not told yet. */
 static struct sonde_region made_region(struct visit *visit, uint64_t last)
 {
 	uint64_t from = visit->numbers[visit->i] * OVERLAY_PAGE, to = from + (OVERLAY_PAGE - 1);
 
-	while (visit->i + 1 < visit->n && visit->numbers[visit->i + 1] == to / OVERLAY_PAGE + 1) {
+	while (to < last && visit->i + 1 < visit->n &&
+	       visit->numbers[visit->i + 1] == to / OVERLAY_PAGE + 1) {
 		to += OVERLAY_PAGE;
 		visit->i++;
 	}
