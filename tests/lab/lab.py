@@ -32,7 +32,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SUITES = ("bookworm", "trixie", "bullseye")
 # Kernels of each architecture: linux-image-FLAVOUR. The first is fetched where none is named.
 FLAVOURS = {
-    "amd64": ("cloud-amd64",), "i386": ("686", "686-pae"), "arm64": ("cloud-arm64", "arm64-16k"),
+    "amd64": ("cloud-amd64", "amd64"), "i386": ("686", "686-pae"), "arm64": ("cloud-arm64", "arm64-16k"),
     "riscv64": ("riscv64",),
 }
 # Where guest/ runs; foreign.py boots other architectures too. cc: compiler and package; tty: of the console, of the lab.
@@ -72,7 +72,7 @@ BACKENDS = ("file", "memfd", "ram")  # memory-backend-*
 DEFAULT_CPU = "qemu64,+pdpe1gb,+rdrand"
 LA57_CPU = "max,la57=on"
 # Pages of 16 KiB: a57 has none. Pointers are signed the way that costs QEMU least.
-CPUS = {"cloud-amd64": DEFAULT_CPU, "cloud-arm64": "cortex-a57",
+CPUS = {"cloud-amd64": DEFAULT_CPU, "amd64": DEFAULT_CPU, "cloud-arm64": "cortex-a57",
         "arm64-16k": "max,pauth-impdef=on", "riscv64": "rv64"}
 # What guest/ is compiled with for kernels with other pages than 4 KiB: a page, and what one table of pages maps.
 PAGES = {"arm64-16k": ("-DPAGE=16384u", "-DHUGE_PAGE=(32u<<20)")}
@@ -80,7 +80,7 @@ PAGES = {"arm64-16k": ("-DPAGE=16384u", "-DHUGE_PAGE=(32u<<20)")}
 # Loaded in this order after what each depends on. Names that a kernel lacks are left out.
 MODULES = (
     "qemu_fw_cfg", "dummy", "loop", "bridge", "vfat", "nls_ascii", "nls_utf8", "nf_conntrack",
-    "isofs", "virtio_pci", "virtio_balloon", "tun", "lzo_rle", "zram",
+    "isofs", "virtio_pci", "virtio_balloon", "tun", "lzo_rle", "zram", "9p", "9pnet_fd",
 )
 
 
@@ -291,7 +291,7 @@ def fetch(suite=DEFAULT_SUITE, arch=DEFAULT_ARCH, flavour=None):
     flavour = flavour or FLAVOURS[arch][0]
     check_suite(suite, arch, flavour)
     root = cache_root()
-    leaf = "%s-%s" % (suite, flavour[len("cloud-"):] if flavour.startswith("cloud-") else flavour)
+    leaf = "%s-%s" % (suite, flavour)
     folder = os.path.join(root, leaf)
     meta = os.path.join(folder, "meta.json")
     if not is_cached(meta, arch):

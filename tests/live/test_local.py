@@ -5,7 +5,7 @@ import functools
 import compare
 import test_compare
 from harness import Case
-from inside import Inside
+from inside import ENVIRONMENT, TOOL, Inside
 from worlds import LISTS, World
 
 
@@ -78,6 +78,54 @@ class OwnKernelTest(test_compare.Comparison, Case):
         result = self.ask("read", "local:", hex(last - 16), 32, "--phys", "--json")
         self.expect_partial(result, "16 of 32 bytes could not be read")
         self.assertEqual({r["error"] for r in result.rows}, {None, "NOT_MAPPED"})
+
+
+# What the tool serves, as Linux sees it that has mounted it: a line for each thing that is done there.
+MOUNT = """
+set -e
+mkdir -p /tmp/served/dir /tmp/there
+echo text >/tmp/served/dir/file
+ln -s dir/file /tmp/served/link
+{serve} --9p /tmp/served --write --listen 127.0.0.1:5640 >/tmp/said 2>&1 &
+server=$!
+trap 'kill $server; cat /tmp/said >&2' EXIT
+until grep -qs 5640 /tmp/said; do kill -0 $server; sleep 0.1; done
+mount -t 9p -o trans=tcp,port=5640,version=9p2000.L,msize=131072,access=any 127.0.0.1 /tmp/there
+cd /tmp/there
+ls
+cat link
+readlink link
+dd if=/dev/urandom of=big bs=1M count=3 2>/dev/null
+sync
+cmp big /tmp/served/big && echo same
+mkdir made && mv big made/moved && ln made/moved second
+stat -c '%h %s' made/moved
+truncate -s 5 second && wc -c <made/moved
+rm -r made second link
+cat nothing 2>&1 || true
+cd /
+umount /tmp/there
+ls /tmp/served
+"""
+MOUNTED = """dir
+link
+text
+dir/file
+same
+2 3145728
+5
+cat: can't open 'nothing': No such file or directory
+dir
+"""
+
+
+class MountTest(Case):
+    """Debian's kernels for clouds have no 9P."""
+
+    def test_linux_mounts_what_the_tool_serves(self):
+        serve = " ".join(("env", *ENVIRONMENT, TOOL, "serve"))
+        _, result = Inside("mounted", flavour="amd64").execute("/bin/busybox", "sh", "-c", MOUNT.format(serve=serve))
+        self.assertEqual((result.out.decode(), result.code), (MOUNTED, 0), result.err)
 
 
 class NewKernelTest(Case):
