@@ -146,6 +146,8 @@ static enum exchange_verdict take_answer(struct exchange *exchange, int err, con
 
 	if (err)
 		fail(events, err);
+	else if (question->text[0] == 'H' && (len != 2 || memcmp(data, "OK", 2) != 0))
+		fail(events, SONDE_E_UNSUPPORTED); /* the registers are another processor's */
 	else if (question->text[0] == 'g')
 		take_registers(events, data, len);
 	else if (question->text[0] == 'p')

@@ -505,7 +505,7 @@ static void serve(struct gdb_stub *stub, const uint8_t *data, size_t len)
 		answer(stub, "T05thread:1;");
 		break;
 	case 'H':
-		answer(stub, "OK");
+		answer(stub, stub->choose ? stub->choose : "OK");
 		break;
 	case 'g':
 		if (stub->calls)

@@ -63,6 +63,7 @@ struct gdb_stub {
 	unsigned n_stops;
 	unsigned flood;             /* so many stops more are told of each             */
 	const char *no_breakpoints; /* answer to Z; NULL: they are set                  */
+	const char *choose;         /* answer to Hg; NULL: the thread is chosen        */
 	int no_steps;               /* vCont is not known                               */
 	unsigned lame_steps;        /* so many move nothing, before the first that does */
 	unsigned packet_size;       /* 0: not told                                   */

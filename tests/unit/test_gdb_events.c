@@ -299,6 +299,19 @@ static void events_of_other_sizes_are_cut_or_padded(void **state)
 	close_world();
 }
 
+/* The registers that the stub would tell are those of the thread chosen before. */
+static void a_processor_that_cannot_be_chosen_has_no_event(void **state)
+{
+	(void)state;
+	struct sonde_event event;
+
+	w->stub.choose = "E22";
+	open_world("");
+	assert_int_equal(set(OPEN), 0);
+	assert_int_equal(wait_ms(SONDE_EVENT_NEXT, LATE_MS, &event), SONDE_E_UNSUPPORTED);
+	close_world();
+}
+
 /* Each line is told when the target is to run; what must come of it, and that the calls behind it come all the same. */
 static void stubs_that_lie_cost_one_event(void **state)
 {
@@ -483,6 +496,7 @@ int main(void)
 		WITH_STUB(a_target_that_somebody_stopped_stays_so),
 		WITH_STUB(resumed_it_comes_to_the_next_one),
 		WITH_STUB(a_target_that_runs_comes_to_a_breakpoint),
+		WITH_STUB(a_processor_that_cannot_be_chosen_has_no_event),
 		WITH_STUB(what_a_stub_cannot_is_told),
 		WITH_STUB(there_is_a_limit_to_breakpoints),
 		WITH_STUB(other_targets_tell_no_events),
