@@ -370,11 +370,10 @@ static void end_flights(struct memory *memory, const struct memory_request *requ
 	     flight < memory->flights + LINK_DEPTH_MAX; flight++) {
 		for (uint32_t i = 0; i < flight->n_parts; i++) {
 			struct memory_part *part = &flight->parts[i];
-			uint64_t told = flight->addr + flight->at;
-			if (part->of == request && told < part->addr + part->len)
-				end_part(memory, part,
-					 told > part->addr ? (uint32_t)(told - part->addr) : 0,
-					 err);
+			uint32_t begin = (uint32_t)(part->addr - flight->addr);
+			uint32_t told = flight->at > begin ? flight->at - begin : 0;
+			if (part->of == request && told < part->len)
+				end_part(memory, part, told, err);
 		}
 	}
 }

@@ -331,6 +331,39 @@ static void a_request_may_end_before_its_answer(void **state)
 	close_world();
 }
 
+/* What it waits for ends where all addresses do; the other one says when both are on their way. */
+static void a_request_for_the_last_bytes_can_be_cancelled(void **state)
+{
+	(void)state;
+	uint8_t bytes[2][0x100];
+	struct sonde_xfer x[2] = {
+		{ .addr = UINT64_MAX - 0xff, .buf = bytes[0], .len = 0x100 },
+		{ .addr = 0x5000, .buf = bytes[1], .len = 0x100 },
+	};
+	int n_done = 0;
+	struct sonde_io ios[2] = {
+		{ .xfers = &x[0], .n = 1, .done = finished, .user = &n_done },
+		{ .xfers = &x[1], .n = 1, .done = finished, .user = &n_done },
+	};
+
+	w->stub.no_ack = 1;
+	w->stub.fault = STUB_STALLS;
+	open_world(",timeout=20000");
+	ios[1].deadline_ns = sonde_now_ns() + 50000000;
+	assert_int_equal(sonde_io_submit(w->space, &ios[0]), 0);
+	assert_int_equal(sonde_io_submit(w->space, &ios[1]), 0);
+	while (!n_done)
+		sonde_loop_wait(w->loop, UINT64_MAX);
+	assert_int_equal(sonde_io_cancel(&ios[0]), 1);
+	while (n_done < 2)
+		sonde_loop_wait(w->loop, UINT64_MAX);
+	assert_int_equal(x[0].err, SONDE_E_CANCELLED);
+	/* The link had not to break for it. */
+	shutdown(w->stub.client, SHUT_RDWR);
+	assert_int_equal(get(0x4000, bytes[0], 8), SONDE_E_GONE);
+	close_world();
+}
+
 static void more_requests_than_there_is_room_for_all_come_home(void **state)
 {
 	(void)state;
@@ -749,6 +782,7 @@ int main(void)
 		WITH_STUB(lies_fail_their_own_bytes_and_no_others),
 		WITH_STUB(a_link_that_breaks_fails_all_that_was_asked),
 		WITH_STUB(a_request_may_end_before_its_answer),
+		WITH_STUB(a_request_for_the_last_bytes_can_be_cancelled),
 		WITH_STUB(more_requests_than_there_is_room_for_all_come_home),
 		WITH_STUB(only_memory_is_asked_for),
 		WITH_STUB(memory_that_is_not_known_is_refused_with_the_remedy),
