@@ -197,7 +197,8 @@ static int visit_extent(struct region_visit *visit, const struct extent *e)
 	if (len == 0)
 		len = UINT64_MAX; /* all 2^64 bytes: the last one does not fit the field */
 	if (open->len && open->addr + open->len == e->addr && open->flags == e->flags) {
-		open->len += len;
+		if (__builtin_add_overflow(open->len, len, &open->len))
+			open->len = UINT64_MAX; /* all 2^64 bytes, of several */
 		return 0;
 	}
 	if (open->len)

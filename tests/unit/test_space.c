@@ -628,6 +628,37 @@ static void regions_are_the_extents_that_are_there(void **state)
 	fake_close(&fake);
 }
 
+static int all_addresses(void *conn, sonde_extent_fn *fn, void *user, struct sonde_error *err)
+{
+	const struct sonde_extent low = {
+		.len = 4096, .kind = SONDE_EXTENT_MEMORY, .flags = SONDE_REGION_READ, .ptr = conn
+	};
+	const struct sonde_extent rest = { .addr = 4096,
+					   .len = UINT64_MAX - 4095,
+					   .kind = SONDE_EXTENT_ZERO,
+					   .flags = SONDE_REGION_READ };
+	int r = fn(user, &low);
+
+	(void)err;
+	return r ? r : fn(user, &rest);
+}
+
+static void all_addresses_are_a_region(void **state)
+{
+	static const struct sonde_connector_ops ops = { .size = sizeof(ops),
+							.close = fake_conn_close,
+							.info = fake_info,
+							.extents = all_addresses };
+	static uint8_t bytes[4096];
+	struct sonde_space *space;
+	uint64_t sum = 0;
+
+	assert_int_equal(space_from_connector(*state, &ops, bytes, &space, NULL), 0);
+	assert_int_equal(sonde_space_regions(space, sum_regions, &sum), 0);
+	assert_true(sum == UINT64_MAX);
+	sonde_space_close(space);
+}
+
 static void counts_are_kept(void **state)
 {
 	struct fake fake = { 0 };
@@ -671,6 +702,7 @@ int main(void)
 		TEST(a_broken_connector_never_succeeds),
 		TEST(a_connector_with_no_way_is_refused),
 		TEST(regions_are_the_extents_that_are_there),
+		TEST(all_addresses_are_a_region),
 		TEST(counts_are_kept),
 	};
 
