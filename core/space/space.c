@@ -361,9 +361,31 @@ int sonde_task_write(struct sonde_task *self, struct sonde_space *space, struct 
 
 /* ---- the rest ------------------------------------------------------------------------------- */
 
+struct region_check {
+	sonde_region_fn *fn;
+	void *user;
+};
+
+/* A plugin may tell what its file or peer says: one of no bytes is none, one that wraps ends with the addresses. */
+static int check_region(void *user, const struct sonde_region *told)
+{
+	const struct region_check *check = user;
+	struct sonde_region region = *told;
+
+	if (region.len == 0)
+		return 0;
+	if (region.len - 1 > UINT64_MAX - region.addr)
+		region.len = UINT64_MAX - region.addr + 1;
+	return check->fn(check->user, &region);
+}
+
 int sonde_space_regions(struct sonde_space *space, sonde_region_fn *fn, void *user)
 {
-	return space->ops->regions ? space->ops->regions(space, fn, user) : SONDE_E_UNSUPPORTED;
+	struct region_check check = { fn, user };
+
+	if (!space->ops->regions)
+		return SONDE_E_UNSUPPORTED;
+	return space->ops->regions(space, check_region, &check);
 }
 
 const void *sonde_space_borrow_run(struct sonde_space *space, uint64_t addr, size_t cap,

@@ -405,8 +405,15 @@ static int doubling_regions(void *conn, sonde_region_fn *fn, void *user)
 {
 	struct doubling *d = conn;
 	struct sonde_region region = { .addr = 0, .len = 1 << 19, .name = "half" };
+	struct sonde_region none = { .addr = 4, .name = "" };
+	struct sonde_region wraps = { .addr = UINT64_MAX - 1, .len = 1 << 20, .name = "" };
+	int r;
 
-	return d->own_regions ? fn(user, &region) : space_host.regions(d->below, fn, user);
+	if (!d->own_regions)
+		return space_host.regions(d->below, fn, user);
+	if ((r = fn(user, &none)) || (r = fn(user, &region)))
+		return r;
+	return d->own_regions == 2 ? fn(user, &wraps) : 0;
 }
 
 static int doubling_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
@@ -564,6 +571,7 @@ static void a_layer_is_asked_to_end_what_it_holds(void **state)
 
 static int count_region(void *user, const struct sonde_region *region)
 {
+	assert_true(region->len && region->len - 1 <= UINT64_MAX - region->addr);
 	*(uint64_t *)user += region->len;
 	return 0;
 }
@@ -599,6 +607,10 @@ static void a_layer_answers_what_else_is_asked(void **state)
 	sum = 0;
 	assert_int_equal(sonde_space_regions(upper, count_region, &sum), 0);
 	assert_int_equal(sum, 1 << 19);
+	f.layer.own_regions = 2;
+	sum = 0;
+	assert_int_equal(sonde_space_regions(upper, count_region, &sum), 0);
+	assert_int_equal(sum, (1 << 19) + 2);
 	assert_int_equal(space_cpu(upper, 0, &cpu), 0);
 	assert_int_equal(cpu.pc, 77);
 	assert_int_equal(space_cpu(upper, 1, &cpu), SONDE_E_UNSUPPORTED);
