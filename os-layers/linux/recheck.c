@@ -71,8 +71,8 @@ static int look_again(struct recheck *c, size_t n)
 {
 	int r = rows_init(&c->now, &c->plan, n);
 
-	if (r < 0 || !c->batch || !c->members || !c->errs)
-		return SONDE_E_NO_MEMORY;
+	if (r == SONDE_OK && (!c->batch || !c->members || !c->errs))
+		r = SONDE_E_NO_MEMORY;
 	for (size_t i = 0; i < n && r == SONDE_OK; i++)
 		r = want(c, i);
 	return r < 0 ? r : sonde_batch_run(c->batch);

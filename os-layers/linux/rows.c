@@ -65,8 +65,8 @@ int rows_init(struct rows *rows, struct plan *plan, size_t n)
 	}
 	*rows = (struct rows){ .plan = plan, .n = n };
 	if (__builtin_mul_overflow(n, (size_t)plan->size, &bytes) ||
-	    __builtin_mul_overflow(n, (size_t)plan->n, &errs))
-		return SONDE_E_NO_MEMORY;
+	    __builtin_mul_overflow(n, (size_t)plan->n, &errs) || bytes > ROWS_BYTES_MAX)
+		return SONDE_E_LIMIT;
 	rows->bytes = malloc(bytes + 1);
 	rows->err = malloc((errs + 1) * sizeof(*rows->err));
 	if (!rows->bytes || !rows->err) {

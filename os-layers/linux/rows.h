@@ -6,7 +6,7 @@
  *
  *	struct plan plan = { 0 };
  *	plan_add(&plan, l->task_pid); plan_add(&plan, l->task_comm);
- *	struct rows rows; rows_init(&rows, &plan, n);            SONDE_E_NO_MEMORY
+ *	struct rows rows; rows_init(&rows, &plan, n);            SONDE_E_NO_MEMORY, _LIMIT
  *	for (i...) rows_want(&rows, i, addr[i], kernel, batch);
  *	sonde_batch_run(batch);
  *	err = rows_u64(&rows, i, l->task_pid, &pid);
@@ -21,6 +21,7 @@
 #include "linux/layout.h"
 
 #define PLAN_PIECES_MAX 16u
+#define ROWS_BYTES_MAX (UINT32_C(1) << 30)
 #define PLAN_GAP 192u /* members closer than this travel together */
 
 struct plan {
@@ -42,6 +43,7 @@ struct rows {
 	int32_t *err;   /* [n * plan->n], one a piece; NOT_FOUND until wanted */
 };
 
+/* Returns 0; SONDE_E_NO_MEMORY; SONDE_E_LIMIT: more than ROWS_BYTES_MAX, as types that lie may ask for. */
 int rows_init(struct rows *rows, struct plan *plan, size_t n);
 void rows_finish(struct rows *rows);
 

@@ -234,13 +234,14 @@ static int fetch_others(struct tasks *f)
 	plan_others(f);
 	f->parent_tgid = calloc(f->n + 1, sizeof(*f->parent_tgid));
 	f->parent_err = calloc(f->n + 1, sizeof(*f->parent_err));
-	if (!f->parent_tgid || !f->parent_err || rows_init(&f->cred, &f->cred_plan, f->n) < 0 ||
-	    rows_init(&f->mm, &f->mm_plan, f->n) < 0 ||
-	    rows_init(&f->kthread, &f->kthread_plan, f->n) < 0 ||
-	    rows_init(&f->worker, &f->worker_plan, f->n) < 0 ||
-	    rows_init(&f->signal, &f->signal_plan, f->n) < 0)
+	if (!f->parent_tgid || !f->parent_err)
 		return SONDE_E_NO_MEMORY;
-	r = SONDE_OK;
+	if ((r = rows_init(&f->cred, &f->cred_plan, f->n)) < 0 ||
+	    (r = rows_init(&f->mm, &f->mm_plan, f->n)) < 0 ||
+	    (r = rows_init(&f->kthread, &f->kthread_plan, f->n)) < 0 ||
+	    (r = rows_init(&f->worker, &f->worker_plan, f->n)) < 0 ||
+	    (r = rows_init(&f->signal, &f->signal_plan, f->n)) < 0)
+		return r;
 	for (size_t i = 0; i < f->n && r == SONDE_OK; i++)
 		r = want_others(f, i, &f->list->items[i]);
 	if (r == SONDE_OK)

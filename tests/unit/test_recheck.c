@@ -171,6 +171,19 @@ static void a_kernel_that_does_not_tell_the_struct_pid_is_taken_at_its_word(void
 	expect(w, 0);
 }
 
+static void rows_of_more_than_any_kernel_holds_are_refused(void **state)
+{
+	struct plan plan = { 0 };
+	struct rows rows;
+
+	(void)state;
+	plan_add(&plan, (struct field){ 0, 1 << 20 });
+	assert_int_equal(rows_init(&rows, &plan, (ROWS_BYTES_MAX >> 20) + 1), SONDE_E_LIMIT);
+	assert_null(rows.bytes);
+	assert_int_equal(rows_init(&rows, &plan, 4), SONDE_OK);
+	rows_finish(&rows);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -183,6 +196,7 @@ int main(void)
 		T(a_task_that_is_being_made_is_marked),
 		T(a_task_whose_memory_goes_away_is_marked),
 		T(an_error_that_came_first_stays),
+		T(rows_of_more_than_any_kernel_holds_are_refused),
 		T(a_kernel_that_does_not_tell_the_struct_pid_is_taken_at_its_word),
 	};
 
