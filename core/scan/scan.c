@@ -147,11 +147,9 @@ static uint32_t wanted_threads(const struct scan *scan)
 static int run(struct scan *scan)
 {
 	uint32_t n = wanted_threads(scan);
-	int r = SONDE_E_UNSUPPORTED;
+	int r = n > 1 ? scan_by_crew(scan, n) : 0;
 
-	if (n > 1)
-		r = scan_by_crew(scan, n);
-	return r == SONDE_E_UNSUPPORTED ? scan_here(scan) : r;
+	return scan->progress.n_threads ? r : scan_here(scan);
 }
 
 static int prepare(struct scan *scan, const struct sonde_pattern *patterns, size_t n,

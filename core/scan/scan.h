@@ -28,8 +28,8 @@ void scan_sweep(const struct scan *scan, struct sonde_space *space, stream_hits_
 		void *user, struct sweep *ret);
 
 /*
- * crew.c: all of it by n threads. Returns as sonde_scan; SONDE_E_UNSUPPORTED: nothing was done, for there is no
- * thread, no memory for one, or no clone.
+ * crew.c: all of it by n threads. Returns as sonde_scan. Where progress.n_threads is 0 then nothing was done, for
+ * there is no thread, no memory for one, or no clone.
  */
 int scan_by_crew(struct scan *scan, uint32_t n);
 

@@ -319,6 +319,33 @@ static void a_callback_stops_with_its_own_result(void **state)
 	close_zeros(&fake);
 }
 
+static int unsupported(void *user, const struct sonde_scan_hit *hit)
+{
+	(void)hit;
+	++*(uint64_t *)user;
+	return SONDE_E_UNSUPPORTED;
+}
+
+/* ... nor taken for a scan that threads cannot do. */
+static void a_callback_that_says_unsupported_is_not_called_again(void **state)
+{
+	struct fake fake = { 0 };
+
+	(void)state;
+	open_zeros(&fake, SONDE_WAY_EXTENTS);
+	for (uint64_t i = 0; i < 4; i++)
+		put(&fake, i * SCAN_CHUNK);
+	for (uint32_t n = 1; n <= 2; n++) {
+		struct sonde_scan_options options = { .size = sizeof(options), .n_threads = n };
+		uint64_t n_calls = 0;
+		assert_int_equal(sonde_scan(fake.space, &one, 1, &options, unsupported, &n_calls,
+					    NULL, NULL),
+				 SONDE_E_UNSUPPORTED);
+		assert_int_equal(n_calls, 1);
+	}
+	close_zeros(&fake);
+}
+
 static void it_can_be_cancelled_in_the_middle_and_before(void **state)
 {
 	struct fake fake = { 0 };
@@ -590,6 +617,7 @@ int main(void)
 		cmocka_unit_test(hits_beyond_the_limit_are_said_to_be_there),
 		cmocka_unit_test(every_byte_may_be_a_hit),
 		cmocka_unit_test(a_callback_stops_with_its_own_result),
+		cmocka_unit_test(a_callback_that_says_unsupported_is_not_called_again),
 		cmocka_unit_test(it_can_be_cancelled_in_the_middle_and_before),
 		cmocka_unit_test(another_thread_may_cancel),
 		cmocka_unit_test(a_deadline_ends_reads_that_hang),
