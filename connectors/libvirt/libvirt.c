@@ -475,7 +475,7 @@ static int libvirt_pause(void *conn, struct sonde_error *err)
 	int others = standstill_enter(&libvirt->still, libvirt->machine.guest.pid);
 	int r = suspend_if_running(libvirt, err);
 
-	libvirt->paused = r > 0 || (r == 0 && (others || libvirt->paused));
+	libvirt->paused |= r > 0 || (r == 0 && others);
 	standstill_stay(&libvirt->still, libvirt->paused);
 	return r < 0 ? r : !libvirt->paused;
 }

@@ -477,7 +477,7 @@ static int qemu_pause(void *conn, struct sonde_error *err)
 	int others = standstill_enter(&qemu->still, qemu->machine.guest.pid);
 	int r = stop_if_running(qemu, err);
 
-	qemu->paused = r > 0 || (r == 0 && (others || qemu->paused));
+	qemu->paused |= r > 0 || (r == 0 && others);
 	standstill_stay(&qemu->still, qemu->paused);
 	return r < 0 ? r : !qemu->paused;
 }

@@ -294,6 +294,16 @@ class Living(Case):
         library.so.sonde_target_close(target)
         self.assertTrue(guest.ask("query-status")["running"])
 
+        # Also where it is stopped once more, which fails because somebody else has the monitor.
+        target = library.open("qemu:" + guest.name)
+        library.check(library.so.sonde_target_pause(target, library.err))
+        with socket.socket(socket.AF_UNIX) as holder:
+            holder.connect(guest.socket)
+            holder.recv(4096)
+            self.assertLess(library.so.sonde_target_pause(target, library.err), 0)
+        library.so.sonde_target_close(target)
+        self.assertTrue(guest.ask("query-status")["running"])
+
         # Stopped by somebody else, it stays theirs.
         guest.ask("stop")
         target = library.open("qemu:" + guest.name)
