@@ -297,7 +297,10 @@ static int open_mapped(struct layer *layer, struct sonde_loop *loop, struct sond
 		r = remap_init(&layer->remap, &mapped_ops, loop, telling.stretches, telling.n);
 		if (r < 0)
 			sonde_error_set(err, r,
-					"its stretches are empty, wrap, overlap or are too many");
+					r == SONDE_E_NO_MEMORY
+						? "out of memory"
+						: "its stretches are empty, wrap, overlap or are "
+						  "too many");
 	}
 	mem_release(telling.stretches);
 	return r;

@@ -462,6 +462,55 @@ static const struct sonde_layer_ops doubling_ops = {
 	.stats = doubling_stats,
 };
 
+/* ---- maps ---------------------------------------------------------------------------------------- */
+
+static bool no_memory, no_memory_behind_map;
+
+void *__real_mem_alloc(size_t n, size_t size);
+void *__wrap_mem_alloc(size_t n, size_t size);
+
+void *__wrap_mem_alloc(size_t n, size_t size)
+{
+	return no_memory ? NULL : __real_mem_alloc(n, size);
+}
+
+static uint64_t map_len;
+
+static int tell_map(void *conn, sonde_stretch_fn *fn, void *user, struct sonde_error *err)
+{
+	const struct sonde_stretch stretch = { .len = map_len };
+
+	(void)conn, (void)err;
+	no_memory = no_memory_behind_map;
+	return fn(user, &stretch);
+}
+
+static void why_a_map_is_refused_is_told(void **state)
+{
+	static const struct sonde_layer_ops ops = {
+		.size = sizeof(ops), .open = filter_open, .close = filter_close, .map = tell_map
+	};
+	struct sonde_loop *loop = loop_new(SONDE_ENGINE_SYNC, 0);
+	struct fake fake = { 0 };
+	struct sonde_error err;
+	struct sonde_space *space;
+
+	(void)state;
+	fake_open(&fake, loop, 4096, SONDE_WAY_EXTENTS);
+	for (int without = 0; without < 2; without++) {
+		struct filter filter = { .how = FORWARD };
+		opening = &filter;
+		map_len = (uint64_t)without * 4096;
+		no_memory_behind_map = without;
+		int r = space_from_layer(loop, &ops, &space_host, NULL, fake.space, &space, &err);
+		no_memory = false;
+		assert_int_equal(r, without ? SONDE_E_NO_MEMORY : SONDE_E_BAD_ARG);
+		assert_non_null(strstr(err.text, without ? "memory" : "stretches are empty"));
+	}
+	fake_close(&fake);
+	sonde_loop_destroy(loop);
+}
+
 struct doubled {
 	struct sonde_loop *loop;
 	struct fake fake;
@@ -672,6 +721,7 @@ int main(void)
 		cmocka_unit_test(page_tables_behind_a_layer),
 		cmocka_unit_test(a_walk_is_cancelled_between_two_trips),
 		cmocka_unit_test(a_layer_that_does_not_open_leaves_nothing),
+		cmocka_unit_test(why_a_map_is_refused_is_told),
 		cmocka_unit_test(a_layer_asks_below_for_itself),
 		cmocka_unit_test(over_memory_an_inline_layer_answers_in_the_call),
 		cmocka_unit_test(a_layer_is_asked_to_end_what_it_holds),
