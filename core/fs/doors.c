@@ -41,6 +41,8 @@ int fs_run_to_end(struct sonde_fs *fs, struct sonde_fs_io *io)
 
 	if (r < 0)
 		return r;
+	if (io->state != SONDE_IO_IDLE)
+		return SONDE_E_BAD_ARG;
 	io->done = wake;
 	io->user = &waiter;
 	r = sonde_fs_submit(fs, io);

@@ -197,6 +197,8 @@ int sonde_file_load(struct sonde_task *self, struct sonde_file_load *load)
 
 	if (r < 0)
 		return r;
+	if (load->io.state != SONDE_IO_IDLE)
+		return SONDE_E_BAD_ARG;
 	load->done = wake;
 	load->user = &waiter;
 	r = sonde_file_load_submit(load);

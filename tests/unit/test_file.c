@@ -178,6 +178,7 @@ static void a_load_calls_back_once_cancelled_or_not(void **state)
 	load.user = &n_done;
 	assert_int_equal(sonde_file_load_submit(&load), 0);
 	assert_int_equal(sonde_file_load_submit(&load), SONDE_E_BAD_ARG);
+	assert_int_equal(sonde_file_load(NULL, &load), SONDE_E_BAD_ARG);
 	assert_int_equal(n_done, 0);
 	sonde_loop_run(sonde_fs_loop(fs));
 	assert_int_equal(n_done, 1);

@@ -583,6 +583,7 @@ static void callbacks_run_in_the_loop_only(void **state)
 					 .user = &chain };
 	assert_int_equal(sonde_fs_submit(fs, &chain.io), 0);
 	assert_int_equal(sonde_fs_submit(fs, &chain.io), SONDE_E_BAD_ARG);
+	assert_int_equal(sonde_fs_run(NULL, fs, &chain.io), SONDE_E_BAD_ARG);
 	assert_int_equal(chain.n_done, 0);
 	assert_int_equal(sonde_loop_run(sonde_fs_loop(fs)), 0);
 	assert_int_equal(chain.n_done, 3);
