@@ -57,6 +57,19 @@ static int32_t remove_fid(struct place *place, bool directory)
 	return r;
 }
 
+/* The slash behind a name, which no message has: it is a directory's, and not a link's to one. */
+static int32_t need_directory(struct place *place)
+{
+	struct ninep_qid qid;
+	uint32_t fid;
+	int32_t r = place_look(place, &fid, &qid);
+
+	if (r < 0)
+		return r;
+	ninep_clunk(place->client, fid);
+	return qid.type & NINEP_QID_DIRECTORY ? 0 : -ENOTDIR;
+}
+
 int32_t remote_remove(struct remote *remote, const struct sonde_fs_io *io)
 {
 	bool directory = io->flags & SONDE_FS_DIRECTORY;
@@ -66,6 +79,8 @@ int32_t remote_remove(struct remote *remote, const struct sonde_fs_io *io)
 	int32_t r = find_name(remote, &place, io->dir, io->path, io->flags,
 			      directory ? -EINVAL : -EISDIR);
 
+	if (r == 0 && place.slash)
+		r = need_directory(&place);
 	msg.fid = place.fid;
 	msg.name = place.last;
 	if (r == 0) {
@@ -139,6 +154,8 @@ int32_t remote_rename(struct remote *remote, const struct sonde_fs_io *io)
 
 	if (r == 0)
 		r = find_name(remote, &to, io->to_dir, io->to, io->flags, -EBUSY);
+	if (r == 0 && (from.slash || to.slash))
+		r = need_directory(&from);
 	if (r == 0 && io->flags & SONDE_FS_NO_REPLACE)
 		r = may_rename(&from, &to);
 	msg.fid = from.fid;
