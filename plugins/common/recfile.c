@@ -226,6 +226,29 @@ int recfile_next(struct recfile_reader *reader, struct recfile_record *ret)
 	return 1;
 }
 
+#define ZEROS_MAX (UINT64_C(64) << 20) /* what is looked at: no crash leaves a hole of terabytes */
+
+/* Zeros from there to the end are what a power cut leaves of bytes that were to be written. */
+static int ends_in_zeros(const struct recfile_reader *reader, uint64_t at)
+{
+	uint8_t bytes[4096];
+
+	if (reader->size - at > ZEROS_MAX)
+		return 0;
+	while (at < reader->size) {
+		uint64_t left = reader->size - at;
+		size_t n = left < sizeof(bytes) ? (size_t)left : sizeof(bytes);
+		if (recfile_get(reader, at, bytes, n) < 0)
+			return 0;
+		for (size_t i = 0; i < n; i++) {
+			if (bytes[i])
+				return 0;
+		}
+		at += n;
+	}
+	return 1;
+}
+
 int recfile_torn(const struct recfile_reader *reader)
 {
 	uint8_t head[RECFILE_RECORD_HEAD];
@@ -233,11 +256,14 @@ int recfile_torn(const struct recfile_reader *reader)
 
 	if (left < sizeof(head))
 		return 1;
-	if (recfile_get(reader, reader->at, head, sizeof(head)) < 0 ||
-	    recfile_u32(head + 12) != recfile_crc(0, head, 12))
+	if (recfile_get(reader, reader->at, head, sizeof(head)) < 0)
 		return 0;
+	if (recfile_u32(head + 12) != recfile_crc(0, head, 12))
+		return ends_in_zeros(reader, reader->at);
 	uint64_t len = recfile_u64(head), room = left - sizeof(head);
-	return len > room || padding(len) + RECFILE_RECORD_TAIL > room - len;
+	if (len > room || padding(len) + RECFILE_RECORD_TAIL > room - len)
+		return 1;
+	return ends_in_zeros(reader, reader->at + sizeof(head) + len + padding(len));
 }
 
 void recfile_reader_close(struct recfile_reader *reader)

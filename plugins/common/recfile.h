@@ -95,8 +95,8 @@ int recfile_open_fd(int fd, uint32_t kind, struct recfile_reader *ret);
 int recfile_next(struct recfile_reader *reader, struct recfile_record *ret);
 
 /*
- * Behind a recfile_next that returned -1: is what follows a record that was begun and never finished? No: it is
- * damaged, and what was in it and behind it is not known.
+ * Behind a recfile_next that returned -1: is what follows a record that was begun and never finished, cut off or
+ * zeros in place of its end? No: it is damaged, and what was in it and behind it is not known.
  */
 int recfile_torn(const struct recfile_reader *reader);
 

@@ -522,6 +522,45 @@ static void any_bit_that_turned_is_found(void **state)
 	sonde_loop_destroy(fake.loop);
 }
 
+/* Writing on behind what is damaged would cut off the writes that follow it. */
+static void a_damaged_file_is_not_written_to(void **state)
+{
+	struct fake fake = { 0 };
+	struct stat before, after;
+	struct layer_plugin layer;
+	uint8_t was;
+	char text[128];
+
+	(void)state;
+	unlink(path_of("save"));
+	with_file(text, sizeof(text), "");
+	fake_open(&fake, loop_new(SONDE_ENGINE_SYNC, 0), 64, SONDE_WAY_EXTENTS);
+	layer_plugin_open(&layer, fake.space, text, 1);
+	for (uint64_t i = 0; i < 4; i++)
+		assert_int_equal(sonde_space_put(layer.space, i, "x", 1), 0);
+	layer_plugin_close(&layer);
+	assert_int_equal(stat(path_of("save"), &before), 0);
+	/* Zeros at the end, as a power cut leaves them, are none of it. */
+	assert_int_equal(truncate(path_of("save"), before.st_size + 5000), 0);
+	layer_plugin_open(&layer, fake.space, text, 1);
+	layer_plugin_close(&layer);
+	assert_int_equal(stat(path_of("save"), &after), 0);
+	assert_int_equal(after.st_size, before.st_size);
+	int fd = open(path_of("save"), O_RDWR);
+	assert_int_equal(pread(fd, &was, 1, before.st_size / 2), 1);
+	was ^= 4;
+	assert_int_equal(pwrite(fd, &was, 1, before.st_size / 2), 1);
+	close(fd);
+	struct sonde_error err = { 0 };
+	assert_int_equal(layer_plugin_try(&layer, fake.space, text, 1, &err), SONDE_E_CORRUPT);
+	assert_non_null(strstr(err.text, "is damaged from byte"));
+	assert_int_equal(stat(path_of("save"), &after), 0);
+	assert_int_equal(after.st_size, before.st_size);
+	unlink(path_of("save"));
+	fake_close(&fake);
+	sonde_loop_destroy(fake.loop);
+}
+
 static void files_that_are_none_are_refused(void **state)
 {
 	struct fake fake = { 0 };
@@ -630,6 +669,7 @@ int main(void)
 		cmocka_unit_test(pages_in_a_row_are_shown_in_each_gap_they_fill),
 		cmocka_unit_test(it_goes_on_where_it_was),
 		cmocka_unit_test(any_bit_that_turned_is_found),
+		cmocka_unit_test(a_damaged_file_is_not_written_to),
 		cmocka_unit_test(files_that_are_none_are_refused),
 		cmocka_unit_test(a_write_that_cannot_be_kept_is_an_error),
 		cmocka_unit_test(the_file_below_is_never_opened_for_writing),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * file=FILE: each write is a record, added when it is made, so that a failure can be told to who
- * writes. Reading them in order gives the overlay again. A torn end, of a program that was killed, is cut off.
+ * writes. Reading them in order gives the overlay again. A torn end, of a program that was killed, is cut off;
+ * what is damaged is left as it is.
  */
 #include "overlay.h"
 
@@ -92,15 +93,20 @@ static int restore(struct overlay *overlay, int fd, const char *path, uint64_t *
 {
 	struct recfile_reader *reader = malloc(sizeof(*reader));
 	struct recfile_record record;
-	int r = 0;
+	int r = 0, next = 0;
 
 	if (!reader)
 		return overlay->host->error_set(err, SONDE_E_NO_MEMORY, NULL);
 	if (recfile_open_fd(fd, RECFILE_OVERLAY, reader) < 0)
 		r = overlay->host->error_set(err, SONDE_E_BAD_FORMAT, "overlay: '%s' is no overlay",
 					     path);
-	while (r == 0 && recfile_next(reader, &record) == 1)
+	while (r == 0 && (next = recfile_next(reader, &record)) == 1)
 		r = restore_record(overlay, reader, &record, err);
+	if (r == 0 && next < 0 && overlay->write && !recfile_torn(reader))
+		r = overlay->host->error_set(err, SONDE_E_CORRUPT,
+					     "overlay: '%s': is damaged from byte %llu on, and "
+					     "writing to it would cut that off: name another file",
+					     path, (unsigned long long)reader->at);
 	*ret_end = reader->at;
 	free(reader);
 	overlay->n_restored = overlay->pages.n_bytes;
