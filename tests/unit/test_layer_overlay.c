@@ -483,6 +483,20 @@ static void it_goes_on_where_it_was(void **state)
 	free(there);
 }
 
+/* A file of four writes, and a space for it to lie over; its arguments in text. */
+static void keep_four_writes(struct fake *fake, char *text, size_t cap)
+{
+	struct layer_plugin layer;
+
+	unlink(path_of("save"));
+	with_file(text, cap, "");
+	fake_open(fake, loop_new(SONDE_ENGINE_SYNC, 0), 64, SONDE_WAY_EXTENTS);
+	layer_plugin_open(&layer, fake->space, text, 1);
+	for (uint64_t i = 0; i < 4; i++)
+		assert_int_equal(sonde_space_put(layer.space, i, "x", 1), 0);
+	layer_plugin_close(&layer);
+}
+
 /* The sums find it: what stands before is there, what stands behind is not. */
 static void any_bit_that_turned_is_found(void **state)
 {
@@ -493,13 +507,7 @@ static void any_bit_that_turned_is_found(void **state)
 	char text[128];
 
 	(void)state;
-	unlink(path_of("save"));
-	with_file(text, sizeof(text), "");
-	fake_open(&fake, loop_new(SONDE_ENGINE_SYNC, 0), 64, SONDE_WAY_EXTENTS);
-	layer_plugin_open(&layer, fake.space, text, 1);
-	for (uint64_t i = 0; i < 4; i++)
-		assert_int_equal(sonde_space_put(layer.space, i, "x", 1), 0);
-	layer_plugin_close(&layer);
+	keep_four_writes(&fake, text, sizeof(text));
 	assert_int_equal(stat(path_of("save"), &st), 0);
 	int fd = open(path_of("save"), O_RDWR);
 	for (off_t at = 0; at < st.st_size; at++) {
@@ -532,13 +540,7 @@ static void a_damaged_file_is_not_written_to(void **state)
 	char text[128];
 
 	(void)state;
-	unlink(path_of("save"));
-	with_file(text, sizeof(text), "");
-	fake_open(&fake, loop_new(SONDE_ENGINE_SYNC, 0), 64, SONDE_WAY_EXTENTS);
-	layer_plugin_open(&layer, fake.space, text, 1);
-	for (uint64_t i = 0; i < 4; i++)
-		assert_int_equal(sonde_space_put(layer.space, i, "x", 1), 0);
-	layer_plugin_close(&layer);
+	keep_four_writes(&fake, text, sizeof(text));
 	assert_int_equal(stat(path_of("save"), &before), 0);
 	/* Zeros at the end, as a power cut leaves them, are none of it. */
 	assert_int_equal(truncate(path_of("save"), before.st_size + 5000), 0);

@@ -302,14 +302,20 @@ static void every_byte_may_be_a_hit(void **state)
 	close_zeros(&fake);
 }
 
+/* A hit at the beginning of each of four chunks. */
+static void open_four_hits(struct fake *fake)
+{
+	open_zeros(fake, SONDE_WAY_EXTENTS);
+	for (uint64_t i = 0; i < 4; i++)
+		put(fake, i * SCAN_CHUNK);
+}
+
 static void a_callback_stops_with_its_own_result(void **state)
 {
 	struct fake fake = { 0 };
 
 	(void)state;
-	open_zeros(&fake, SONDE_WAY_EXTENTS);
-	for (uint64_t i = 0; i < 4; i++)
-		put(&fake, i * SCAN_CHUNK);
+	open_four_hits(&fake);
 	for (uint32_t n = 1; n <= 2; n++) {
 		struct sonde_scan_options options = { .n_threads = n };
 		struct told told = { .stop_at = 2 };
@@ -332,9 +338,7 @@ static void a_callback_that_says_unsupported_is_not_called_again(void **state)
 	struct fake fake = { 0 };
 
 	(void)state;
-	open_zeros(&fake, SONDE_WAY_EXTENTS);
-	for (uint64_t i = 0; i < 4; i++)
-		put(&fake, i * SCAN_CHUNK);
+	open_four_hits(&fake);
 	for (uint32_t n = 1; n <= 2; n++) {
 		struct sonde_scan_options options = { .size = sizeof(options), .n_threads = n };
 		uint64_t n_calls = 0;
