@@ -7,6 +7,7 @@ A path /FAULT/FILE serves FILE with that fault of FAULTS; /delay-MS/FILE waits t
 is broken from request N on.
 server.requests and server.bytes count what was sent.
 """
+import collections
 import http.server
 import os
 import re
@@ -34,7 +35,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             owner.requests += 1
             owner.paths.append(self.path)
             owner.headers.append(dict(self.headers))
-            number = owner.requests
+            owner.asked[path] += 1  # a client that is gone may have asked for another path just now
+            number = owner.asked[path]
         if fault.startswith("delay-"):
             time.sleep(int(fault[6:]) / 1000)
             fault = ""
@@ -154,6 +156,7 @@ class Server:
     def forget(self):
         """Count anew."""
         self.requests = self.bytes = 0
+        self.asked = collections.Counter()
         self.paths, self.headers = [], []
 
     def __enter__(self):
