@@ -204,7 +204,7 @@ static bool may_flush(struct sonde_loop *loop)
 	return true;
 }
 
-/* One pass; a flush runs only when nothing else could. Returns what ran, the flush as one. */
+/* One pass; a flush runs only when nothing else could. Returns what ran, the flush as one beside its callbacks. */
 static int pass(struct sonde_loop *loop)
 {
 	int ran = timers_fire(loop);
@@ -216,8 +216,9 @@ static int pass(struct sonde_loop *loop)
 	ran += run_ready(loop);
 	serve_op_waiter(loop);
 	if (may_flush(loop)) {
+		loop->n_called = 0;
 		run_flush(loop);
-		ran++;
+		ran += 1 + (int)loop->n_called;
 	}
 	kick(loop);
 	return ran;

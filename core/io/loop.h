@@ -93,6 +93,7 @@ struct sonde_loop {
 	struct loop_ready *ready_head, **ready_tail;
 	struct loop_ready *pass_ready; /* taken from there, to run in this pass       */
 	unsigned n_ran;                /* of those, since the pass began              */
+	unsigned n_called;             /* callbacks that a flush called               */
 	struct loop_flush *flush_head, **flush_tail;
 	struct sonde_io *done_head, **done_tail; /* completion door: callbacks to call */
 	struct sonde_timer *timers;              /* pairing heap, earliest at the root */

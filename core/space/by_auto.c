@@ -30,6 +30,8 @@ static void look(struct connector_space *cs, uint32_t percent)
 	/* Without memory for sending, copying goes on: slower, never wrong. */
 	if (!copy && by_engine_open(cs) < 0)
 		copy = true;
+	if (choice->copies != copy)
+		cs->space.at_once = 0; /* of the other way */
 	choice->copies = copy;
 	choice->faults = residency_faults();
 	choice->pieces = cs->space.stats.pieces;
@@ -47,20 +49,49 @@ static void look_at_faults(struct connector_space *cs)
 	choice->faults = faults;
 }
 
+/* Which way the next batch goes. */
+static void choose(struct connector_space *cs)
+{
+	const struct by_auto *choice = &cs->choice;
+	const struct sonde_space_stats *stats = &cs->space.stats;
+
+	if (choice->copies && stats->pieces - choice->pieces >= COPIES_A_LOOK)
+		look_at_faults(cs);
+	else if (!choice->copies && stats->moves - choice->moves >= MOVES_A_LOOK)
+		look(cs, RETURN_PERCENT);
+}
+
 void by_auto_submit(struct sonde_space *space, struct sonde_io *list)
 {
 	struct connector_space *cs = of_space(space);
-	struct by_auto *choice = &cs->choice;
+	bool in_call = space->loop->in_call; /* what may wait would be answered too late */
 
-	if (space->loop->in_call)
-		; /* what may wait would be answered too late */
-	else if (choice->copies && space->stats.pieces - choice->pieces >= COPIES_A_LOOK)
-		look_at_faults(cs);
-	else if (!choice->copies && space->stats.moves - choice->moves >= MOVES_A_LOOK)
-		look(cs, RETURN_PERCENT);
-	if (choice->copies || space->loop->in_call)
+	if (!in_call)
+		choose(cs);
+	if (cs->choice.copies || in_call)
 		by_extents_inline(space, list);
 	else
+		by_engine_submit(space, list);
+}
+
+int by_auto_submit_at_once(struct sonde_space *space, struct sonde_io *io)
+{
+	return of_space(space)->choice.copies ? by_extents_submit_at_once(space, io)
+					      : by_engine_submit_at_once(space, io);
+}
+
+/* What is kept lies in maps, but now they may not be the way any more. */
+void by_auto_submit_kept(struct sonde_space *space)
+{
+	struct connector_space *cs = of_space(space);
+
+	choose(cs);
+	if (cs->choice.copies) {
+		by_extents_submit_kept(space);
+		return;
+	}
+	struct sonde_io *list = by_extents_take_kept(cs);
+	if (list)
 		by_engine_submit(space, list);
 }
 

@@ -102,7 +102,7 @@ static void moved(struct sonde_io *io, int32_t result)
 	}
 	io->xfers->done = (uint32_t)result;
 	if (space_is_single(io))
-		space_call_single(&cs->space, io);
+		space_call_single(cs->space.loop, io);
 	else
 		io_finish(io);
 }
@@ -142,8 +142,7 @@ int by_engine_submit_at_once(struct sonde_space *space, struct sonde_io *io)
 	io_core(io)->watches = NULL;
 	space->n_sent++;
 	space->n_sent_bytes += io->xfers->len;
-	space_enter(space, io);
-	return SONDE_OK;
+	return space_enter(space, io);
 }
 
 struct sonde_io *feed_send_singles(struct feed *feed, struct sonde_io *list)

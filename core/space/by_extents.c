@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/guard.h"
+#include "space/mapped.h"
 #include "space/stretch.h"
 
 /* ---- one request ------------------------------------------------------------------------------- */
@@ -27,20 +28,7 @@ static int32_t copy(struct connector_space *cs, const struct sonde_io *io, const
 
 /* ---- one request, all its pieces ------------------------------------------------------------------- */
 
-/*
- * Bytes that are wanted soon are asked for many pieces at a time, in a loop that does nothing else: a
- * prefetch that misses the TLB holds up what follows it until its page is found, and only searches
- * that stand close together overlap. Of a long piece the processor guesses what follows.
- */
 #define FETCH_PIECES 32u
-#define FETCH_LINES 4u /* cache lines of each */
-#define LINE 64u
-
-/* What is asked of a mapped extent for each piece: by itself, so that it stays in registers. All 0: nothing lies there. */
-struct mapped {
-	uint64_t addr, span; /* last byte - addr */
-	uintptr_t at;        /* its first byte, a number: to no pointer nothing may be added */
-};
 
 static inline struct mapped mapped(const struct extent *e)
 {
@@ -49,26 +37,7 @@ static inline struct mapped mapped(const struct extent *e)
 	return (struct mapped){ e->addr, e->last - e->addr, (uintptr_t)e->ptr };
 }
 
-/* Where the bytes of a piece are; NULL: not whole in this extent. */
-static inline const char *lies_in(struct mapped m, const struct sonde_xfer *x)
-{
-	uint64_t in_extent = x->addr - m.addr;
-
-	if (in_extent > m.span || x->len - 1 > m.span - in_extent)
-		return NULL;
-	return (const char *)(m.at + in_extent);
-}
-
-/* always_inline: to gcc 12 a function that only prefetches does nothing, and its calls go. */
-static inline __attribute__((always_inline)) void fetch(const char *at, uint32_t len)
-{
-	__builtin_prefetch(at);
-	for (uint32_t off = LINE; off < len && off < FETCH_LINES * LINE; off += LINE)
-		__builtin_prefetch(at + off);
-}
-
-/* The extent that a piece begins in. */
-static __attribute__((noinline)) struct mapped mapped_at(struct connector_space *cs, uint64_t addr)
+__attribute__((noinline)) struct mapped by_extents_mapped(struct connector_space *cs, uint64_t addr)
 {
 	uint64_t gap;
 	const struct extent *e = extents_indexed(&cs->extents, addr);
@@ -82,18 +51,6 @@ static __attribute__((noinline)) struct mapped mapped_at(struct connector_space 
 static inline struct mapped last_mapped(const struct connector_space *cs)
 {
 	return mapped(cs->hint < cs->extents.n ? &cs->extents.at[cs->hint] : NULL);
-}
-
-/* Where a piece lies, most likely in *m, which becomes the extent that it lies in; NULL: not whole in a mapped one. */
-static inline const char *find_piece(struct connector_space *cs, struct mapped *m,
-				     const struct sonde_xfer *x)
-{
-	const char *at = lies_in(*m, x);
-
-	if (__builtin_expect(at != NULL, 1))
-		return at;
-	*m = mapped_at(cs, x->addr);
-	return lies_in(*m, x);
 }
 
 /* Where some pieces of a request are that come one after the other, each whole in a mapped extent. */
@@ -215,7 +172,7 @@ static bool move_under_guard(struct connector_space *cs, struct sonde_io *io, bo
 }
 
 /* Nothing but copies runs under a guard: no watcher, no end of a request. */
-static void move_one(struct connector_space *cs, struct sonde_io *io)
+void by_extents_move(struct connector_space *cs, struct sonde_io *io)
 {
 	bool whole = false;
 
@@ -229,108 +186,18 @@ static void move_one(struct connector_space *cs, struct sonde_io *io)
 		io_finish(io);
 }
 
-/* ---- a batch -------------------------------------------------------------------------------------- */
-
-/*
- * Most requests of a large batch are reads of one piece that nobody watches. They are gathered in
- * groups; while one group is copied, the bytes of the next are asked for, in a loop that touches
- * little else, for the processor looks only a few hundred instructions ahead.
- */
-#define GROUP 64u
-
-struct group {
-	struct single {
-		struct sonde_io *io;
-		const char *from;
-	} at[GROUP];
-	uint32_t n, moved;
-};
-
-/* What fits from io on, in the order of the list. Returns the first that is not in it. */
-static struct sonde_io *gather(struct connector_space *cs, struct sonde_io *io, struct group *ret)
-{
-	struct mapped m = { 0 };
-	struct single *at = ret->at;
-
-	for (; io && at < ret->at + GROUP; io = io_core(io)->next, at++) {
-		if (io->n != 1 || io->op != SONDE_IO_READ || io->fragment)
-			break;
-		at->io = io;
-		at->from = find_piece(cs, &m, io->xfers);
-		if (!at->from)
-			break;
-	}
-	ret->n = (uint32_t)(at - ret->at);
-	ret->moved = 0;
-	return io;
-}
-
-static void copy_group(struct connector_space *cs, struct group *group, const struct group *soon)
-{
-	for (uint32_t i = 0; i < group->n; i++) {
-		struct sonde_xfer *x = group->at[i].io->xfers;
-		copy_bytes(&cs->copier, x->buf, group->at[i].from, x->len);
-		/* A fault in the copy must find the account where it was. */
-		__asm__ volatile("" ::: "memory");
-		x->done = x->len;
-		group->moved = i + 1;
-		if (i < soon->n)
-			fetch(soon->at[i].from, soon->at[i].io->xfers->len);
-	}
-}
-
-/* Afterwards group->moved says how many; the next of it, if there is one, met a fault. */
-static void move_group(struct connector_space *cs, struct group *group, const struct group *soon)
-{
-	struct guard guard;
-
-	if (!cs->guarded) {
-		copy_group(cs, group, soon);
-		return;
-	}
-	if (!GUARD_ENTER(&guard))
-		copy_group(cs, group, soon);
-	guard_leave(&guard);
-}
-
-/* Returns the first of the list that is of another kind, or met a fault. */
-static struct sonde_io *move_singles(struct connector_space *cs, struct sonde_io *list)
-{
-	struct group groups[2], *now = &groups[0], *soon = &groups[1];
-
-	list = gather(cs, list, now);
-	for (uint32_t i = 0; i < now->n; i++)
-		fetch(now->at[i].from, now->at[i].io->xfers->len);
-	while (now->n) {
-		list = gather(cs, list, soon);
-		move_group(cs, now, soon);
-		for (uint32_t i = 0; i < now->moved; i++) {
-			struct sonde_io *io = now->at[i].io;
-			if (space_is_single(io))
-				space_finish_single(&cs->space, io);
-			else
-				io_finish(io);
-		}
-		if (now->moved < now->n)
-			return now->at[now->moved].io;
-		struct group *done = now;
-		now = soon;
-		soon = done;
-	}
-	return list;
-}
-
 void by_extents_inline(struct sonde_space *space, struct sonde_io *list)
 {
 	struct connector_space *cs = of_space(space);
 
 	while (list) {
 		if (io_core(list)->next)
-			list = move_singles(cs, list);
+			list = by_extents_move_singles(cs, list);
 		if (!list)
 			break;
 		struct sonde_io *io = list;
 		list = io_core(io)->next;
-		move_one(cs, io);
+		by_extents_move(cs, io);
 	}
+	by_extents_keep(cs);
 }

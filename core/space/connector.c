@@ -296,6 +296,7 @@ static int64_t connector_note(struct sonde_space *space, const char *name, void 
 static void release(struct connector_space *cs)
 {
 	by_engine_close(cs);
+	by_extents_close(cs);
 	file_maps_close(&cs->maps);
 	extents_finish(&cs->extents);
 	free(cs->images);
@@ -337,9 +338,12 @@ static void async_io_done(struct sonde_io *io)
 		.note = connector_note, .clone = how_clone, .destroy = connector_destroy,          \
 		__VA_ARGS__                                                                        \
 	}
-static const struct space_ops auto_ops =
-	CONNECTOR_SPACE_OPS(by_auto_submit, connector_clone, .how = auto_how);
-static const struct space_ops inline_ops = CONNECTOR_SPACE_OPS(by_extents_inline, connector_clone);
+static const struct space_ops auto_ops = CONNECTOR_SPACE_OPS(
+	by_auto_submit, connector_clone, .how = auto_how, .submit_at_once = by_auto_submit_at_once,
+	.submit_kept = by_auto_submit_kept);
+static const struct space_ops inline_ops = CONNECTOR_SPACE_OPS(
+	by_extents_inline, connector_clone, .submit_at_once = by_extents_submit_at_once,
+	.submit_kept = by_extents_submit_kept);
 static const struct space_ops engine_space_ops =
 	CONNECTOR_SPACE_OPS(by_engine_submit, connector_clone, .takes_queued = true,
 			    .submit_at_once = by_engine_submit_at_once);
@@ -420,11 +424,13 @@ static int open_files(struct connector_space *cs, struct sonde_error *err)
 		return open_images(cs, err);
 	if (left == 0 && n_files && loop->kind == SONDE_ENGINE_AUTO && loop->engine_ops) {
 		space_init(&cs->space, &auto_ops, loop, &cs->choice.copies);
+		by_extents_open(cs);
 		by_auto_open(cs);
 		return SONDE_OK;
 	}
 	if (left == 0 || !loop->engine_ops) {
 		space_init(&cs->space, &inline_ops, loop, &space_always);
+		by_extents_open(cs);
 		return SONDE_OK;
 	}
 	if (by_engine_open(cs) < 0)

@@ -28,6 +28,12 @@ struct by_auto {
 	uint64_t pieces, moves; /* of space.stats, likewise                  */
 };
 
+/* What is asked of a mapped extent for each piece: by itself, so that it stays in registers. All 0: nothing lies there. */
+struct mapped {
+	uint64_t addr, span; /* last byte - addr */
+	uintptr_t at;        /* its first byte, a number: to no pointer nothing may be added */
+};
+
 struct connector_space {
 	struct sonde_space space;
 	struct sonde_connector_ops ops;
@@ -40,6 +46,7 @@ struct connector_space {
 	struct copier copier;
 	struct by_auto choice;
 	bool guarded;                             /* copies may meet a truncated file           */
+	struct singles *singles;                  /* by_extents_single.c; NULL: none are kept   */
 	struct by_image *images;                  /* by_image.c; NULL: there are none           */
 	struct feed *feed;                        /* by_engine.c; NULL: nothing is ever sent    */
 	struct sonde_io *backlog, **backlog_tail; /* not sent, or not taken yet            */
@@ -76,6 +83,20 @@ static inline struct sonde_io *backlog_take(struct connector_space *cs)
 
 /* space_ops.submit where every stretch is served in the call. */
 void by_extents_inline(struct sonde_space *space, struct sonde_io *list);
+/* ... of one request; and of a list as far as those go that are of one piece. Returns the first that is not. */
+void by_extents_move(struct connector_space *cs, struct sonde_io *io);
+struct sonde_io *by_extents_move_singles(struct connector_space *cs, struct sonde_io *list);
+/*
+ * ... and of reads that are mapped memory's when they are submitted, between open and close: kept for as long as
+ * by_extents_keep is called once a pass. Without memory none is.
+ */
+void by_extents_open(struct connector_space *cs);
+void by_extents_keep(struct connector_space *cs);
+int by_extents_submit_at_once(struct sonde_space *space, struct sonde_io *io);
+void by_extents_submit_kept(struct sonde_space *space);
+/* What is kept, to be served in another way: a list as submit gets it. */
+struct sonde_io *by_extents_take_kept(struct connector_space *cs);
+void by_extents_close(struct connector_space *cs);
 /* ... and where some go through the loop's engine, between these two; open again is nothing. SONDE_E_NO_MEMORY. */
 int by_engine_open(struct connector_space *cs);
 void by_engine_submit(struct sonde_space *space, struct sonde_io *list);
@@ -87,6 +108,8 @@ void by_image_submit(struct sonde_space *space, struct sonde_io *list);
 /* ... and where all is mapped and either would do. How: for --stats, as snprintf. */
 void by_auto_open(struct connector_space *cs);
 void by_auto_submit(struct sonde_space *space, struct sonde_io *list);
+int by_auto_submit_at_once(struct sonde_space *space, struct sonde_io *io);
+void by_auto_submit_kept(struct sonde_space *space);
 size_t by_auto_how(const struct connector_space *cs, char *text, size_t cap);
 
 #endif

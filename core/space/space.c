@@ -89,9 +89,12 @@ static void flush_queue(struct loop_flush *flush)
 		(struct sonde_space *)((char *)flush - offsetof(struct sonde_space, flush));
 	struct sonde_io *list = take_queue(space);
 
-	if (list || space->n_sent)
+	if (list || space->n_sent || space->n_kept)
 		space->stats.trips++;
 	end_at_once(space);
+	/* Callbacks run in it: the last of them may close the space, where nothing is left. */
+	if (space->n_kept)
+		space->ops->submit_kept(space);
 	if (list)
 		space->ops->submit(space, list);
 }
@@ -106,6 +109,12 @@ void space_init(struct sonde_space *space, const struct space_ops *ops, struct s
 	space->flush.flush = flush_queue;
 	space->queue_tail = &space->queue_head;
 	space->resident = resident;
+}
+
+int space_enter_first(struct sonde_space *space)
+{
+	loop_add_flush(space->loop, &space->flush);
+	return SONDE_OK;
 }
 
 static inline void queue(struct sonde_space *space, struct sonde_io *io)

@@ -27,9 +27,10 @@ struct space_ops {
 	bool takes_queued;
 	/*
 	 * Optional, in the place of space_submit while space.at_once: what can be sent where that tells nobody yet need
-	 * not wait in the queue.
+	 * not wait in the queue. submit_kept, at the end of the pass, serves what it did not send but kept QUEUED.
 	 */
 	int (*submit_at_once)(struct sonde_space *space, struct sonde_io *io);
+	void (*submit_kept)(struct sonde_space *space);
 	/* Optional: a plugin has ended this request, on the loop's thread. NULL: io_finish. */
 	void (*io_done)(struct sonde_io *io);
 	/* Optional. */
@@ -72,6 +73,7 @@ struct sonde_space {
 	uint32_t n_leaving; /* ... of the batch that submit has, or had: at most as many */
 	uint32_t at_once;   /* passes left in which requests are sent as they are submitted */
 	uint32_t n_sent;    /* ... in this pass, not in stats yet                       */
+	uint32_t n_kept;    /* ... and kept for its end, likewise                       */
 	uint64_t n_sent_bytes;
 	struct sonde_space_stats stats;
 	/*
@@ -91,13 +93,15 @@ void space_init(struct sonde_space *space, const struct space_ops *ops, struct s
 /* As sonde_io_submit, by way of the queue. */
 int space_submit(struct sonde_space *space, struct sonde_io *io);
 
-/* A request is under way: at the end of the pass there is a flush. */
-static inline void space_enter(struct sonde_space *space, struct sonde_io *io)
+/* The first request of a pass: at the end of it there is a flush. Returns 0. */
+int space_enter_first(struct sonde_space *space);
+
+/* A request is under way. Returns 0. */
+static inline int space_enter(struct sonde_space *space, struct sonde_io *io)
 {
 	io_core(io)->space = space;
 	space->loop->n_inflight++;
-	if (!space->flush.queued)
-		loop_add_flush(space->loop, &space->flush);
+	return space->flush.queued ? SONDE_OK : space_enter_first(space);
 }
 
 /* Put an already prepared request (core.complete set) into the queue. */
@@ -145,9 +149,9 @@ static inline bool space_is_single(struct sonde_io *io)
  * io_finish of one IN_FLIGHT for which that holds, and whose one piece was moved whole; here with its callback, so
  * in the loop only.
  */
-static inline void space_call_single(struct sonde_space *space, struct sonde_io *io)
+static inline void space_call_single(struct sonde_loop *loop, struct sonde_io *io)
 {
-	space->loop->n_inflight--;
+	loop->n_inflight--;
 	io->result = 1;
 	io->state = SONDE_IO_IDLE;
 	loop_watch_fire_all(&io_core(io)->watches, SONDE_OK);

@@ -462,7 +462,7 @@ static void a_merged_write_that_comes_short_tells_each_piece_how_far_it_came(voi
 
 /* ---- requests one after another, each refilled in its callback --------------------------------------- */
 
-enum { FLYING = 400, TOTAL = 60000, END = 0x2345000 };
+enum { FLYING = 400, FLYING_MAX = 600, TOTAL = 60000, END = 0x2345000 };
 
 enum kind {
 	PLAIN,
@@ -477,9 +477,10 @@ enum kind {
 	N_KINDS
 };
 
-/* More of them than the engine is deep, over a file that ends before it was said to. */
+/* More of them than the engine is deep, or than are kept for maps, over a file that ends before it was said to. */
 struct flight {
 	struct world w;
+	uint32_t copy_percent; /* auto: of them, so many begin while it copies */
 	uint32_t n_left, n_at_once, n_ended[N_KINDS], n_fragments;
 	struct flyer {
 		struct sonde_io io;
@@ -487,7 +488,7 @@ struct flight {
 		uint8_t got[16];
 		enum kind kind;
 		struct flight *flight;
-	} flyers[FLYING];
+	} flyers[FLYING_MAX];
 };
 
 static void flyer_submit(struct flyer *f);
@@ -543,22 +544,23 @@ static uint64_t flyer_addr(enum kind kind)
 	}
 }
 
-/* What is in no memory yet is sent by auto as well; here all is, so it has to be told. */
-static void send_always(struct sonde_space *space)
+/* What auto does with a file depends on what is in memory, and here all is: it is told instead. */
+static void choose(struct sonde_space *space, bool copies)
 {
 	struct connector_space *cs = of_space(space);
 
-	if (space->loop->kind == SONDE_ENGINE_AUTO)
-		cs->choice.copies = false;
+	if (space->loop->kind != SONDE_ENGINE_AUTO || cs->choice.copies == copies)
+		return;
+	cs->choice.copies = copies;
+	space->at_once = 0;
 }
 
 static void flyer_submit(struct flyer *f)
 {
 	struct flight *flight = f->flight;
 
-	send_always(flight->w.space);
-
 	flight->n_left--;
+	choose(flight->w.space, flight->copy_percent > next(100));
 	f->kind = next(40) ? PLAIN : (enum kind)next(N_KINDS);
 	memset(f->got, 0xee, sizeof(f->got));
 	f->x[0] = (struct sonde_xfer){ .addr = flyer_addr(f->kind), .buf = f->got, .len = 8 };
@@ -582,7 +584,7 @@ static void flyer_submit(struct flyer *f)
 		assert_int_equal(sonde_io_cancel(&f->io), 1);
 }
 
-static void refilled(uint32_t engine)
+static void refilled_by(uint32_t engine, uint32_t copy_percent)
 {
 	struct sonde_loop_options options = options_of(engine, 256, 0);
 	struct flight *flight = calloc(1, sizeof(*flight));
@@ -594,8 +596,9 @@ static void refilled(uint32_t engine)
 	assert_int_equal(by_engine_open(of_space(flight->w.space)),
 			 0); /* auto: not before it is chosen */
 	flight->n_left = TOTAL;
+	flight->copy_percent = copy_percent;
 	long before = atomic_load(&n_allocs);
-	for (uint32_t i = 0; i < FLYING; i++) {
+	for (uint32_t i = 0; i < (copy_percent ? FLYING_MAX : FLYING); i++) {
 		flight->flyers[i].flight = flight;
 		flyer_submit(&flight->flyers[i]);
 	}
@@ -612,11 +615,20 @@ static void refilled(uint32_t engine)
 	assert_in_range(stats_of(&flight->w).pieces,
 			n_pieces - flight->n_ended[CANCELLED] - flight->n_ended[LATE], n_pieces);
 	assert_int_equal(stats_of(&flight->w).bytes, 8 * stats_of(&flight->w).pieces);
-	/* A ring has them as they are submitted, most of the time. */
-	assert_true(engine == SONDE_ENGINE_URING ? flight->n_at_once > TOTAL / 2
-						 : flight->n_at_once == 0);
+	/* A ring has them as they are submitted, most of the time, and maps always. */
+	if (copy_percent % 100)
+		;
+	else if (copy_percent == 100 || flight->w.loop->engine_ops->read_lone)
+		assert_true(flight->n_at_once > TOTAL / 2);
+	else
+		assert_int_equal(flight->n_at_once, 0);
 	close_world(&flight->w);
 	free(flight);
+}
+
+static void refilled(uint32_t engine)
+{
+	refilled_by(engine, 0);
 }
 
 static void lone_reads_without_end_are_each_ended_as_they_must(void **state)
@@ -624,6 +636,14 @@ static void lone_reads_without_end_are_each_ended_as_they_must(void **state)
 	(void)state;
 	on_both_engines(refilled);
 	refilled(SONDE_ENGINE_AUTO);
+}
+
+static void and_those_of_maps_and_where_auto_changes_its_mind_between_them(void **state)
+{
+	(void)state;
+	refilled_by(SONDE_ENGINE_AUTO, 100);
+	refilled_by(SONDE_ENGINE_AUTO, 50);
+	refilled_by(SONDE_ENGINE_AUTO, 99);
 }
 
 /* ---- foreign loops ------------------------------------------------------------------------------ */
@@ -685,6 +705,7 @@ int main(void)
 		cmocka_unit_test(a_merged_move_that_fails_costs_only_the_piece_that_fails_alone),
 		cmocka_unit_test(a_merged_write_that_comes_short_tells_each_piece_how_far_it_came),
 		cmocka_unit_test(lone_reads_without_end_are_each_ended_as_they_must),
+		cmocka_unit_test(and_those_of_maps_and_where_auto_changes_its_mind_between_them),
 		cmocka_unit_test(a_foreign_loop_hears_of_every_last_move),
 		cmocka_unit_test(a_foreign_loop_is_told_to_send_again_what_the_kernel_did_not_take),
 	};

@@ -272,6 +272,41 @@ static void read_resident(struct sonde_io *io)
 	fake->calls++;
 }
 
+struct closing {
+	struct sonde_io io[70];
+	struct sonde_xfer x[70];
+	uint8_t got[70];
+	struct fake fake;
+	int left;
+};
+
+static void close_behind_the_last(struct sonde_io *io)
+{
+	struct closing *c = io->user;
+
+	if (--c->left == 0)
+		fake_close(&c->fake);
+}
+
+static void the_last_callback_may_close_the_space(void **state)
+{
+	for (uint32_t way = SONDE_WAY_EXTENTS; way <= SONDE_WAY_SUBMIT; way <<= 1) {
+		struct closing c = { .left = 70 };
+		fake_open(&c.fake, *state, 4096, way);
+		for (unsigned i = 0; i < 70; i++) {
+			c.x[i] = piece(i * 8, &c.got[i], 1);
+			c.io[i] = (struct sonde_io){
+				.xfers = &c.x[i], .n = 1, .done = close_behind_the_last, .user = &c
+			};
+			assert_int_equal(sonde_io_submit(c.fake.space, &c.io[i]), 0);
+		}
+		assert_int_equal(sonde_loop_run(*state), 0);
+		assert_int_equal(c.left, 0);
+		for (unsigned i = 0; i < 70; i++)
+			assert_int_equal(c.got[i], fake_byte(i * 8));
+	}
+}
+
 static void resident_spaces_never_wait(void **state)
 {
 	struct fake fake = { 0 };
@@ -691,6 +726,7 @@ int main(void)
 		TEST(nothing_wraps_to_address_zero),
 		TEST(callbacks_come_once_and_from_the_loop),
 		TEST(done_may_submit_the_same_request),
+		TEST(the_last_callback_may_close_the_space),
 		TEST(resident_spaces_never_wait),
 		TEST(a_queued_request_is_cancelled_inside_the_loop),
 		TEST(a_deadline_in_the_past_sends_nothing),
