@@ -218,10 +218,9 @@ static inline struct io_uring_sqe *next_sqe(struct io_uring_sq *sq)
 	return &sq->sqes[tail & sq->ring_mask];
 }
 
-static inline __attribute__((always_inline)) bool fill_lone(struct engine *engine,
-							    struct sonde_io *io, int32_t fd,
-							    int32_t slot, uint64_t off,
-							    int32_t memory)
+static inline __attribute__((always_inline)) bool fill_lone(struct engine *engine, struct sonde_io *io,
+							    int32_t fd, int32_t slot, uint64_t off,
+							    uint8_t opcode, uint32_t memory)
 {
 	const struct sonde_xfer *x = io->xfers;
 	struct io_uring_sqe *sqe = next_sqe(&engine->ring.sq);
@@ -229,14 +228,14 @@ static inline __attribute__((always_inline)) bool fill_lone(struct engine *engin
 	if (!sqe)
 		return false;
 	*sqe = (struct io_uring_sqe){
-		.opcode = memory >= 0 ? IORING_OP_READ_FIXED : IORING_OP_READ,
+		.opcode = opcode,
 		.flags = slot < 0 ? 0 : IOSQE_FIXED_FILE,
 		.fd = slot < 0 ? fd : slot,
 		.off = off,
 		.addr = (uintptr_t)x->buf,
 		.len = x->len,
 		.user_data = (uintptr_t)io | LONE_TAG,
-		.buf_index = memory < 0 ? 0 : (uint16_t)memory,
+		.buf_index = (uint16_t)memory,
 	};
 	return true;
 }
@@ -248,7 +247,9 @@ static __attribute__((noinline)) bool read_lone_elsewhere(struct engine *engine,
 {
 	int32_t memory = uring_tables_find_memory(&engine->tables, io->xfers->buf, io->xfers->len);
 
-	return fill_lone(engine, io, fd, slot, off, memory);
+	return memory < 0
+		       ? fill_lone(engine, io, fd, slot, off, IORING_OP_READ, 0)
+		       : fill_lone(engine, io, fd, slot, off, IORING_OP_READ_FIXED, (uint32_t)memory);
 }
 
 static bool uring_read_lone(struct engine *engine, struct sonde_io *io, int32_t fd, int32_t slot,
@@ -256,9 +257,9 @@ static bool uring_read_lone(struct engine *engine, struct sonde_io *io, int32_t 
 {
 	const struct uring_tables *tables = &engine->tables;
 
-	if (!uring_memory_has(&tables->last, io->xfers->buf, io->xfers->len))
+	if (slot < 0 || !uring_memory_has(&tables->last, io->xfers->buf, io->xfers->len))
 		return read_lone_elsewhere(engine, io, fd, slot, off);
-	return fill_lone(engine, io, fd, slot, off, (int32_t)tables->last_index);
+	return fill_lone(engine, io, -1, slot, off, IORING_OP_READ_FIXED, tables->last_index);
 }
 
 static void uring_submit(struct engine *engine, struct file_op *list)

@@ -12,7 +12,7 @@
 
 #define SURE                                                                                       \
 	8u /* so many large batches in a row, all alone or none, make it likely that the next is like them */
-#define SKIP 7u /* ... and so many are not looked at */
+#define SKIP 31u /* ... and so many are not looked at */
 
 /* The offset in the file, in *ret_off, of a request that may go this way; false: it may not. */
 static inline bool is_single(const struct connector_space *cs, const struct sonde_io *io,
