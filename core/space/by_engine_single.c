@@ -28,6 +28,16 @@ static inline bool is_single(const struct connector_space *cs, const struct sond
 	       (!e->ptr || !cs->choice.copies);
 }
 
+static inline struct lane lane_of(const struct extent *e)
+{
+	return (struct lane){ .addr = e->addr,
+			      .span = e->last - e->addr,
+			      .shift = e->off - e->addr,
+			      .fd = e->fd,
+			      .slot = e->slot,
+			      .past = e->past };
+}
+
 /* What was so often enough is taken to be so for a while. */
 static void note_verdict(struct feed *feed, const struct extent *e, bool alone)
 {
@@ -35,11 +45,12 @@ static void note_verdict(struct feed *feed, const struct extent *e, bool alone)
 	feed->were_alone = alone;
 	if (feed->n_alike < SURE)
 		return;
-	feed->wide = e;
-	if (alone && feed->cs->space.ops->submit_at_once)
+	if (alone && feed->cs->space.ops->submit_at_once) {
+		feed->lane = lane_of(e);
 		feed->cs->space.at_once = SKIP;
-	else
+	} else {
 		feed->n_skip = SKIP;
+	}
 }
 
 /* Do most of the list lie alone? Then merging is not worth looking for. */
@@ -108,16 +119,16 @@ static void moved(struct sonde_io *io, int32_t result)
 }
 
 /* false: there is no room. */
-static inline bool send_lone(struct connector_space *cs, const struct extent *e,
+static inline bool send_lone(struct connector_space *cs, const struct lane *lane,
 			     struct sonde_io *io, uint64_t off)
 {
 	struct sonde_loop *loop = cs->space.loop;
 	const struct past_file *past =
-		past_cache_file(&cs->feed->past, e->past, off, io->xfers->buf, io->xfers->len);
+		past_cache_file(&cs->feed->past, lane->past, off, io->xfers->buf, io->xfers->len);
 
 	if (!loop_may_move(loop) ||
-	    !loop->engine_ops->read_lone(loop->engine, io, past ? past->fd : e->fd,
-					 past ? past->slot : e->slot, off))
+	    !loop->engine_ops->read_lone(loop->engine, io, past ? past->fd : lane->fd,
+					 past ? past->slot : lane->slot, off))
 		return false;
 	io->state = SONDE_IO_IN_FLIGHT;
 	io_core(io)->moved = moved;
@@ -130,18 +141,21 @@ static inline bool send_lone(struct connector_space *cs, const struct extent *e,
 int by_engine_submit_at_once(struct sonde_space *space, struct sonde_io *io)
 {
 	struct connector_space *cs = of_space(space);
-	const struct feed *feed = cs->feed;
-	uint64_t off;
+	const struct lane *lane = &cs->feed->lane;
+	struct sonde_xfer *x = io->xfers;
+	uint64_t in_extent;
 
-	if (!io->xfers || io->state != SONDE_IO_IDLE || io->deadline_ns || !io->done ||
-	    !is_single(cs, io, feed->wide, &off) || !io->xfers->buf || feed->stuck ||
-	    !send_lone(cs, feed->wide, io, off))
+	if (!x || !io->done || io->n != 1 || io->op != SONDE_IO_READ ||
+	    (uintptr_t)io->fragment | io->state | io->deadline_ns ||
+	    (in_extent = x->addr - lane->addr) > lane->span ||
+	    x->len - 1 > lane->span - in_extent || x->len - 1 >= MERGE_SPAN_MAX || !x->buf ||
+	    cs->feed->stuck || !send_lone(cs, lane, io, x->addr + lane->shift))
 		return space_submit(space, io);
-	io_xfer_reset(io->xfers);
+	io_xfer_reset(x);
 	io_begin(io, space_complete_by_callback);
 	io_core(io)->watches = NULL;
 	space->n_sent++;
-	space->n_sent_bytes += io->xfers->len;
+	space->n_sent_bytes += x->len;
 	return space_enter(space, io);
 }
 
@@ -154,11 +168,12 @@ struct sonde_io *feed_send_singles(struct feed *feed, struct sonde_io *list)
 	    !lie_alone(feed, e, list))
 		return list;
 	struct sonde_io *rest = NULL, **tail = &rest;
+	const struct lane lane = lane_of(e);
 	while (list) {
 		struct sonde_io *io = list;
 		uint64_t off;
 		list = io_core(io)->next;
-		if (is_single(cs, io, e, &off) && send_lone(cs, e, io, off)) {
+		if (is_single(cs, io, e, &off) && send_lone(cs, &lane, io, off)) {
 			cs->space.stats.moves++;
 			cs->space.stats.moved += io->xfers->len;
 			continue;

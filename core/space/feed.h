@@ -18,13 +18,21 @@ struct bounce {
 	_Alignas(SONDE_PAGE_SIZE) char bytes[MERGE_SPAN_MAX];
 };
 
+/* What is asked of an extent for a lone read that is sent as it is submitted. */
+struct lane {
+	uint64_t addr, span; /* last byte - addr                          */
+	uint64_t shift;      /* from an address to the offset in the file */
+	int32_t fd, slot;
+	int16_t past;
+};
+
 struct feed {
 	struct connector_space *cs;
 	struct loop_flush resume;  /* there is something to send, and may be room for it    */
 	bool stuck;                /* something waits for an operation of ours to come back */
 	bool joins;                /* some in the window may be neighbours                  */
 	uint32_t n_in_flight;      /* moves                                                 */
-	const struct extent *wide; /* by_engine_single.c, while space.at_once: where they lie */
+	struct lane lane;          /* by_engine_single.c, while space.at_once                 */
 	bool were_alone;           /* ... the requests of the last batch that was looked at   */
 	uint32_t n_alike;          /* ... batches before it of which the same held            */
 	uint32_t n_skip;           /* ... how many are taken to be like it, unlooked at        */
