@@ -87,7 +87,10 @@ static int open_regular(int place, uint64_t *ret_size, const char **ret_why)
 		return -1;
 	}
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", place);
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	int fd = open(path, flags | O_NOATIME); /* evidence: its times stay */
+	if (fd < 0 && errno == EPERM)
+		fd = open(path, flags);
 	if (fd < 0)
 		*ret_why = reason(errno);
 	*ret_size = (uint64_t)st.st_size;

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/quiet_open.h"
 #include "image/image.h"
 #include "io/engine.h"
 
@@ -79,7 +80,7 @@ int image_file_open(const char *who, const char *path, int write, struct sonde_i
 		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
 	}
 	image->ops = &file_ops;
-	image->fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
+	image->fd = quiet_open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK);
 	/* Also right for block devices, where st_size is 0. */
 	off_t size = image->fd < 0 ? -1 : lseek(image->fd, 0, SEEK_END);
 	if (size < 0) {

@@ -9,6 +9,8 @@
 
 #include <linux/stat.h>
 
+#include "base/quiet_open.h"
+
 #define ALIGN_UNTOLD 4096u /* kernels before 6.1 do not say: no file system of theirs wants more */
 #define ALIGN_MAX (1u << 16)
 
@@ -33,7 +35,7 @@ static int open_again(int fd)
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return open(path, O_RDONLY | O_DIRECT | O_CLOEXEC | O_NOCTTY);
+	return quiet_open(path, O_RDONLY | O_DIRECT | O_CLOEXEC | O_NOCTTY);
 }
 
 int16_t past_cache_enter(struct past_cache *past, int32_t fd)

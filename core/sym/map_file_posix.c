@@ -8,9 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/quiet_open.h"
+
 int map_file_open(const char *path, struct map_file *ret, struct sonde_error *err)
 {
-	struct map_file file = { .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) };
+	struct map_file file = { .fd = quiet_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) };
 	struct stat st;
 
 	if (file.fd < 0)

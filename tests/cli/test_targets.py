@@ -7,6 +7,7 @@ import re
 import stat
 import subprocess
 import sys
+import unittest
 
 from harness import FOLDER, IMAGE, SONDE, Case, make_file, run, run_as_another_user
 
@@ -36,6 +37,28 @@ class Layers(Case):
         self.expect_error(run("maps", IMAGE + "|cache,mb=0"), 4, "cache: mb=0: 1 to 1048576")
         self.expect_error(run("maps", IMAGE + "|cash"), 4, "no layer 'cash': there are cache, ")
         self.expect_error(run("maps", IMAGE + "|fault,open=EMFILE"), 4, "Too many open files")
+
+
+class Evidence(Case):
+    def test_what_is_examined_keeps_the_time_of_its_last_access(self):
+        path = make_file("evidence.img", bytes(64 << 10))
+        os.utime(path, (1000, 2000))
+        with open(path, "rb") as file:
+            file.read()
+        if os.stat(path).st_atime == 1000:
+            self.skipTest("this file system notes no accesses")
+        for engine in ("auto", "sync", "direct", "threads"):
+            os.utime(path, (1000, 2000))
+            self.expect(run("read", "flat:" + path, 4096, 8, "--hex", "--engine", engine), 0, "00" * 8 + "\n")
+            self.assertEqual(os.stat(path).st_atime, 1000, engine)
+        run("info", path)  # every format looks at it
+        self.assertEqual(os.stat(path).st_atime, 1000)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_and_who_may_not_ask_for_that_reads_it_all_the_same(self):
+        path = make_file("of-root.img", b"\x07" * 4096)
+        os.chmod(path, 0o644)
+        self.expect(run_as_another_user("read", "flat:" + path, 0, 2, "--hex"), 0, "0707\n")
 
 
 class NotATarget(Case):
