@@ -82,6 +82,10 @@
 	{                                                                                          \
 		"echo.hand", "echo.hand.single"                                                    \
 	}
+#define BY_QUIET                                                                                   \
+	{                                                                                          \
+		"liburing.quiet"                                                                   \
+	}
 #define BY_READV                                                                                   \
 	{                                                                                          \
 		"process_vm_readv"                                                                 \
@@ -130,6 +134,8 @@ static const struct row named[] = {
 	PEERS(65536),
 	{ "uring.hot.256", HOT(256, 256), "uring.completions", BY_HAND },
 	{ "uring.hot.256.cpu", HOT(256, 256), "uring.completions", BY_HAND, .cpu = true },
+	{ "uring.hot.256.cpu.quiet", HOT(256, 256), "uring.completions", BY_QUIET, .cpu = true },
+	{ "uring.rand.256.quiet", WARM(256, 256), "uring.completions", BY_QUIET },
 	{ "ram.8.completion", NEAR, "ram.completion", BY_MEMCPY },
 	{ "ram.8.blocking", NEAR, "ram.blocking", BY_MEMCPY },
 	{ "ram.8.task", NEAR, "ram.task", BY_MEMCPY },
