@@ -50,34 +50,54 @@ static uint32_t median(uint32_t clocks[COPY_TRIALS])
 	return clocks[COPY_TRIALS / 2];
 }
 
-static void choose(struct copier *copier)
+#define INTERVAL_MIN 64u /* copies between two choices: what is cold at first is warm soon */
+#define INTERVAL_MAX 4096u
+
+#define CLOCKS_MAX (1u << 24)
+
+static void choose(struct copy_choice *choice)
 {
-	copier->chosen =
-		median(copier->clocks[1]) < median(copier->clocks[0]) ? loops[1] : loops[0];
+	uint32_t interval = choice->interval ? 2 * choice->interval : INTERVAL_MIN;
+
+	for (uint32_t i = 0; i < COPY_LOOPS; i++)
+		choice->score[i] =
+			choice->score[i] - choice->score[i] / 4 + median(choice->clocks[i]);
+	choice->chosen = choice->score[1] < choice->score[0] ? loops[1] : loops[0];
+	choice->n = 0;
+	choice->n_left = choice->interval = interval < INTERVAL_MAX ? interval : INTERVAL_MAX;
 }
 
-/* A copy that faults leaves its trial out: it is timed again with the next one. */
-static void copy_timed(struct copier *copier, void *to, const void *from, size_t len)
+/*
+ * Each loop several times in a row, for what it leaves in the caches is paid for by the next copies. One that faults
+ * leaves its trial out: it is timed again with the next one.
+ */
+static void copy_timed(struct copy_choice *choice, void *to, const void *from, size_t len)
 {
-	uint32_t loop = copier->n % COPY_LOOPS;
+	uint32_t loop = choice->n / COPY_TRIALS;
 	uint64_t start = __builtin_ia32_rdtsc();
 
 	loops[loop](to, from, len);
 	uint64_t clocks = (__builtin_ia32_rdtsc() - start) * 1024 / len;
-	copier->clocks[loop][copier->n / COPY_LOOPS] =
-		clocks < UINT32_MAX ? (uint32_t)clocks : UINT32_MAX;
-	if (++copier->n == COPY_LOOPS * COPY_TRIALS)
-		choose(copier);
+	choice->clocks[loop][choice->n % COPY_TRIALS] =
+		clocks < CLOCKS_MAX ? (uint32_t)clocks : CLOCKS_MAX;
+	if (++choice->n == COPY_LOOPS * COPY_TRIALS)
+		choose(choice);
 }
 
 void copy_large(struct copier *copier, void *to, const void *from, size_t len)
 {
-	if (copier->chosen)
-		copier->chosen(to, from, len);
-	else if (__builtin_cpu_supports("avx2"))
-		copy_timed(copier, to, from, len);
-	else
-		copier->chosen = copy_memcpy, memcpy(to, from, len);
+	struct copy_choice *choice = len < COPY_HUGE ? &copier->large : &copier->huge;
+
+	if (choice->n_left) {
+		choice->n_left--;
+		choice->chosen(to, from, len);
+	} else if (__builtin_cpu_supports("avx2")) {
+		copy_timed(choice, to, from, len);
+	} else {
+		choice->chosen = copy_memcpy;
+		choice->n_left = UINT32_MAX;
+		memcpy(to, from, len);
+	}
 }
 
 #else

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Copying as fast as the machine goes: sizes that structures are made of are moves of a register,
- * large copies take the fastest loop there is, found out by timing the first large copies
- * themselves. Which one that is depends on the processor and on whether it is a virtual one.
+ * large copies take the fastest loop there is, found out by timing a few of the large copies
+ * themselves. Which one that is depends on the processor, on whether it is a virtual one, and on what its caches hold,
+ * so they are timed again now and then.
  */
 #ifndef SONDE_BASE_COPY_H
 #define SONDE_BASE_COPY_H
@@ -10,17 +11,26 @@
 #include <stdint.h>
 #include "base/mem.h"
 
-#define COPY_LARGE 1024u /* bytes; from here on the loop matters  */
+#define COPY_LARGE 1024u      /* bytes; from here on the loop matters       */
+#define COPY_HUGE (16u << 10) /* ... and from here on it may be another one */
 #define COPY_LOOPS 2u
 #define COPY_TRIALS 16u /* timed copies of each loop             */
 
 typedef void copy_fn(void *to, const void *from, size_t len);
 
-/* All zero to begin with. One a space: spaces differ in how cold their bytes are. */
-struct copier {
-	copy_fn *chosen;                          /* NULL: still timing                    */
+/* Of one range of sizes. All zero to begin with. */
+struct copy_choice {
+	copy_fn *chosen;                          /* NULL: none yet                        */
+	uint32_t n_left;                          /* copies until they are timed again     */
+	uint32_t interval;                        /* ... the last time it was so many      */
 	uint32_t n;                               /* copies timed                          */
+	uint32_t score[COPY_LOOPS];               /* of the choices so far, the last counts most */
 	uint32_t clocks[COPY_LOOPS][COPY_TRIALS]; /* of one KiB, on average over the copy  */
+};
+
+/* One a space: spaces differ in how cold their bytes are. */
+struct copier {
+	struct copy_choice large, huge;
 };
 
 /* Behind copy_bytes: len >= COPY_LARGE. copy.c knows loops and clocks; a program without a host brings its own. */

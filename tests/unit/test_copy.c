@@ -31,8 +31,8 @@ static void every_length_is_copied_and_nothing_beside_it(void **state)
 		for (uint32_t at = 0; at < 16; at++)
 			check_copy(&copier, len, at, (at * 7) % 16);
 	}
-	/* Often enough that the loop for large ones is chosen on the way. */
-	for (uint32_t round = 0; round < 3 * COPY_TRIALS; round++) {
+	/* Often enough that the loop for large ones is chosen on the way, more than once. */
+	for (uint32_t round = 0; round < 9 * COPY_TRIALS; round++) {
 		for (uint32_t len = COPY_LARGE - 2; len < COPY_LARGE + 40; len++)
 			check_copy(&copier, len, round % 16, len % 16);
 	}
