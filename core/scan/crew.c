@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A scan by several threads. Each takes the next chunk when it is through with one, as long as the caller, who
- * tells the hits chunk by chunk in their order, is not too far behind.
+ * A scan by several threads, the caller's among them. Each takes the next chunk when it is through with one, as long
+ * as it is not too far ahead of what has been told. The caller tells the hits chunk by chunk in their order, and
+ * searches chunks of its own while there is nothing to tell.
  *
  *	chunk:  taken by a worker ──▶ hits into its slot ──▶ done ──▶ told by the caller ──▶ slot free
  *	                                └─ full: waits until the caller has come to it ─┘
@@ -47,6 +48,7 @@ struct crew {
 	uint32_t n_slots, n_workers;
 	struct slot *slots;     /* [n_slots]   */
 	struct worker *workers; /* [n_workers] */
+	struct worker *caller;  /* no thread   */
 };
 
 static void call_workers(struct crew *crew)
@@ -73,24 +75,36 @@ static void wait_for_room(struct crew *crew)
 	crew->n_waiting--;
 }
 
+/* Under the lock. false: there is none left, or no room. */
 static bool take_chunk(struct worker *worker, struct chunk *ret)
 {
 	struct crew *crew = worker->crew;
-	bool taken = false;
+
+	if (crew->stop || crew->all_taken || crew->n_taken - crew->n_told >= crew->n_slots)
+		return false;
+	if (!spans_take(&crew->scan->spans, SCAN_CHUNK, ret)) {
+		crew->all_taken = true;
+		call_workers(crew);
+		pthread_cond_signal(&crew->news);
+		return false;
+	}
+	worker->slot = &crew->slots[crew->n_taken % crew->n_slots];
+	worker->slot->number = crew->n_taken++;
+	worker->slot->n_hits = 0;
+	worker->slot->full = worker->slot->done = false;
+	return true;
+}
+
+/* As take_chunk, when there is room. */
+static bool await_chunk(struct worker *worker, struct chunk *ret)
+{
+	struct crew *crew = worker->crew;
 
 	pthread_mutex_lock(&crew->lock);
-	while (!crew->stop && crew->n_taken - crew->n_told >= crew->n_slots)
+	bool taken = take_chunk(worker, ret);
+	while (!taken && !crew->stop && !crew->all_taken) {
 		wait_for_room(crew);
-	if (!crew->stop && !crew->all_taken)
-		taken = spans_take(&crew->scan->spans, SCAN_CHUNK, ret);
-	if (taken) {
-		worker->slot = &crew->slots[crew->n_taken % crew->n_slots];
-		worker->slot->number = crew->n_taken++;
-		worker->slot->n_hits = 0;
-		worker->slot->full = worker->slot->done = false;
-	} else if (!crew->all_taken) {
-		crew->all_taken = true;
-		pthread_cond_signal(&crew->news);
+		taken = take_chunk(worker, ret);
 	}
 	pthread_mutex_unlock(&crew->lock);
 	return taken;
@@ -112,16 +126,24 @@ static int hand_over(struct crew *crew, struct slot *slot)
 	return r;
 }
 
+static void keep(struct slot *slot, const struct sonde_scan_hit *hits, size_t n)
+{
+	memcpy(slot->hits + slot->n_hits, hits, n * sizeof(*hits));
+	slot->n_hits += n;
+}
+
+static bool has_room(const struct slot *slot, size_t n)
+{
+	return n <= SLOT_HITS - slot->n_hits;
+}
+
 static int keep_hits(void *user, const struct sonde_scan_hit *hits, size_t n)
 {
 	struct worker *worker = user;
-	struct slot *slot = worker->slot;
-	int r = n > SLOT_HITS - slot->n_hits ? hand_over(worker->crew, slot) : 0;
+	int r = has_room(worker->slot, n) ? 0 : hand_over(worker->crew, worker->slot);
 
-	if (r == 0) {
-		memcpy(slot->hits + slot->n_hits, hits, n * sizeof(*hits));
-		slot->n_hits += n;
-	}
+	if (r == 0)
+		keep(worker->slot, hits, n);
 	return r;
 }
 
@@ -171,7 +193,7 @@ static void *work(void *arg)
 	if (clone) {
 		scan_sweep(crew->scan, clone, keep_hits, worker, &worker->sweep);
 		worker->sweep.stop = &crew->stop;
-		while (take_chunk(worker, &chunk))
+		while (await_chunk(worker, &chunk))
 			end_chunk(worker, sweep_chunk(&worker->sweep, &chunk));
 		sweep_finish(&worker->sweep);
 		sonde_space_close(clone);
@@ -191,26 +213,89 @@ static int tell_slot(struct scan *scan, const struct slot *slot)
 	return r;
 }
 
-/* Under the lock, which is open while the user's functions run. */
-static int tell_chunks(struct crew *crew)
+/* The slot whose turn it is to be told; NULL: not yet. Under the lock, as what follows. */
+static struct slot *next_to_tell(struct crew *crew)
+{
+	struct slot *slot = &crew->slots[crew->n_told % crew->n_slots];
+
+	return crew->n_told < crew->n_taken && (slot->full || slot->done) ? slot : NULL;
+}
+
+/* The lock is open while the user's functions run. */
+static int tell(struct crew *crew, struct slot *slot)
+{
+	pthread_mutex_unlock(&crew->lock);
+	int r = tell_slot(crew->scan, slot);
+	pthread_mutex_lock(&crew->lock);
+	slot->n_hits = 0;
+	slot->full = false;
+	crew->n_told += slot->done;
+	call_workers(crew);
+	return r ? r : crew->result;
+}
+
+/* What the caller finds has its turn when all in front of it, which others have in work, is told. */
+static int tell_up_to(struct crew *crew, uint64_t number)
 {
 	int r = 0;
 
-	while (r == 0 && !crew->result && !(crew->all_taken && crew->n_told == crew->n_taken)) {
-		struct slot *slot = &crew->slots[crew->n_told % crew->n_slots];
-		if (crew->n_told == crew->n_taken || (!slot->full && !slot->done)) {
+	pthread_mutex_lock(&crew->lock);
+	while (r == 0 && crew->n_told < number) {
+		struct slot *slot = next_to_tell(crew);
+		if (slot)
+			r = tell(crew, slot);
+		else if ((r = crew->result) == 0)
 			pthread_cond_wait(&crew->news, &crew->lock);
-			continue;
-		}
-		pthread_mutex_unlock(&crew->lock);
-		r = tell_slot(crew->scan, slot);
-		pthread_mutex_lock(&crew->lock);
-		slot->n_hits = 0;
-		slot->full = false;
-		crew->n_told += slot->done;
-		call_workers(crew);
 	}
-	return r ? r : crew->result;
+	pthread_mutex_unlock(&crew->lock);
+	return r;
+}
+
+/* Only the caller moves n_told. */
+static int tell_or_keep(void *user, const struct sonde_scan_hit *hits, size_t n)
+{
+	struct worker *caller = user;
+	struct crew *crew = caller->crew;
+	struct slot *slot = caller->slot;
+	int r = 0;
+
+	if (slot->number != crew->n_told) {
+		if (has_room(slot, n)) {
+			keep(slot, hits, n);
+			return 0;
+		}
+		r = tell_up_to(crew, slot->number);
+	}
+	if (r == 0)
+		r = scan_tell(crew->scan, slot->hits, slot->n_hits);
+	slot->n_hits = 0;
+	return r ? r : scan_tell(crew->scan, hits, n);
+}
+
+static int sweep_own(struct worker *caller, const struct chunk *chunk)
+{
+	pthread_mutex_unlock(&caller->crew->lock);
+	int r = sweep_chunk(&caller->sweep, chunk);
+	end_chunk(caller, r);
+	pthread_mutex_lock(&caller->crew->lock);
+	return r;
+}
+
+static int tell_chunks(struct crew *crew)
+{
+	struct chunk chunk;
+	int r = 0;
+
+	while (r == 0 && !crew->result && !(crew->all_taken && crew->n_told == crew->n_taken)) {
+		struct slot *slot = next_to_tell(crew);
+		if (slot)
+			r = tell(crew, slot);
+		else if (take_chunk(crew->caller, &chunk))
+			r = sweep_own(crew->caller, &chunk);
+		else if (!(crew->all_taken && crew->n_told == crew->n_taken))
+			pthread_cond_wait(&crew->news, &crew->lock);
+	}
+	return crew->result ? crew->result : r;
 }
 
 static int run(struct crew *crew)
@@ -220,9 +305,10 @@ static int run(struct crew *crew)
 	pthread_mutex_lock(&crew->lock);
 	while (crew->n_starting)
 		pthread_cond_wait(&crew->news, &crew->lock);
-	crew->scan->progress.n_threads = crew->n_at_work;
-	if (crew->n_at_work)
+	if (crew->n_at_work) {
+		crew->scan->progress.n_threads = crew->n_at_work + 1;
 		r = tell_chunks(crew);
+	}
 	if (r != 0)
 		stop(crew, r);
 	pthread_mutex_unlock(&crew->lock);
@@ -250,26 +336,42 @@ static void start_workers(struct crew *crew, uint32_t n)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
+static void crew_init(struct crew *crew, struct scan *scan, uint32_t n)
+{
+	*crew = (struct crew){ .scan = scan, .n_slots = n * SLOTS_A_WORKER };
+	crew->slots = calloc(crew->n_slots, sizeof(*crew->slots));
+	crew->workers = calloc(n, sizeof(*crew->workers));
+	pthread_mutex_init(&crew->lock, NULL);
+	pthread_cond_init(&crew->room, NULL);
+	pthread_cond_init(&crew->news, NULL);
+}
+
+static void crew_finish(struct crew *crew)
+{
+	pthread_cond_destroy(&crew->news);
+	pthread_cond_destroy(&crew->room);
+	pthread_mutex_destroy(&crew->lock);
+	free(crew->workers);
+	free(crew->slots);
+}
+
 int scan_by_crew(struct scan *scan, uint32_t n)
 {
-	struct crew crew = { .scan = scan, .n_slots = n * SLOTS_A_WORKER };
+	struct crew crew;
 	int r = SONDE_E_UNSUPPORTED;
 
-	crew.slots = calloc(crew.n_slots, sizeof(*crew.slots));
-	crew.workers = calloc(n, sizeof(*crew.workers));
-	pthread_mutex_init(&crew.lock, NULL);
-	pthread_cond_init(&crew.room, NULL);
-	pthread_cond_init(&crew.news, NULL);
+	crew_init(&crew, scan, n);
 	if (crew.slots && crew.workers) {
-		start_workers(&crew, n);
+		crew.caller = &crew.workers[n - 1];
+		crew.caller->crew = &crew;
+		scan_sweep(scan, scan->space, tell_or_keep, crew.caller, &crew.caller->sweep);
+		crew.caller->sweep.stop = &crew.stop;
+		start_workers(&crew, n - 1);
 		r = run(&crew);
+		sweep_finish(&crew.caller->sweep);
 	}
 	for (uint32_t i = 0; i < crew.n_workers; i++)
 		pthread_join(crew.workers[i].thread, NULL);
-	pthread_cond_destroy(&crew.news);
-	pthread_cond_destroy(&crew.room);
-	pthread_mutex_destroy(&crew.lock);
-	free(crew.workers);
-	free(crew.slots);
+	crew_finish(&crew);
 	return r;
 }

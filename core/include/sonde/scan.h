@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Searching all of a space for byte patterns, on as many threads as there are processors: each has a loop and a
- * clone of the space (sonde_space_clone). Memory that can be borrowed is searched where it lies, the rest is read
+ * Searching all of a space for byte patterns, on as many threads as there are processors, the caller's among them: each of
+ * the others has a loop and a clone of the space (sonde_space_clone). Memory that can be borrowed is searched where it lies, the rest is read
  * in large batches, one on its way while the one before is searched.
  *
  * Hits come in the order of their addresses, each once, wherever it crosses a page, a region or what two threads
