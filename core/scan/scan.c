@@ -24,15 +24,20 @@ void sonde_scan_cancel(struct sonde_scan_cancel *cancel)
 int scan_tell(struct scan *scan, const struct sonde_scan_hit *hits, size_t n)
 {
 	uint64_t most = scan->options.max_hits ? scan->options.max_hits : UINT64_MAX;
-	int r = 0;
+	uint64_t room = most - scan->progress.n_hits;
+	size_t n_told = n < room ? n : (size_t)room;
+	sonde_scan_hit_fn *fn = scan->fn;
+	void *user = scan->user;
 
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		if (scan->progress.n_hits == most)
-			return SONDE_E_LIMIT;
-		scan->progress.n_hits++;
-		r = scan->fn(scan->user, &hits[i]);
+	for (size_t i = 0; i < n_told; i++) {
+		int r = fn(user, &hits[i]);
+		if (r != 0) {
+			scan->progress.n_hits += i + 1;
+			return r;
+		}
 	}
-	return r;
+	scan->progress.n_hits += n_told;
+	return n_told < n ? SONDE_E_LIMIT : 0;
 }
 
 int scan_chunk_done(struct scan *scan, uint64_t len, uint64_t skipped, uint64_t borrowed)

@@ -121,6 +121,20 @@ static void begin(struct found *found)
 	found->from = 0;
 }
 
+/* All that was found of the one pattern, for which there is room. */
+static void put_all_out(struct stream *stream, const struct found *found, uint64_t addr)
+{
+	/* Most are this part's own, and the first time. */
+	if (stream->again || addr + found->at[found->n - 1] > stream->last) {
+		for (uint32_t i = 0; i < found->n; i++)
+			put_out(stream, addr + found->at[i], 0);
+		return;
+	}
+	for (uint32_t i = 0; i < found->n; i++)
+		stream->out[i] = (struct sonde_scan_hit){ .addr = addr + found->at[i] };
+	stream->n_out = found->n;
+}
+
 /* Of one pattern there is nothing to put in order. */
 static int search_one(struct stream *stream, const struct part *part)
 {
@@ -132,8 +146,8 @@ static int search_one(struct stream *stream, const struct part *part)
 		found->n = 0;
 		if (!look(stream, 0, part))
 			return STREAM_FAULT;
-		for (uint32_t i = 0; i < found->n; i++)
-			put_out(stream, part->addr + found->at[i], 0);
+		if (found->n)
+			put_all_out(stream, found, part->addr);
 		r = flush_out(stream);
 	} while (r == 0 && found->n);
 	return r;

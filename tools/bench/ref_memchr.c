@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Reference: memchr over a map with every page present, again and again behind each hit; by one thread, or by two. */
+/*
+ * Reference: memchr over a map with every page present, again and again behind each hit; by one thread, or by two. And
+ * what the memory itself takes: two threads that only read each cache line.
+ */
 #include <errno.h>
 #include <pthread.h>
 #include <sonde/loop.h>
@@ -60,6 +63,21 @@ static void *search(void *arg)
 	return NULL;
 }
 
+#define LINE 64u
+
+static void *touch(void *arg)
+{
+	struct share *share = arg;
+	uint64_t all = 0;
+
+	for (const uint8_t *at = share->at; at < share->end; at += LINE) {
+		__builtin_prefetch(at + 8192, 0, 2);
+		all |= *(const volatile uint64_t *)(const volatile void *)at;
+	}
+	share->n = all;
+	return NULL;
+}
+
 static int measure(void *state, struct work *work, struct sample *ret)
 {
 	const struct image *image = state;
@@ -73,23 +91,40 @@ static int measure(void *state, struct work *work, struct sample *ret)
 }
 
 /* What two processors can do at best that share caches and memory. */
-static int measure_two(void *state, struct work *work, struct sample *ret)
+static int by_two(const struct image *image, void *(*work)(void *), uint64_t *ret_n, double *ret_ns)
 {
-	const struct image *image = state;
 	const uint8_t *middle = image->bytes + image->len / 2;
 	struct share low = { image->bytes, middle, 0 },
 		     high = { middle, image->bytes + image->len, 0 };
 	uint64_t start = sonde_now_ns();
 	pthread_t thread;
 
-	(void)work;
-	int r = pthread_create(&thread, NULL, search, &high);
+	int r = pthread_create(&thread, NULL, work, &high);
 	if (r != 0)
 		return -r;
-	search(&low);
+	work(&low);
 	pthread_join(thread, NULL);
-	ret->wall_ns = scan_per_mib(sonde_now_ns() - start, image->len);
-	return low.n + high.n == image->n_hits ? 0 : -EILSEQ;
+	*ret_ns = scan_per_mib(sonde_now_ns() - start, image->len);
+	*ret_n = low.n + high.n;
+	return 0;
+}
+
+static int measure_two(void *state, struct work *work, struct sample *ret)
+{
+	const struct image *image = state;
+	uint64_t n;
+	int r = by_two(image, search, &n, &ret->wall_ns);
+
+	(void)work;
+	return r == 0 && n != image->n_hits ? -EILSEQ : r;
+}
+
+static int measure_reading(void *state, struct work *work, struct sample *ret)
+{
+	uint64_t ignored;
+
+	(void)work;
+	return by_two(state, touch, &ignored, &ret->wall_ns);
 }
 
 const struct contender contenders_memchr[] = {
@@ -97,6 +132,10 @@ const struct contender contenders_memchr[] = {
 	{ .name = "memchr.2threads",
 	  .open = open_image,
 	  .measure = measure_two,
+	  .close = close_image },
+	{ .name = "reading.2threads",
+	  .open = open_image,
+	  .measure = measure_reading,
 	  .close = close_image },
 	{ 0 },
 };
