@@ -202,5 +202,8 @@ int sonde_file_load(struct sonde_task *self, struct sonde_file_load *load)
 	load->done = wake;
 	load->user = &waiter;
 	r = sonde_file_load_submit(load);
-	return r < 0 ? r : task_wait(loop, &waiter.wait);
+	if (r == SONDE_OK)
+		r = task_wait(loop, &waiter.wait);
+	load->user = NULL;
+	return r;
 }

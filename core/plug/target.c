@@ -590,7 +590,7 @@ int sonde_event_wait(struct sonde_target *target, uint64_t what, uint64_t deadli
 	struct sonde_io io = {
 		.xfers = &piece, .n = 1, .done = event_is_told, .deadline_ns = deadline_ns
 	};
-	struct sonde_space *events;
+	struct sonde_space *events = NULL;
 	int r = sonde_target_events(target, &events, NULL);
 
 	memset(ret, 0, size);

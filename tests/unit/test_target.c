@@ -277,7 +277,7 @@ static void a_snapshot_is_taken_only_of_what_changes(void **state)
 	struct sonde_snapshot told;
 	struct sonde_target *target;
 	struct sonde_error err;
-	char name[64];
+	char name[300];
 
 	snprintf(name, sizeof(name), "flat:%s", make_file("still", "0123456789", 10));
 	assert_int_equal(sonde_target_open(loop, name, &options, &target, &err), 0);
