@@ -453,17 +453,18 @@ static int run_once(struct qemu *qemu, const char *command, struct sonde_error *
 	return r;
 }
 
-/* Returns 1 where it ran. */
-static int stop_if_running(struct qemu *qemu, struct sonde_error *err)
+/* Returns 1 where it ran. *ret_sent: it was told to stop; where that failed it may stop later all the same. */
+static int stop_if_running(struct qemu *qemu, int *ret_sent, struct sonde_error *err)
 {
 	struct qmp qmp;
 	char state[32];
 	int r = open_monitor(qemu, &qmp, QMP_TIMEOUT_MS, err);
 
+	*ret_sent = 0;
 	if (r < 0)
 		return r;
 	r = qmp_state(&qmp, state, sizeof(state), err);
-	int running = r == 0 && strcmp(state, "running") == 0;
+	int running = *ret_sent = r == 0 && strcmp(state, "running") == 0;
 	if (running)
 		r = qmp_run(&qmp, "stop", NULL, NULL, err);
 	qmp_close(&qmp);
@@ -475,9 +476,10 @@ static int qemu_pause(void *conn, struct sonde_error *err)
 {
 	struct qemu *qemu = conn;
 	int others = standstill_enter(&qemu->still, qemu->machine.guest.pid);
-	int r = stop_if_running(qemu, err);
+	int sent;
+	int r = stop_if_running(qemu, &sent, err);
 
-	qemu->paused |= r > 0 || (r == 0 && others);
+	qemu->paused |= sent || (r == 0 && others);
 	standstill_stay(&qemu->still, qemu->paused);
 	return r < 0 ? r : !qemu->paused;
 }

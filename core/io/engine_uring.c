@@ -218,8 +218,9 @@ static inline struct io_uring_sqe *next_sqe(struct io_uring_sq *sq)
 	return &sq->sqes[tail & sq->ring_mask];
 }
 
-static inline __attribute__((always_inline)) bool fill_lone(struct engine *engine, struct sonde_io *io,
-							    int32_t fd, int32_t slot, uint64_t off,
+static inline __attribute__((always_inline)) bool fill_lone(struct engine *engine,
+							    struct sonde_io *io, int32_t fd,
+							    int32_t slot, uint64_t off,
 							    uint8_t opcode, uint32_t memory)
 {
 	const struct sonde_xfer *x = io->xfers;
@@ -247,9 +248,9 @@ static __attribute__((noinline)) bool read_lone_elsewhere(struct engine *engine,
 {
 	int32_t memory = uring_tables_find_memory(&engine->tables, io->xfers->buf, io->xfers->len);
 
-	return memory < 0
-		       ? fill_lone(engine, io, fd, slot, off, IORING_OP_READ, 0)
-		       : fill_lone(engine, io, fd, slot, off, IORING_OP_READ_FIXED, (uint32_t)memory);
+	return memory < 0 ? fill_lone(engine, io, fd, slot, off, IORING_OP_READ, 0)
+			  : fill_lone(engine, io, fd, slot, off, IORING_OP_READ_FIXED,
+				      (uint32_t)memory);
 }
 
 static bool uring_read_lone(struct engine *engine, struct sonde_io *io, int32_t fd, int32_t slot,

@@ -28,15 +28,15 @@ struct lane {
 
 struct feed {
 	struct connector_space *cs;
-	struct loop_flush resume;  /* there is something to send, and may be room for it    */
-	bool stuck;                /* something waits for an operation of ours to come back */
-	bool joins;                /* some in the window may be neighbours                  */
-	uint32_t n_in_flight;      /* moves                                                 */
-	struct lane lane;          /* by_engine_single.c, while space.at_once                 */
-	bool were_alone;           /* ... the requests of the last batch that was looked at   */
-	uint32_t n_alike;          /* ... batches before it of which the same held            */
-	uint32_t n_skip;           /* ... how many are taken to be like it, unlooked at        */
-	struct part *free;         /* of those that were used before: parts[0 .. n_used)      */
+	struct loop_flush resume; /* there is something to send, and may be room for it    */
+	bool stuck;               /* something waits for an operation of ours to come back */
+	bool joins;               /* some in the window may be neighbours                  */
+	uint32_t n_in_flight;     /* moves                                                 */
+	struct lane lane;         /* by_engine_single.c, while space.at_once                 */
+	bool were_alone;          /* ... the requests of the last batch that was looked at   */
+	uint32_t n_alike;         /* ... batches before it of which the same held            */
+	uint32_t n_skip;          /* ... how many are taken to be like it, unlooked at        */
+	struct part *free;        /* of those that were used before: parts[0 .. n_used)      */
 	size_t n_used;
 	struct part *alone;             /* to be sent on their own, before anything else */
 	size_t at, n;                   /* window[at .. n) are not sent yet              */
