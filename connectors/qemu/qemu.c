@@ -304,14 +304,16 @@ static int open_guest(struct qemu *qemu, const struct sonde_args *args, struct s
 
 /* ---- the connector ------------------------------------------------------------------------- */
 
-static int qemu_resume(void *conn, struct sonde_error *err);
+static int resume(struct qemu *qemu, unsigned n_tries, struct sonde_error *err);
+
+#define CLOSE_TRIES 5u /* nobody else lets the guest go on, so its monitor may be slow */
 
 static void qemu_close(void *conn)
 {
 	struct qemu *qemu = conn;
 
 	if (qemu->paused)
-		qemu_resume(qemu, NULL);
+		resume(qemu, CLOSE_TRIES, NULL);
 	snapshot_finish(&qemu->snapshot);
 	machine_finish(&qemu->machine);
 	free(qemu);
@@ -484,16 +486,22 @@ static int qemu_pause(void *conn, struct sonde_error *err)
 	return r < 0 ? r : !qemu->paused;
 }
 
-static int qemu_resume(void *conn, struct sonde_error *err)
+static int resume(struct qemu *qemu, unsigned n_tries, struct sonde_error *err)
 {
-	struct qemu *qemu = conn;
 	int others = standstill_leave(&qemu->still, qemu->machine.guest.pid);
-	int r = others ? 0 : run_once(qemu, "cont", err);
+	int r = others ? 0 : SONDE_E_TIMED_OUT;
 
+	while (r == SONDE_E_TIMED_OUT && n_tries--)
+		r = run_once(qemu, "cont", err);
 	standstill_left(&qemu->still);
 	if (r == 0)
 		qemu->paused = 0;
 	return r;
+}
+
+static int qemu_resume(void *conn, struct sonde_error *err)
+{
+	return resume(conn, 1, err);
 }
 
 static int qemu_snapshot(void *conn, struct sonde_snapshot *ret, struct sonde_error *err)
