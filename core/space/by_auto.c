@@ -100,6 +100,18 @@ void by_auto_open(struct connector_space *cs)
 	look(cs, STAY_PERCENT);
 }
 
+/* What another has seen of the same files not long ago. */
+void by_auto_open_like(struct connector_space *cs, const struct connector_space *from)
+{
+	struct by_auto *choice = &cs->choice;
+
+	*choice = from->choice;
+	choice->faults = residency_faults();
+	choice->pieces = choice->moves = 0;
+	if (!choice->copies && by_engine_open(cs) < 0)
+		choice->copies = true;
+}
+
 size_t by_auto_how(const struct connector_space *cs, char *text, size_t cap)
 {
 	const struct by_auto *choice = &cs->choice;

@@ -407,8 +407,9 @@ static int open_images(struct connector_space *cs, struct sonde_error *err)
 	return SONDE_OK;
 }
 
-/* Maps serve the direct engine, and auto, which is direct wherever it can be. */
-static int open_files(struct connector_space *cs, struct sonde_error *err)
+/* Maps serve the direct engine, and auto, which is direct wherever it can be. original: NULL, or cs is its clone. */
+static int open_files(struct connector_space *cs, const struct connector_space *original,
+		      struct sonde_error *err)
 {
 	struct sonde_loop *loop = cs->space.loop;
 	size_t n_files = count_kind(&cs->extents, SONDE_EXTENT_FILE);
@@ -425,7 +426,10 @@ static int open_files(struct connector_space *cs, struct sonde_error *err)
 	if (left == 0 && n_files && loop->kind == SONDE_ENGINE_AUTO && loop->engine_ops) {
 		space_init(&cs->space, &auto_ops, loop, &cs->choice.copies);
 		by_extents_open(cs);
-		by_auto_open(cs);
+		if (original && original->space.ops == &auto_ops)
+			by_auto_open_like(cs, original);
+		else
+			by_auto_open(cs);
 		return SONDE_OK;
 	}
 	if (left == 0 || !loop->engine_ops) {
@@ -449,7 +453,7 @@ static int open_extents(struct connector_space *cs, struct sonde_error *err)
 	r = extents_seal(&cs->extents);
 	if (r < 0)
 		return sonde_error_set(err, r, "out of memory");
-	return open_files(cs, err);
+	return open_files(cs, NULL, err);
 }
 
 static int open_calls(struct connector_space *cs, struct sonde_error *err)
@@ -519,7 +523,7 @@ static int clone_extents(struct connector_space *cs, const struct connector_spac
 	if (extents_copy(&cs->extents, &from->extents) < 0 ||
 	    file_maps_share(&cs->maps, &from->maps) < 0)
 		return sonde_error_set(err, SONDE_E_NO_MEMORY, "out of memory");
-	return open_files(cs, err);
+	return open_files(cs, from, err);
 }
 
 static int connector_clone(struct sonde_space *space, struct sonde_loop *loop,

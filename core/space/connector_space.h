@@ -107,6 +107,7 @@ int by_image_open(struct connector_space *cs);
 void by_image_submit(struct sonde_space *space, struct sonde_io *list);
 /* ... and where all is mapped and either would do. How: for --stats, as snprintf. */
 void by_auto_open(struct connector_space *cs);
+void by_auto_open_like(struct connector_space *cs, const struct connector_space *from);
 void by_auto_submit(struct sonde_space *space, struct sonde_io *list);
 int by_auto_submit_at_once(struct sonde_space *space, struct sonde_io *io);
 void by_auto_submit_kept(struct sonde_space *space);
