@@ -25,12 +25,13 @@ struct single {
 struct row {
 	const struct single *at, *end;
 	uint64_t bytes; /* of them                    */
+	uint32_t state; /* that they are in then      */
 	bool small;     /* they take a cache line each */
 };
 
-static struct row row_of(const struct single *at, uint32_t n)
+static struct row row_of(const struct single *at, uint32_t n, uint32_t state)
 {
-	return (struct row){ at, at + n, 0, n && at->io->xfers->len <= LINE };
+	return (struct row){ at, at + n, 0, state, n && at->io->xfers->len <= LINE };
 }
 
 static inline const struct single *group_end(const struct row *row, const struct single *at)
@@ -64,6 +65,7 @@ static void copy_group(struct connector_space *cs, struct row *row, const struct
 		/* A fault in the copy must find the account where it was. */
 		__asm__ volatile("" ::: "memory");
 		x->done = x->len;
+		at->io->state = row->state;
 		row->bytes += x->len;
 	}
 }
@@ -137,7 +139,7 @@ struct sonde_io *by_extents_move_singles(struct connector_space *cs, struct sond
 
 	while ((n = gather(cs, list, room)) > 0) {
 		struct sonde_io *next = io_core(room[n - 1].io)->next;
-		struct row row = row_of(room, n);
+		struct row row = row_of(room, n, SONDE_IO_IN_FLIGHT);
 		if (!move_row(cs, &row))
 			return row.at->io;
 		list = next;
@@ -209,7 +211,7 @@ int by_extents_submit_at_once(struct sonde_space *space, struct sonde_io *io)
 	return from ? keep(cs, io, from) : keep_elsewhere(cs, io);
 }
 
-/* All that is kept. */
+/* All that is kept. What was copied is done, so that a callback of one cannot cancel another any more. */
 static struct row take_row(struct connector_space *cs)
 {
 	struct singles *singles = cs->singles;
@@ -220,7 +222,7 @@ static struct row take_row(struct connector_space *cs)
 	singles->spare = at;
 	cs->space.n_kept = 0;
 	by_extents_keep(cs);
-	return row_of(at, n);
+	return row_of(at, n, SONDE_IO_DONE);
 }
 
 /* false: it has its end already, for it was asked for. */
