@@ -126,6 +126,9 @@ static int32_t translate(struct walk *walk, uint64_t va, uint64_t *ret_pa)
 		uint64_t at = (entry & 1 ? entry : ~entry) & frame;
 		if (leaf) {
 			uint64_t size = UINT64_C(1) << shift;
+			/* Below the frame of a large page there is the PAT bit, and the rest is reserved. */
+			if (entry & 1 && at % size & ~UINT64_C(0x1000))
+				return SONDE_E_NOT_MAPPED;
 			*ret_pa = at / size * size + va % size;
 			return 0;
 		}
