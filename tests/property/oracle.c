@@ -55,7 +55,9 @@ static bool at_base(struct world *world, unsigned node, uint64_t addr, bool writ
 	struct base *base = world->bases[node];
 	const struct told *told = base_at(base, addr, spot->len, &spot->len);
 
-	spot->lied = base_lies(base, addr, spot->len);
+	/* A walk may bring what lies around an entry, as far as a page. */
+	uint64_t around = !world->walking ? 0 : addr < PAGE ? addr : PAGE;
+	spot->lied = base_lies(base, addr - around, spot->len + 2 * (uint32_t)around);
 	if (!told)
 		spot->err = SONDE_E_NOT_MAPPED;
 	else if (told->kind == SONDE_EXTENT_ABSENT)
