@@ -425,11 +425,11 @@ static int open_files(struct connector_space *cs, const struct connector_space *
 		return open_images(cs, err);
 	if (left == 0 && n_files && loop->kind == SONDE_ENGINE_AUTO && loop->engine_ops) {
 		space_init(&cs->space, &auto_ops, loop, &cs->choice.copies);
-		by_extents_open(cs);
 		if (original && original->space.ops == &auto_ops)
 			by_auto_open_like(cs, original);
 		else
 			by_auto_open(cs);
+		by_extents_open(cs); /* behind the choice: while it is to send, none is kept */
 		return SONDE_OK;
 	}
 	if (left == 0 || !loop->engine_ops) {

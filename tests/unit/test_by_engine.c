@@ -646,6 +646,33 @@ static void and_those_of_maps_and_where_auto_changes_its_mind_between_them(void 
 	refilled_by(SONDE_ENGINE_AUTO, 99);
 }
 
+/* Nothing is sent at once before it is known where reads lie. */
+static void a_clone_of_one_that_sends_sends_as_well(void **state)
+{
+	struct sonde_loop_options options = options_of(SONDE_ENGINE_AUTO, 0, 0);
+	struct sonde_space *clone;
+	uint8_t got = 0;
+	struct sonde_xfer x = { .addr = 5 * PAGE, .buf = &got, .len = 1 };
+	bool over = false;
+	struct sonde_io io = { .xfers = &x, .n = 1, .done = end, .user = &over };
+	struct world w;
+
+	(void)state;
+	open_world(&w, &options);
+	choose(w.space, false);
+	assert_int_equal(sonde_space_clone(w.space, w.loop, &clone, NULL), 0);
+	assert_false(of_space(clone)->choice.copies);
+	assert_int_equal(clone->at_once, 0);
+	assert_int_equal(sonde_io_submit(clone, &io), 0);
+	assert_int_equal(sonde_loop_run(w.loop), 0);
+	assert_true(over);
+	assert_int_equal(io.result, 1);
+	assert_int_equal(got, byte_at(5 * PAGE));
+	sonde_space_close(clone);
+	choose(w.space, true);
+	close_world(&w);
+}
+
 /* ---- foreign loops ------------------------------------------------------------------------------ */
 
 /* It is turned when its descriptor says so, and never else. */
@@ -706,6 +733,7 @@ int main(void)
 		cmocka_unit_test(a_merged_write_that_comes_short_tells_each_piece_how_far_it_came),
 		cmocka_unit_test(lone_reads_without_end_are_each_ended_as_they_must),
 		cmocka_unit_test(and_those_of_maps_and_where_auto_changes_its_mind_between_them),
+		cmocka_unit_test(a_clone_of_one_that_sends_sends_as_well),
 		cmocka_unit_test(a_foreign_loop_hears_of_every_last_move),
 		cmocka_unit_test(a_foreign_loop_is_told_to_send_again_what_the_kernel_did_not_take),
 	};
