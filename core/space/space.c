@@ -43,7 +43,6 @@ static struct sonde_io *take_queue(struct sonde_space *space)
 
 	space->queue_head = NULL;
 	space->queue_tail = &space->queue_head;
-	space->n_leaving = space->n_queued;
 	space->n_queued = space->n_stopped = 0;
 	if (space->ops->takes_queued && !some_stopped)
 		return at;
@@ -87,6 +86,7 @@ static void flush_queue(struct loop_flush *flush)
 {
 	struct sonde_space *space =
 		(struct sonde_space *)((char *)flush - offsetof(struct sonde_space, flush));
+	uint32_t n = space->n_queued;
 	struct sonde_io *list = take_queue(space);
 
 	if (list || space->n_sent || space->n_kept)
@@ -95,8 +95,10 @@ static void flush_queue(struct loop_flush *flush)
 	/* Callbacks run in it: the last of them may close the space, where nothing is left. */
 	if (space->n_kept)
 		space->ops->submit_kept(space);
-	if (list)
+	if (list) {
+		space->n_leaving = n;
 		space->ops->submit(space, list);
+	}
 }
 
 const bool space_always = true, space_never = false;
