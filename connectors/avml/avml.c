@@ -19,7 +19,7 @@ struct avml {
 	struct source source;
 	struct avml_chunks chunks;
 	struct blocks *blocks;
-	char detail[160];
+	char detail[200];
 };
 
 /* ---- its chunks as blocks ----------------------------------------------------------------------- */

@@ -24,7 +24,7 @@ struct crashdmp {
 	struct crash_file crash;
 	struct mini_file mini;
 	struct note_lines facts, process; /* process: of virtual memory */
-	char detail[160];
+	char detail[200];
 };
 
 static const struct dump *dump_of(const struct crashdmp *dump)

@@ -26,7 +26,7 @@ struct kdump {
 	struct dump dump;
 	struct pages pages;
 	struct blocks *blocks;
-	char detail[240];
+	char detail[320];
 };
 
 /* ---- what it is ----------------------------------------------------------------------------------- */
