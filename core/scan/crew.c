@@ -179,16 +179,26 @@ static struct sonde_space *clone_in_turn(struct crew *crew, struct sonde_loop *l
 	return clone;
 }
 
+/* What is all mapped needs nothing that would have to be set up first. */
+static struct sonde_loop *create_loop(const struct sonde_space *space)
+{
+	struct sonde_loop_options options = { .size = sizeof(options),
+					      .engine = space->loop->kind };
+	struct sonde_loop *loop = NULL;
+
+	if (*space->resident && options.engine == SONDE_ENGINE_AUTO)
+		options.engine = SONDE_ENGINE_DIRECT;
+	sonde_loop_create(&options, &loop, NULL);
+	return loop;
+}
+
 static void *work(void *arg)
 {
 	struct worker *worker = arg;
 	struct crew *crew = worker->crew;
-	struct sonde_loop_options options = { .size = sizeof(options),
-					      .engine = crew->scan->space->loop->kind };
-	struct sonde_loop *loop = NULL;
+	struct sonde_loop *loop = create_loop(crew->scan->space);
 	struct chunk chunk;
 
-	sonde_loop_create(&options, &loop, NULL);
 	struct sonde_space *clone = clone_in_turn(crew, loop);
 	if (clone) {
 		scan_sweep(crew->scan, clone, keep_hits, worker, &worker->sweep);
