@@ -14,10 +14,12 @@ import os
 import pwd
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -216,6 +218,21 @@ def tool_for_all():
     libraries = subprocess.run(["ldd", SONDE], stdout=subprocess.PIPE, check=True, text=True).stdout
     shutil.copy(re.search(r"libsonde\S+ => (\S+)", libraries)[1], folder)
     return shutil.copy(SONDE, folder), {"LD_LIBRARY_PATH": folder, "SONDE_PLUGIN_PATH": plugins}
+
+
+def kill_whole(pid, limit=30):
+    """SIGKILL, and wait until the memory is gone, for kill(2) does not."""
+    os.kill(pid, signal.SIGKILL)
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        try:
+            with open(f"/proc/{pid}/maps", "rb") as maps:
+                if not maps.read(1):
+                    return
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        time.sleep(0.005)
+    raise TimeoutError(f"process {pid} was killed and has not ended within {limit} seconds")
 
 
 class Case(unittest.TestCase):

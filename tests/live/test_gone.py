@@ -3,14 +3,13 @@
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import time
 import unittest
 
 import compare
 import worlds
-from harness import FOLDER, HERE, SONDE, Case, boot, run, text_of
+from harness import FOLDER, HERE, SONDE, Case, boot, kill_whole, run, text_of
 from images import PT_LOAD, Image
 
 SECONDS = 90  # far above what a run takes: what it bounds is a hang
@@ -24,7 +23,7 @@ class KilledGuestTest(Case):
         self.addCleanup(self.guest.stop)
 
     def kill(self):
-        os.kill(self.guest.pid, signal.SIGKILL)
+        kill_whole(self.guest.pid)
 
     def test_a_list_and_a_read_under_way_end_with_a_message_and_later_ones_say_who_is_gone(self):
         rows = self.expect(run("ps", self.guest.target(), "--json"), 0).rows

@@ -4,7 +4,6 @@ import atexit
 import contextlib
 import functools
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import unittest
 import compare
 import proofs
 from domains import BareDomain, Domain, Libvirtd
-from harness import FOLDER, HERE, SONDE, Case, View, run, text_of
+from harness import FOLDER, HERE, SONDE, Case, View, kill_whole, run, text_of
 from test_compare import Comparison
 from test_kdump import digest
 from worlds import World
@@ -270,7 +269,7 @@ class LifeTest(Case):
         self.assertIn("saved by libvirt while it ran", View(path).info()["detail"])
 
     def test_its_qemu_is_killed(self):
-        self.expect_story("", lambda: os.kill(self.domain.pid, signal.SIGKILL),
+        self.expect_story("", lambda: kill_whole(self.domain.pid),
                           "was shut off (it or its QEMU crashed)")
 
     def test_reset_while_it_is_read(self):
