@@ -328,7 +328,7 @@ int machine_regions(const struct memory_map *map, enum machine_via via, sonde_re
 }
 
 int machine_cpu(const struct machine *machine, const struct monitor *monitor, uint32_t index,
-		struct sonde_cpu *ret)
+		struct full_cpu *ret)
 {
 	char *text;
 
@@ -337,7 +337,7 @@ int machine_cpu(const struct machine *machine, const struct monitor *monitor, ui
 	int r = monitor->line(monitor->at, "info registers", index, &text, NULL);
 	if (r < 0)
 		return r;
-	ret->arch = machine->arch;
+	*ret = (struct full_cpu){ .cpu.arch = machine->arch };
 	r = registers_parse(text, ret) ? 0 : SONDE_E_UNSUPPORTED;
 	free(text);
 	return r;

@@ -8,6 +8,7 @@
 #define MACHINE_H
 
 #include "backing.h"
+#include "full_cpu.h"
 #include "guests.h"
 #include "memory_map.h"
 #include "procmem.h"
@@ -82,6 +83,6 @@ int machine_regions(const struct memory_map *map, enum machine_via via, sonde_re
 
 /* Returns 0; SONDE_E_UNSUPPORTED, SONDE_E_NOT_FOUND, what the monitor returned. */
 int machine_cpu(const struct machine *machine, const struct monitor *monitor, uint32_t index,
-		struct sonde_cpu *ret);
+		struct full_cpu *ret);
 
 #endif

@@ -98,8 +98,10 @@ static void parse_x86(const char *text, struct sonde_cpu *ret)
 		ret->valid |= SONDE_CPU_EFER;
 }
 
-static void parse_aarch64(const char *text, struct sonde_cpu *ret)
+static void parse_aarch64(const char *text, struct full_cpu *full)
 {
+	struct sonde_cpu *ret = &full->cpu;
+	uint32_t n = full_cpu_upper(SONDE_ARCH_AARCH64);
 	char name[8];
 	int all = hex_of(text, "PC", &ret->pc) && hex_of(text, "SP", &ret->sp) &&
 		  hex_of(text, "PSTATE", &ret->flags);
@@ -110,6 +112,11 @@ static void parse_aarch64(const char *text, struct sonde_cpu *ret)
 	}
 	if (all)
 		ret->valid |= SONDE_CPU_GENERAL;
+	for (uint32_t i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "X%02u", UPPER_FIRST + i);
+		all &= hex_of(text, name, &full->upper[i]);
+	}
+	full->n_upper = all ? n : 0;
 }
 
 /* What of mstatus is sstatus. Source: RISC-V privileged architecture 1.12, 3.1.6 and 4.1.1. */
@@ -127,8 +134,9 @@ static int parse_supervisor(const char *text, uint64_t cr[5])
 	return all;
 }
 
-static void parse_riscv64(const char *text, struct sonde_cpu *ret)
+static void parse_riscv64(const char *text, struct full_cpu *full)
 {
+	struct sonde_cpu *ret = &full->cpu;
 	static const char *const names[16] = { "x0/zero", "x1/ra",  "x2/sp",  "x3/gp",
 					       "x4/tp",   "x5/t0",  "x6/t1",  "x7/t2",
 					       "x8/s0",   "x9/s1",  "x10/a0", "x11/a1",
@@ -140,20 +148,27 @@ static void parse_riscv64(const char *text, struct sonde_cpu *ret)
 	ret->sp = ret->general[2];
 	if (all)
 		ret->valid |= SONDE_CPU_GENERAL;
+	for (uint32_t i = 0; i < UPPER_MAX; i++) {
+		char name[12];
+		snprintf(name, sizeof(name), "x%u/%s", UPPER_FIRST + i,
+			 full_cpu_name(SONDE_ARCH_RISCV64, i));
+		all &= hex_behind(text, name, &full->upper[i]);
+	}
+	full->n_upper = all ? UPPER_MAX : 0;
 	if (parse_supervisor(text, ret->cr))
 		ret->valid |= SONDE_CPU_CONTROL;
 	if (hex_behind(text, "stvec", &ret->idt_base))
 		ret->valid |= SONDE_CPU_TABLES;
 }
 
-int registers_parse(const char *text, struct sonde_cpu *ret)
+int registers_parse(const char *text, struct full_cpu *ret)
 {
-	struct sonde_cpu cpu = { .arch = ret->arch };
+	struct full_cpu cpu = { .cpu.arch = ret->cpu.arch };
 
-	switch (cpu.arch) {
+	switch (cpu.cpu.arch) {
 	case SONDE_ARCH_X86_64:
 	case SONDE_ARCH_I386:
-		parse_x86(text, &cpu);
+		parse_x86(text, &cpu.cpu);
 		break;
 	case SONDE_ARCH_AARCH64:
 		parse_aarch64(text, &cpu);
@@ -162,7 +177,7 @@ int registers_parse(const char *text, struct sonde_cpu *ret)
 		parse_riscv64(text, &cpu);
 		break;
 	}
-	if (!cpu.valid)
+	if (!cpu.cpu.valid)
 		return 0;
 	*ret = cpu;
 	return 1;

@@ -3,12 +3,12 @@
 #ifndef REGISTERS_H
 #define REGISTERS_H
 
-#include <sonde/plugin.h>
+#include "full_cpu.h"
 
 /*
- * Fill *ret (zero on entry but for arch, which says how text is read) with what it tells. Returns 1, 0 when it tells
+ * Fill *ret (zero on entry but for cpu.arch, which says how text is read) with what it tells. Returns 1, 0 when it tells
  * nothing, or arch is not known.
  */
-int registers_parse(const char *text, struct sonde_cpu *ret);
+int registers_parse(const char *text, struct full_cpu *ret);
 
 #endif

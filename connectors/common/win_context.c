@@ -14,7 +14,7 @@ struct slot {
 	uint8_t size;
 };
 
-/* The first ones in the order of sonde_cpu.general. */
+/* The first ones in the order of sonde_cpu.general, and of full_cpu.upper behind them. */
 static const struct slot x86_64[] = {
 	{ "rax", 0x78, 8 }, { "rbx", 0x90, 8 },    { "rcx", 0x80, 8 }, { "rdx", 0x88, 8 },
 	{ "rsi", 0xa8, 8 }, { "rdi", 0xb0, 8 },    { "rsp", 0x98, 8 }, { "rbp", 0xa0, 8 },
@@ -94,8 +94,9 @@ size_t win_context_name(uint32_t arch, const uint8_t *context, size_t len,
 	return m->n;
 }
 
-int win_context_cpu(uint32_t arch, const uint8_t *context, size_t len, struct sonde_cpu *ret)
+int win_context_cpu(uint32_t arch, const uint8_t *context, size_t len, struct full_cpu *full)
 {
+	struct sonde_cpu *ret = &full->cpu;
 	struct win_register registers[WIN_REGISTERS_MAX];
 	const struct machine *m = machine_of(arch);
 
@@ -108,6 +109,9 @@ int win_context_cpu(uint32_t arch, const uint8_t *context, size_t len, struct so
 	ret->sp = registers[m->sp].value;
 	ret->pc = registers[m->pc].value;
 	ret->flags = registers[m->status].value;
+	full->n_upper = full_cpu_upper(arch);
+	for (uint32_t i = 0; i < full->n_upper; i++)
+		full->upper[i] = registers[UPPER_FIRST + i].value;
 	return 1;
 }
 
@@ -116,8 +120,9 @@ static void put_slot(uint8_t *context, const struct slot *slot, uint64_t value)
 	sonde_store(context + slot->off, slot->size, SONDE_LITTLE, value);
 }
 
-int win_context_put(const struct sonde_cpu *cpu, uint8_t *context, size_t len)
+int win_context_put(const struct full_cpu *full, uint8_t *context, size_t len)
 {
+	const struct sonde_cpu *cpu = &full->cpu;
 	const struct machine *m = machine_of(cpu->arch);
 
 	if (!m || len < m->size)
@@ -126,6 +131,8 @@ int win_context_put(const struct sonde_cpu *cpu, uint8_t *context, size_t len)
 	put_slot(context, &m->slots[m->sp], cpu->sp);
 	for (uint32_t i = 0; i < m->n_general; i++)
 		put_slot(context, &m->slots[i], cpu->general[i]);
+	for (uint32_t i = 0; i < full->n_upper; i++)
+		put_slot(context, &m->slots[UPPER_FIRST + i], full->upper[i]);
 	put_slot(context, &m->slots[m->pc], cpu->pc);
 	put_slot(context, &m->slots[m->status], cpu->flags);
 	return 1;

@@ -8,8 +8,8 @@
 #ifndef WIN_CONTEXT_H
 #define WIN_CONTEXT_H
 
-#include <sonde/target.h>
-#include <stddef.h>
+#include "full_cpu.h"
+
 #include <stdint.h>
 
 #define WIN_REGISTERS_MAX 40u
@@ -30,9 +30,9 @@ uint32_t win_arch_machine(uint32_t arch);
 size_t win_context_name(uint32_t arch, const uint8_t *context, size_t len,
 			struct win_register ret[WIN_REGISTERS_MAX]);
 /* The same as a processor's; *ret is zero on entry. Returns 1, 0. */
-int win_context_cpu(uint32_t arch, const uint8_t *context, size_t len, struct sonde_cpu *ret);
+int win_context_cpu(uint32_t arch, const uint8_t *context, size_t len, struct full_cpu *ret);
 /* Make a CONTEXT of len zeroed bytes of a processor's general registers. Returns 1; 0: it is too short, or of no architecture that is known. */
-int win_context_put(const struct sonde_cpu *cpu, uint8_t *context, size_t len);
+int win_context_put(const struct full_cpu *full, uint8_t *context, size_t len);
 
 /* "2021-02-20T10:15:02Z"; "" where it is before 1970 or no time at all. */
 void win_time_text(uint64_t filetime, char text[32]);

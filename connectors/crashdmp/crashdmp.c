@@ -35,7 +35,7 @@ static const struct dump *dump_of(const struct crashdmp *dump)
 static uint32_t n_cpus(const struct crashdmp *dump)
 {
 	const struct crash_file *crash = &dump->crash;
-	struct sonde_cpu cpu = { 0 };
+	struct full_cpu cpu = { 0 };
 
 	if (dump->is_mini)
 		return dump->mini.n_threads;
@@ -163,9 +163,8 @@ static int crashdmp_extents(void *conn, sonde_extent_fn *fn, void *user, struct 
 }
 
 /* Of a kernel: of the processor that crashed; the others' registers lie in its memory. Of a process: of its threads. */
-static int crashdmp_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
+static int full_cpu(struct crashdmp *dump, uint32_t index, struct full_cpu *ret)
 {
-	struct crashdmp *dump = conn;
 	const struct crash_file *crash = &dump->crash;
 
 	if (dump->is_mini)
@@ -176,10 +175,25 @@ static int crashdmp_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
 	return n_cpus(dump) ? SONDE_E_NOT_FOUND : SONDE_E_UNSUPPORTED;
 }
 
+static int crashdmp_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
+{
+	struct full_cpu cpu = { 0 };
+	int r = full_cpu(conn, index, &cpu);
+
+	if (r == 0)
+		*ret = cpu.cpu;
+	return r;
+}
+
 static int64_t crashdmp_note(void *conn, const char *name, void *buf, size_t cap)
 {
-	const struct crashdmp *dump = conn;
+	struct crashdmp *dump = conn;
+	struct full_cpu cpu = { 0 };
+	uint32_t index;
 
+	if (full_cpu_asked(name, &index))
+		return full_cpu(dump, index, &cpu) == 0 ? full_cpu_note(&cpu, buf, cap)
+							: SONDE_E_NOT_FOUND;
 	if (strcmp(name, SONDE_NOTE_FACTS) == 0)
 		return note_bytes(dump->facts.text, dump->facts.len, buf, cap);
 	if (strcmp(name, NOTE_HEADER) == 0 && !dump->is_mini)

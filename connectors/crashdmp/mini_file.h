@@ -9,6 +9,7 @@
 #ifndef MINI_FILE_H
 #define MINI_FILE_H
 
+#include "../common/full_cpu.h"
 #include "../common/note_lines.h"
 #include "../common/utf16.h"
 #include "dump.h"
@@ -62,7 +63,7 @@ int mini_file_read(struct mini_file *ret, dump_read_fn *read, void *user, uint64
 void mini_file_finish(struct mini_file *mini);
 
 /* Registers of a thread as those of a processor. Returns 0; SONDE_E_NOT_FOUND, _NOT_SAVED. */
-int mini_cpu(struct mini_file *mini, uint32_t index, struct sonde_cpu *ret);
+int mini_cpu(struct mini_file *mini, uint32_t index, struct full_cpu *ret);
 
 /* SONDE_NOTE_FACTS, SONDE_NOTE_PROCESS. Each returns 0, SONDE_E_NO_MEMORY. Owns *ret: note_lines_finish, also after an error. */
 int mini_facts(const struct mini_file *mini, struct note_lines *ret);

@@ -74,7 +74,7 @@ static size_t read_context(struct mini_file *mini, const struct mini_thread *thr
 											     : 0;
 }
 
-int mini_cpu(struct mini_file *mini, uint32_t index, struct sonde_cpu *ret)
+int mini_cpu(struct mini_file *mini, uint32_t index, struct full_cpu *ret)
 {
 	uint8_t *bytes = index < mini->n_threads ? malloc(MINI_CONTEXT_MAX) : NULL;
 

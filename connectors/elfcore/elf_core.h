@@ -6,8 +6,8 @@
 #ifndef ELF_CORE_H
 #define ELF_CORE_H
 
-#include <sonde/target.h>
-#include <stddef.h>
+#include "../common/full_cpu.h"
+
 #include <stdint.h>
 
 /* Bounds against hostile headers. */
@@ -104,6 +104,7 @@ const struct elf_note *elf_kind_find(const struct elf_core *core, enum elf_note_
 uint32_t elf_core_cpu_count(const struct elf_core *core);
 /* Returns 0; SONDE_E_NOT_FOUND. *ret is zero on entry. */
 int elf_core_cpu(const struct elf_core *core, uint32_t index, struct sonde_cpu *ret);
+int elf_core_full_cpu(const struct elf_core *core, uint32_t index, struct full_cpu *ret);
 
 /* enum sonde_arch of the machine. */
 uint32_t elf_core_arch(const struct elf_core *core);

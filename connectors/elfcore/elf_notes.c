@@ -160,9 +160,12 @@ static void take_aarch64(const uint8_t *regs, struct sonde_cpu *ret)
 	ret->flags = sonde_le64(regs + 8 * PRSTATUS_ARM64_PSTATE);
 }
 
+/* The pc stands where register 0 would, which is always 0. */
 static void take_riscv64(const uint8_t *regs, struct sonde_cpu *ret)
 {
 	ret->valid = SONDE_CPU_GENERAL;
+	for (int i = 1; i < 16; i++)
+		ret->general[i] = sonde_le64(regs + 8 * i);
 	ret->pc = sonde_le64(regs + 8 * PRSTATUS_RISCV64_PC);
 	ret->sp = sonde_le64(regs + 8 * PRSTATUS_RISCV64_SP);
 }
@@ -248,4 +251,16 @@ int elf_core_cpu(const struct elf_core *core, uint32_t index, struct sonde_cpu *
 		return SONDE_E_NOT_FOUND;
 	prstatus_of(core)->take(note->desc + PRSTATUS_REGS, ret);
 	return 0;
+}
+
+int elf_core_full_cpu(const struct elf_core *core, uint32_t index, struct full_cpu *ret)
+{
+	int r = elf_core_cpu(core, index, &ret->cpu);
+	uint32_t n = r == 0 ? full_cpu_upper(ret->cpu.arch) : 0;
+	const struct elf_note *note = n ? prstatus(core, index) : NULL;
+
+	ret->n_upper = note ? n : 0;
+	for (uint32_t i = 0; i < ret->n_upper; i++)
+		ret->upper[i] = sonde_le64(note->desc + PRSTATUS_REGS + 8 * (UPPER_FIRST + i));
+	return r;
 }

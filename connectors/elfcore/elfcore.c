@@ -382,7 +382,13 @@ static int64_t identity(const struct elf_core *core, void *buf, size_t cap)
 static int64_t elfcore_note(void *conn, const char *name, void *buf, size_t cap)
 {
 	struct elfcore *elf = conn;
+	struct full_cpu cpu = { 0 };
+	uint32_t index;
 
+	if (full_cpu_asked(name, &index))
+		return elf_core_full_cpu(&elf->core, index, &cpu) == 0
+			       ? full_cpu_note(&cpu, buf, cap)
+			       : SONDE_E_NOT_FOUND;
 	if (strcmp(name, SONDE_NOTE_IDENTITY) == 0)
 		return identity(&elf->core, buf, cap);
 	if (strcmp(name, SONDE_NOTE_FACTS) == 0 && elf->facts.text)

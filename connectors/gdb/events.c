@@ -131,8 +131,11 @@ static void take_registers(struct events *events, const uint8_t *data, size_t le
 {
 	const struct description *description = events->stub->description;
 	struct sonde_event *event = &events->event;
+	struct full_cpu cpu;
 
-	if (!registers_take(description, data, len, NULL, NULL, &event->registers))
+	if (registers_take(description, data, len, NULL, NULL, &cpu))
+		event->registers = cpu.cpu;
+	else
 		fail(events, SONDE_E_CORRUPT);
 	if (description->arch == SONDE_ARCH_RISCV64)
 		registers_value(description, "tp", data, len, &event->task);

@@ -384,7 +384,8 @@ static int gdb_regions(void *conn, sonde_region_fn *fn, void *user)
 /* QEMU describes no descriptor tables; its monitor prints them. Its threads are processors, counted from 1. */
 static void add_tables(struct gdb *gdb, uint32_t index, struct sonde_cpu *cpu)
 {
-	struct sonde_cpu seen = { .arch = cpu->arch };
+	struct full_cpu full = { .cpu.arch = cpu->arch };
+	const struct sonde_cpu *seen = &full.cpu;
 	char command[32];
 
 	snprintf(command, sizeof(command), "cpu %llu",
@@ -392,22 +393,39 @@ static void add_tables(struct gdb *gdb, uint32_t index, struct sonde_cpu *cpu)
 	if (cpu->arch != SONDE_ARCH_X86_64 ||
 	    link_monitor(&gdb->link, command, &gdb->stub.reply, NULL) < 0 ||
 	    link_monitor(&gdb->link, "info registers", &gdb->stub.reply, NULL) < 0 ||
-	    !registers_parse((const char *)gdb->stub.reply.data, &seen) ||
-	    !(seen.valid & SONDE_CPU_TABLES))
+	    !registers_parse((const char *)gdb->stub.reply.data, &full) ||
+	    !(seen->valid & SONDE_CPU_TABLES))
 		return;
-	cpu->gdt_base = seen.gdt_base;
-	cpu->idt_base = seen.idt_base;
+	cpu->gdt_base = seen->gdt_base;
+	cpu->idt_base = seen->idt_base;
 	cpu->valid |= SONDE_CPU_TABLES;
 }
 
 static int gdb_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
 {
 	struct gdb *gdb = conn;
-	int r = stub_registers(&gdb->stub, index, ret, NULL);
+	struct full_cpu cpu = { 0 };
+	int r = stub_registers(&gdb->stub, index, &cpu, NULL);
 
-	if (r == 0 && gdb->stub.qemu)
+	if (r < 0)
+		return r;
+	*ret = cpu.cpu;
+	if (gdb->stub.qemu)
 		add_tables(gdb, index, ret);
-	return r;
+	return 0;
+}
+
+static int64_t gdb_note(void *conn, const char *name, void *buf, size_t cap)
+{
+	struct gdb *gdb = conn;
+	const struct description *description = gdb->stub.description;
+	struct full_cpu cpu = { 0 };
+	uint32_t index;
+
+	if (!full_cpu_asked(name, &index) || !description || !full_cpu_upper(description->arch) ||
+	    stub_registers(&gdb->stub, index, &cpu, NULL) < 0)
+		return SONDE_E_NOT_FOUND;
+	return full_cpu_note(&cpu, buf, cap);
 }
 
 static int gdb_pause(void *conn, struct sonde_error *err)
@@ -456,6 +474,7 @@ static const struct sonde_connector_ops gdb_ops = {
 	.cancel = gdb_cancel,
 	.regions = gdb_regions,
 	.cpu = gdb_cpu,
+	.note = gdb_note,
 	.pause = gdb_pause,
 	.resume = gdb_resume,
 	.breakpoint = gdb_breakpoint,

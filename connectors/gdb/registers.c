@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Names are those of gdb 13 gdb/features and qemu 7.2 gdb-xml. A group of struct sonde_cpu is valid when all of it
- * came. general[] has 16 places: all of x86's registers, and of the others x0 .. x15.
+ * came, and so is upper.
  */
 #include "registers.h"
 
@@ -12,23 +12,29 @@
 
 struct place {
 	const char *name;
-	uint32_t off;     /* in struct sonde_cpu       */
-	uint32_t group;   /* enum sonde_cpu_valid      */
+	uint32_t off;     /* in struct full_cpu            */
+	uint32_t group;   /* enum sonde_cpu_valid, or UPPER */
 	const char *also; /* ... or called so; NULL    */
 };
 
+#define UPPER (1u << 31)
+
 #define GENERAL(name, i)                                                                           \
 	{                                                                                          \
-		name, offsetof(struct sonde_cpu, general) + 8 * (i), SONDE_CPU_GENERAL, NULL       \
+		name, offsetof(struct full_cpu, cpu.general) + 8 * (i), SONDE_CPU_GENERAL, NULL    \
+	}
+#define ABOVE(name, i)                                                                             \
+	{                                                                                          \
+		name, offsetof(struct full_cpu, upper) + 8 * ((i)-UPPER_FIRST), UPPER, NULL        \
 	}
 #define AT(name, field, group)                                                                     \
 	{                                                                                          \
-		name, offsetof(struct sonde_cpu, field), group, NULL                               \
+		name, offsetof(struct full_cpu, cpu.field), group, NULL                            \
 	}
 /* QEMU leaves the level out of names that both states of the processor have (7.2 target/arm/helper.c). */
 #define AT_OR(name, also, field, group)                                                            \
 	{                                                                                          \
-		name, offsetof(struct sonde_cpu, field), group, also                               \
+		name, offsetof(struct full_cpu, cpu.field), group, also                            \
 	}
 
 static const struct place x86_64[] = {
@@ -98,6 +104,21 @@ static const struct place aarch64[] = {
 	X(13),
 	X(14),
 	X(15),
+	ABOVE("x16", 16),
+	ABOVE("x17", 17),
+	ABOVE("x18", 18),
+	ABOVE("x19", 19),
+	ABOVE("x20", 20),
+	ABOVE("x21", 21),
+	ABOVE("x22", 22),
+	ABOVE("x23", 23),
+	ABOVE("x24", 24),
+	ABOVE("x25", 25),
+	ABOVE("x26", 26),
+	ABOVE("x27", 27),
+	ABOVE("x28", 28),
+	ABOVE("x29", 29),
+	ABOVE("x30", 30),
 	AT("sp", sp, SONDE_CPU_GENERAL),
 	AT("pc", pc, SONDE_CPU_GENERAL),
 	AT("cpsr", flags, SONDE_CPU_GENERAL),
@@ -129,6 +150,22 @@ static const struct place riscv64[] = {
 	GENERAL("a3", 13),
 	GENERAL("a4", 14),
 	GENERAL("a5", 15),
+	ABOVE("a6", 16),
+	ABOVE("a7", 17),
+	ABOVE("s2", 18),
+	ABOVE("s3", 19),
+	ABOVE("s4", 20),
+	ABOVE("s5", 21),
+	ABOVE("s6", 22),
+	ABOVE("s7", 23),
+	ABOVE("s8", 24),
+	ABOVE("s9", 25),
+	ABOVE("s10", 26),
+	ABOVE("s11", 27),
+	ABOVE("t3", 28),
+	ABOVE("t4", 29),
+	ABOVE("t5", 30),
+	ABOVE("t6", 31),
 	AT("sp", sp, SONDE_CPU_GENERAL),
 	AT("pc", pc, SONDE_CPU_GENERAL),
 	AT("satp", cr[SONDE_CR_SATP], SONDE_CPU_CONTROL),
@@ -199,9 +236,10 @@ static const struct description_register *find_place(const struct description *d
 }
 
 uint32_t registers_take(const struct description *description, const uint8_t *text, size_t n_text,
-			registers_ask_fn *ask, void *user, struct sonde_cpu *ret)
+			registers_ask_fn *ask, void *user, struct full_cpu *ret)
 {
-	struct sonde_cpu cpu = { .arch = description->arch };
+	struct full_cpu full = { .cpu.arch = description->arch };
+	struct sonde_cpu *cpu = &full.cpu;
 	uint32_t missing = 0, n = 0;
 
 	for (const struct place *place = places_of(description->arch); place->name; place++) {
@@ -213,12 +251,15 @@ uint32_t registers_take(const struct description *description, const uint8_t *te
 			missing |= place->group;
 			continue;
 		}
-		memcpy((uint8_t *)&cpu + place->off, &value, sizeof(value));
-		cpu.valid |= place->group;
+		memcpy((uint8_t *)&full + place->off, &value, sizeof(value));
+		cpu->valid |= place->group;
 		n++;
 	}
-	cpu.valid &= ~missing;
+	cpu->valid &= ~missing;
+	if (cpu->valid & UPPER)
+		full.n_upper = full_cpu_upper(cpu->arch);
+	cpu->valid &= ~UPPER;
 	if (n)
-		*ret = cpu;
+		*ret = full;
 	return n;
 }

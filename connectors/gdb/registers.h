@@ -3,6 +3,7 @@
 #ifndef GDB_REGISTERS_H
 #define GDB_REGISTERS_H
 
+#include "../common/full_cpu.h"
 #include "description.h"
 
 /* Somebody who asks for one register, 8 bytes at most, alone ("p"). Returns 0, < 0: it cannot be had. */
@@ -16,7 +17,7 @@ typedef int registers_ask_fn(void *user, const struct description_register *reg,
  * Returns   how many registers were taken; 0: none, and *ret is not touched.
  */
 uint32_t registers_take(const struct description *description, const uint8_t *text, size_t n_text,
-			registers_ask_fn *ask, void *user, struct sonde_cpu *ret);
+			registers_ask_fn *ask, void *user, struct full_cpu *ret);
 
 /* What "p" answers: the digits of reg and no others, all known. Returns 0, -1. */
 int registers_parse_one(const struct description_register *reg, const uint8_t *text, size_t n_text,

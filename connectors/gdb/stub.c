@@ -292,8 +292,7 @@ static int ask_register(void *user, const struct description_register *reg, uint
 	return r;
 }
 
-int stub_registers(struct stub *stub, uint32_t index, struct sonde_cpu *ret,
-		   struct sonde_error *err)
+int stub_registers(struct stub *stub, uint32_t index, struct full_cpu *ret, struct sonde_error *err)
 {
 	char text[32];
 

@@ -6,6 +6,7 @@
 #ifndef GDB_STUB_H
 #define GDB_STUB_H
 
+#include "../common/full_cpu.h"
 #include "description.h"
 #include "link.h"
 
@@ -48,7 +49,7 @@ int stub_object(struct stub *stub, const char *object, const char *annex, struct
 int stub_file(struct stub *stub, const char *path, struct sonde_error *err);
 
 /* Registers of thread index. Returns 0; as link_call; SONDE_E_UNSUPPORTED, SONDE_E_NOT_FOUND. */
-int stub_registers(struct stub *stub, uint32_t index, struct sonde_cpu *ret,
+int stub_registers(struct stub *stub, uint32_t index, struct full_cpu *ret,
 		   struct sonde_error *err);
 
 #endif

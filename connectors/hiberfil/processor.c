@@ -31,11 +31,12 @@ static uint64_t special(const struct hiber_file *file, const struct state *state
 
 static int take(struct hiber_file *file, const struct state *state, const uint8_t *page)
 {
-	struct sonde_cpu cpu = { 0 };
+	struct full_cpu full = { 0 };
 	uint32_t word = state->word, arch = word == 8 ? SONDE_ARCH_X86_64 : SONDE_ARCH_I386;
 
-	if (!win_context_cpu(arch, page + state->context, HIBER_PAGE - state->context, &cpu))
+	if (!win_context_cpu(arch, page + state->context, HIBER_PAGE - state->context, &full))
 		return 0;
+	struct sonde_cpu cpu = full.cpu;
 	cpu.cr[0] = special(file, state, page, 0);
 	for (uint32_t i = 2; i < 5; i++)
 		cpu.cr[i] = special(file, state, page, (i - 1) * word);

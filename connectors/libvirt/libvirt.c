@@ -431,20 +431,34 @@ static int libvirt_regions(void *conn, sonde_region_fn *fn, void *user)
 	return r;
 }
 
-static int libvirt_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
+static int full_cpu(struct libvirt *libvirt, uint32_t index, struct full_cpu *ret)
 {
-	struct libvirt *libvirt = conn;
 	struct command command;
 	struct monitor monitor = monitor_of(libvirt, &command);
 
 	return machine_cpu(&libvirt->machine, &monitor, index, ret);
 }
 
+static int libvirt_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
+{
+	struct full_cpu cpu;
+	int r = full_cpu(conn, index, &cpu);
+
+	if (r == 0)
+		*ret = cpu.cpu;
+	return r;
+}
+
 /* The machine is the process that runs it; through libvirt alone that is not known. */
 static int64_t libvirt_note(void *conn, const char *name, void *buf, size_t cap)
 {
 	struct libvirt *libvirt = conn;
+	struct full_cpu cpu;
+	uint32_t index;
 
+	if (full_cpu_asked(name, &index) && full_cpu_upper(libvirt->machine.arch))
+		return full_cpu(libvirt, index, &cpu) == 0 ? full_cpu_note(&cpu, buf, cap)
+							   : SONDE_E_NOT_FOUND;
 	if (strcmp(name, SONDE_NOTE_IDENTITY) != 0 || libvirt->through_api)
 		return SONDE_E_NOT_FOUND;
 	pthread_mutex_lock(&libvirt->lock);

@@ -18,8 +18,8 @@ struct walk {
 	size_t at, len;
 	uint32_t fields_left;
 	struct devices *devices;
-	struct sonde_cpu *cpu; /* of the section; NULL none */
-	const char *device;    /* its name                  */
+	struct full_cpu *cpu; /* of the section; NULL none */
+	const char *device;   /* its name                  */
 	struct fault *fault;
 };
 
@@ -209,13 +209,13 @@ static int add_cpu(struct walk *walk)
 
 	if (devices->n_cpus == DEVICES_CPUS_MAX)
 		return refuse(walk, SONDE_E_LIMIT, "devices: too many processors");
-	struct sonde_cpu *cpus =
+	struct full_cpu *cpus =
 		realloc(devices->cpus, (devices->n_cpus + 1) * sizeof(*devices->cpus));
 	if (!cpus)
 		return refuse(walk, SONDE_E_NO_MEMORY, "devices: no memory for processors");
 	devices->cpus = cpus;
 	walk->cpu = &cpus[devices->n_cpus++];
-	*walk->cpu = (struct sonde_cpu){ 0 };
+	*walk->cpu = (struct full_cpu){ 0 };
 	return 0;
 }
 
@@ -251,7 +251,7 @@ static int take_section(struct walk *walk, const json_t *section)
 			r = refuse(walk, SONDE_E_CORRUPT, "devices: a section ends as another one");
 	}
 	if (walk->cpu)
-		walk->devices->arch = walk->cpu->arch;
+		walk->devices->arch = walk->cpu->cpu.arch;
 	return r;
 }
 

@@ -12,6 +12,7 @@
 #ifndef DEVICES_H
 #define DEVICES_H
 
+#include "../common/full_cpu.h"
 #include "fault.h"
 
 #include <sonde/plugin.h>
@@ -21,7 +22,7 @@
 #define DEVICES_CPUS_MAX 4096u
 
 struct devices {
-	struct sonde_cpu *cpus; /* [n_cpus] */
+	struct full_cpu *cpus; /* [n_cpus] */
 	size_t n_cpus;
 	uint32_t arch;               /* of the processors                              */
 	uint64_t below_4g, above_4g; /* bytes of RAM by the CMOS of a PC; both 0: none */

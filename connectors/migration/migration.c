@@ -259,8 +259,18 @@ static int migration_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
 
 	if (index >= devices->n_cpus)
 		return devices->n_cpus ? SONDE_E_NOT_FOUND : SONDE_E_UNSUPPORTED;
-	*ret = devices->cpus[index];
+	*ret = devices->cpus[index].cpu;
 	return 0;
+}
+
+static int64_t migration_note(void *conn, const char *name, void *buf, size_t cap)
+{
+	const struct devices *devices = &((struct migration *)conn)->devices;
+	uint32_t index;
+
+	if (!full_cpu_asked(name, &index) || index >= devices->n_cpus)
+		return SONDE_E_NOT_FOUND;
+	return full_cpu_note(&devices->cpus[index], buf, cap);
 }
 
 static int migration_probe(const uint8_t *head, size_t head_len, uint64_t file_size)
@@ -277,6 +287,7 @@ static const struct sonde_connector_ops migration_ops = {
 	.transfer = migration_transfer,
 	.regions = migration_regions,
 	.cpu = migration_cpu,
+	.note = migration_note,
 	.probe = migration_probe,
 };
 

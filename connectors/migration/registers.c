@@ -3,6 +3,8 @@
 #include "registers.h"
 #include "big_endian.h"
 
+#include <string.h>
+
 #define SEGMENT_GS 5 /* R_GS of target/i386/cpu.h        */
 #define ARM_SP 31    /* xregs[31] is the current one      */
 #define RISCV_SP 2
@@ -63,23 +65,31 @@ static void take_x86(struct sonde_cpu *ret, const struct register_field *field)
 	ret->sp = ret->general[6];
 }
 
-static void take_aarch64(struct sonde_cpu *ret, const struct register_field *field)
+/* Registers numbered from 0 on, 32 of them; sp is one. */
+static void take_numbered(struct full_cpu *full, uint32_t arch, size_t sp,
+			  const struct register_field *field)
 {
-	ret->arch = SONDE_ARCH_AARCH64;
-	for (size_t i = 0; i < 16; i++)
-		ret->general[i] = element(field, i);
-	ret->sp = element(field, ARM_SP);
+	struct sonde_cpu *cpu = &full->cpu;
+
+	cpu->arch = arch;
+	for (size_t i = 0; i < UPPER_FIRST; i++)
+		cpu->general[i] = element(field, i);
+	cpu->sp = element(field, sp);
+	full->n_upper = full_cpu_upper(arch);
+	for (size_t i = 0; i < full->n_upper; i++)
+		full->upper[i] = element(field, UPPER_FIRST + i);
 }
 
-void register_take(struct sonde_cpu *ret, const struct register_field *field)
+void register_take(struct full_cpu *full, const struct register_field *field)
 {
+	struct sonde_cpu *ret = &full->cpu;
+
 	if (field->size != 4 && field->size != 8)
 		return;
 	if (is_field(field, "env.xregs", "")) {
-		take_aarch64(ret, field);
+		take_numbered(full, SONDE_ARCH_AARCH64, ARM_SP, field);
 	} else if (is_field(field, "env.gpr", "") && field->size == 8) {
-		ret->arch = SONDE_ARCH_RISCV64;
-		ret->sp = element(field, RISCV_SP);
+		take_numbered(full, SONDE_ARCH_RISCV64, RISCV_SP, field);
 	} else if (is_field(field, "env.regs", "") && (field->n == 8 || field->size == 8)) {
 		take_x86(ret, field);
 	} else {

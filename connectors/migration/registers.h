@@ -3,7 +3,7 @@
 #ifndef MIGRATION_REGISTERS_H
 #define MIGRATION_REGISTERS_H
 
-#include <sonde/plugin.h>
+#include "../common/full_cpu.h"
 
 /* One field, or an array of n: "env.gdt" "base", index 0; "env.regs" "", n 16. */
 struct register_field {
@@ -14,6 +14,6 @@ struct register_field {
 };
 
 /* Into *ret what is known of it; arch is set by the fields that only one has. */
-void register_take(struct sonde_cpu *ret, const struct register_field *field);
+void register_take(struct full_cpu *ret, const struct register_field *field);
 
 #endif

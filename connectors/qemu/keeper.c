@@ -33,7 +33,7 @@ enum debt { STOPPED = 1, MIGRATING = 2, CAPABLE = 4 };
 
 struct known_cpu {
 	int32_t is_known;
-	struct sonde_cpu cpu;
+	struct full_cpu cpu;
 };
 
 struct keeper_shared {
@@ -506,7 +506,7 @@ int keeper_end(struct keeper *keeper, struct sonde_error *err)
 	return r;
 }
 
-int keeper_cpu(const struct keeper *keeper, uint32_t index, struct sonde_cpu *ret)
+int keeper_cpu(const struct keeper *keeper, uint32_t index, struct full_cpu *ret)
 {
 	*ret = keeper->shared->cpus[index].cpu;
 	return keeper->shared->cpus[index].is_known;

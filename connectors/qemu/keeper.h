@@ -57,7 +57,7 @@ int keeper_wait(struct keeper *keeper, struct sonde_error *err);
 int keeper_end(struct keeper *keeper, struct sonde_error *err);
 
 /* After keeper_wait: registers of processor index as they were; STREAM: shortly before. 1, or 0 where they are not known. */
-int keeper_cpu(const struct keeper *keeper, uint32_t index, struct sonde_cpu *ret);
+int keeper_cpu(const struct keeper *keeper, uint32_t index, struct full_cpu *ret);
 
 /* After keeper_end (STOP) or keeper_wait (STREAM): for how long the guest stood still because of it. */
 uint64_t keeper_stopped_ns(const struct keeper *keeper);

@@ -382,9 +382,8 @@ static int qemu_regions(void *conn, sonde_region_fn *fn, void *user)
 	return machine_regions(&machine->map, machine->via, fn, user);
 }
 
-static int qemu_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
+static int full_cpu(struct qemu *qemu, uint32_t index, struct full_cpu *ret)
 {
-	struct qemu *qemu = conn;
 	struct qmp qmp;
 
 	if (is_snapshot(qemu))
@@ -434,10 +433,25 @@ static int qemu_gone(void *conn, struct sonde_error *err)
 	return r;
 }
 
+static int qemu_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
+{
+	struct full_cpu cpu;
+	int r = full_cpu(conn, index, &cpu);
+
+	if (r == 0)
+		*ret = cpu.cpu;
+	return r;
+}
+
 static int64_t qemu_note(void *conn, const char *name, void *buf, size_t cap)
 {
-	const struct qemu *qemu = conn;
+	struct qemu *qemu = conn;
+	struct full_cpu cpu;
+	uint32_t index;
 
+	if (full_cpu_asked(name, &index) && full_cpu_upper(qemu->machine.arch))
+		return full_cpu(qemu, index, &cpu) == 0 ? full_cpu_note(&cpu, buf, cap)
+							: SONDE_E_NOT_FOUND;
 	if (strcmp(name, SONDE_NOTE_IDENTITY) != 0)
 		return SONDE_E_NOT_FOUND;
 	return procmem_identity(&qemu->machine.mem, buf, cap);

@@ -133,10 +133,12 @@ static int make_file(const struct taking *t)
 static void take_registers(const struct taking *t, const struct keeper *keeper, uint32_t but)
 {
 	for (uint32_t i = 0; i < t->machine->n_cpus; i++) {
-		struct sonde_cpu *cpu = &t->to->cpus[i];
+		struct full_cpu *cpu = &t->to->cpus[i];
 		if (!keeper_cpu(keeper, i, cpu))
-			cpu->valid = 0;
-		cpu->valid &= ~but;
+			cpu->cpu.valid = 0;
+		cpu->cpu.valid &= ~but;
+		if (!(cpu->cpu.valid & SONDE_CPU_GENERAL))
+			cpu->n_upper = 0;
 	}
 }
 
@@ -515,11 +517,11 @@ int snapshot_regions(const struct snapshot *snapshot, const struct machine *mach
 }
 
 int snapshot_cpu(const struct snapshot *snapshot, const struct machine *machine, uint32_t index,
-		 struct sonde_cpu *ret)
+		 struct full_cpu *ret)
 {
 	if (index >= machine->n_cpus)
 		return machine->n_cpus ? SONDE_E_NOT_FOUND : SONDE_E_UNSUPPORTED;
-	if (!snapshot->cpus[index].valid)
+	if (!snapshot->cpus[index].cpu.valid)
 		return SONDE_E_UNSUPPORTED;
 	*ret = snapshot->cpus[index];
 	return 0;

@@ -14,9 +14,9 @@
 enum snapshot_way { SNAPSHOT_AUTO, SNAPSHOT_STREAM, SNAPSHOT_CLONE, SNAPSHOT_COPY };
 
 struct snapshot {
-	int fd;                 /* the file; -1: there is no snapshot               */
-	uint64_t *at;           /* [map.n] where each range begins in it; SNAPSHOT_NONE */
-	struct sonde_cpu *cpus; /* [n_cpus]; valid is 0 where not known     */
+	int fd;                /* the file; -1: there is no snapshot               */
+	uint64_t *at;          /* [map.n] where each range begins in it; SNAPSHOT_NONE */
+	struct full_cpu *cpus; /* [n_cpus]; valid is 0 where not known     */
 	struct sonde_snapshot told;
 	char how[320];
 };
@@ -46,6 +46,6 @@ int snapshot_extents(const struct snapshot *snapshot, const struct machine *mach
 int snapshot_regions(const struct snapshot *snapshot, const struct machine *machine,
 		     sonde_region_fn *fn, void *user);
 int snapshot_cpu(const struct snapshot *snapshot, const struct machine *machine, uint32_t index,
-		 struct sonde_cpu *ret);
+		 struct full_cpu *ret);
 
 #endif

@@ -6,7 +6,7 @@ import struct
 
 from harness import FOLDER, IMAGE, Case, make_file, run
 
-X86_64, AARCH64 = 62, 183  # e_machine
+X86_64, AARCH64, RISCV = 62, 183, 243  # e_machine
 
 
 def note(name, kind, data):
@@ -57,10 +57,28 @@ class Processors(Case):
 
     def test_aarch64_has_what_its_dump_tells_and_no_more(self):
         row, = self.rows(core(AARCH64, [note(b"CORE", 1, prstatus(range(100, 134)))]))
-        self.assertEqual(row["registers"], [f"x{i}={100 + i:#x}" for i in range(16)]
+        self.assertEqual(row["registers"], [f"x{i}={100 + i:#x}" for i in range(31)]
                          + ["sp=0x83", "pc=0x84", "pstate=0x85"])
         self.assertEqual([row[k] for k in ("arch", "pc", "sp", "page_table", "vectors", "error")],
                          ["aarch64", "0x84", "0x83", None, None, None])
+
+    def test_riscv64_has_all_of_its_own(self):
+        row, = self.rows(core(RISCV, [note(b"CORE", 1, prstatus(range(100, 132)))]))
+        names = "ra sp gp tp t0 t1 t2 s0 s1 a0 a1 a2 a3 a4 a5 a6 a7 s2 s3 s4 s5 s6 s7 s8 s9 s10 s11 t3 t4 t5 t6".split()
+        self.assertEqual(row["registers"], ["zero=0x0"] + [f"{n}={101 + i:#x}" for i, n in enumerate(names)]
+                         + ["pc=0x64"])
+
+    def test_a_dump_and_a_recording_tell_the_same_of_all(self):
+        for machine, words in ((AARCH64, range(100, 134)), (RISCV, range(100, 132))):
+            source = core(machine, [note(b"CORE", 1, prstatus(words)), note(b"CORE", 1, prstatus(words[::-1]))])
+            made = {kind: os.path.join(FOLDER, f"cpus-{machine}.{kind}") for kind in ("elf", "kdump-zlib", "record")}
+            rows = self.rows(source)
+            self.assertEqual(len(rows), 2)
+            for kind in ("elf", "kdump-zlib"):
+                self.expect(run("convert", source, "-o", made[kind] + "2", "--format", kind), 0)
+                self.assertEqual(self.rows(made[kind] + "2"), rows)
+            self.assertEqual(self.rows(f"elfcore:{source}|record,file={made['record']}"), rows)
+            self.assertEqual(self.rows(f"replay:{made['record']}"), rows)
 
     def test_of_more_than_a_dump_has_room_for_none_are_written(self):
         for n, kept in ((4096, 4096), (4097, 0)):

@@ -60,7 +60,7 @@ static int take_one(void *user, const struct description_register *reg, uint64_t
 static void try_description(struct description *description, const uint8_t *data, size_t len)
 {
 	struct answer answer = { data, len };
-	struct sonde_cpu cpu = { 0 };
+	struct full_cpu cpu = { 0 };
 
 	registers_take(description, data, len, NULL, NULL, &cpu);
 	registers_take(description, data, len, take_one, &answer, &cpu);

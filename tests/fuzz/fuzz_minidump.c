@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 static void check(struct mini_file *mini)
 {
 	struct note_lines lines;
-	struct sonde_cpu cpu = { 0 };
+	struct full_cpu cpu = { 0 };
 
 	for (size_t i = 0; i < mini->dump.n_runs; i++) {
 		const struct dump_run *run = &mini->dump.runs[i];
@@ -19,7 +19,7 @@ static void check(struct mini_file *mini)
 				   run->have > mini->dump.file_size - run->off)))
 			abort();
 	}
-	if (mini_cpu(mini, 0, &cpu) == 0 && !cpu.valid)
+	if (mini_cpu(mini, 0, &cpu) == 0 && !cpu.cpu.valid)
 		abort();
 	if (mini_process(mini, &lines) < 0 || lines.text[lines.len - 1] != '\n')
 		abort();

@@ -45,8 +45,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		abort();
 	try_map(text);
 	for (uint32_t arch = SONDE_ARCH_NONE; arch <= SONDE_ARCH_RISCV64; arch++) {
-		struct sonde_cpu cpu = { .arch = arch };
-		if (registers_parse(text, &cpu) != (cpu.valid != 0))
+		struct full_cpu cpu = { .cpu.arch = arch };
+		if (registers_parse(text, &cpu) != (cpu.cpu.valid != 0))
+			abort();
+	}
+	for (uint32_t arch = SONDE_ARCH_NONE; arch <= SONDE_ARCH_RISCV64; arch++) {
+		struct full_cpu cpu = { .cpu.arch = arch };
+		full_cpu_parse(&cpu, text);
+		if (cpu.n_upper && cpu.n_upper != full_cpu_upper(arch))
 			abort();
 	}
 	if (maps_parse(text, &line) && line.end <= line.start)

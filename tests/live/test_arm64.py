@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """aarch64: 6.1 with pages of 4 KiB, whose kallsyms names functions only, and 6.12 with pages of 16 KiB."""
+import os
+
 import frames
 import test_compare
 import test_dirty
@@ -87,9 +89,17 @@ class ProcessorTest(Case):
         self.assertEqual((told.code, told.err), (0, ""), str(told))
         for row, stub in zip(result.rows, told.rows):
             self.assertEqual(row["registers"], stub["registers"][:len(row["registers"])])
-            self.assertEqual(len(row["registers"]), 19)
+            self.assertEqual(len(row["registers"]), 34)
+        self.assert_a_dump_has_them_too(guest, result.rows)
         self.assert_is_what_another_client_reads(told.rows[0])
         self.assert_roots(told.rows, run("info", guest.target(), "--json").rows[0])
+
+    def assert_a_dump_has_them_too(self, guest, rows):
+        path = os.path.join(FOLDER, "processors.elf")
+        self.addCleanup(lambda: os.path.exists(path) and os.unlink(path))
+        self.expect(run("dump", guest.target(), "-o", path, "--format", "elf"), 0)
+        self.assertEqual([row["registers"] for row in run("cpus", path, "--json").rows],
+                         [row["registers"] for row in rows])
 
     def assert_is_what_another_client_reads(self, row):
         names = {"SCTLR": "sctlr_el1", "VBAR": "vbar_el1"} | {

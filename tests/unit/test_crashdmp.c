@@ -452,18 +452,22 @@ static void registers_that_are_put_come_back(void **state)
 
 	for (size_t a = 0; a < sizeof(arches) / sizeof(arches[0]); a++) {
 		uint8_t context[3000] = { 0 };
-		struct sonde_cpu cpu = { .arch = arches[a], .valid = SONDE_CPU_GENERAL },
-				 back = { 0 };
+		struct full_cpu full = { .cpu = { .arch = arches[a], .valid = SONDE_CPU_GENERAL },
+					 .n_upper = full_cpu_upper(arches[a]) },
+				back = { 0 };
+		struct sonde_cpu *cpu = &full.cpu;
 
 		for (uint64_t i = 0; i < (arches[a] == SONDE_ARCH_I386 ? 8 : 16); i++)
-			cpu.general[i] = 0x10010000 + i;
-		cpu.sp = arches[a] == SONDE_ARCH_AARCH64 ? 0x5000 : cpu.general[6];
-		cpu.pc = 0x6000;
-		cpu.flags = 0x246;
-		assert_int_equal(win_context_put(&cpu, context, 100), 0);
-		assert_int_equal(win_context_put(&cpu, context, sizeof(context)), 1);
+			cpu->general[i] = 0x10010000 + i;
+		for (uint32_t i = 0; i < full.n_upper; i++)
+			full.upper[i] = 0x20020000 + i;
+		cpu->sp = arches[a] == SONDE_ARCH_AARCH64 ? 0x5000 : cpu->general[6];
+		cpu->pc = 0x6000;
+		cpu->flags = 0x246;
+		assert_int_equal(win_context_put(&full, context, 100), 0);
+		assert_int_equal(win_context_put(&full, context, sizeof(context)), 1);
 		assert_int_equal(win_context_cpu(arches[a], context, sizeof(context), &back), 1);
-		assert_memory_equal(&back, &cpu, sizeof(cpu));
+		assert_memory_equal(&back, &full, sizeof(full));
 		assert_int_equal(win_machine_arch(win_arch_machine(arches[a])), arches[a]);
 	}
 	assert_int_equal(win_arch_machine(SONDE_ARCH_RISCV64), 0);

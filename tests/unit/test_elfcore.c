@@ -399,10 +399,11 @@ static void aarch64_and_riscv64_have_other_registers(void **state)
 	static const struct {
 		uint16_t machine;
 		uint32_t words;
-		uint64_t pc, sp, flags, x15;
+		uint64_t pc, sp, flags, x0, last;
+		uint32_t n_upper;
 	} cases[] = {
-		{ AARCH64, 34, 0x520, 0x51f, 0x521, 0x50f },
-		{ RISCV, 32, 0x500, 0x502, 0, 0 },
+		{ AARCH64, 34, 0x520, 0x51f, 0x521, 0x500, 0x51e, 15 },
+		{ RISCV, 32, 0x500, 0x502, 0, 0, 0x51f, 16 },
 	};
 
 	(void)state;
@@ -411,6 +412,7 @@ static void aarch64_and_riscv64_have_other_registers(void **state)
 		struct elf_core core;
 		const char *why;
 		struct sonde_cpu cpu = { 0 };
+		struct full_cpu full = { 0 };
 		build_prstatus(bytes, sizeof(bytes), cases[i].machine, cases[i].words);
 		assert_int_equal(parse(&core, bytes, sizeof(bytes), &why), 0);
 		assert_int_equal(elf_core_cpu_count(&core), 1);
@@ -419,7 +421,13 @@ static void aarch64_and_riscv64_have_other_registers(void **state)
 		assert_int_equal(cpu.pc, cases[i].pc);
 		assert_int_equal(cpu.sp, cases[i].sp);
 		assert_int_equal(cpu.flags, cases[i].flags);
-		assert_int_equal(cpu.general[15], cases[i].x15);
+		assert_int_equal(cpu.general[0], cases[i].x0);
+		assert_int_equal(cpu.general[15], 0x50f);
+		assert_int_equal(elf_core_full_cpu(&core, 0, &full), 0);
+		assert_memory_equal(&full.cpu, &cpu, sizeof(cpu));
+		assert_int_equal(full.n_upper, cases[i].n_upper);
+		assert_int_equal(full.upper[0], 0x510);
+		assert_int_equal(full.upper[full.n_upper - 1], cases[i].last);
 		elf_core_finish(&core);
 		build_prstatus(bytes, sizeof(bytes), cases[i].machine, cases[i].words - 1);
 		assert_int_equal(parse(&core, bytes, sizeof(bytes), &why), 0);

@@ -188,7 +188,7 @@ static void descriptions_are_bounded(void **state)
 static void registers_that_did_not_come_are_not_valid(void **state)
 {
 	(void)state;
-	struct sonde_cpu cpu = { 0 };
+	struct full_cpu cpu = { 0 };
 	/* cr3 is unknown, gs_base beyond the end */
 	static const char text[] = "0102030405060708"
 				   "1000000000000000"
@@ -201,11 +201,40 @@ static void registers_that_did_not_come_are_not_valid(void **state)
 	assert_int_equal(
 		registers_take(description, (const uint8_t *)text, strlen(text), NULL, NULL, &cpu),
 		2);
-	assert_int_equal(cpu.general[0], 0x0807060504030201);
-	assert_int_equal(cpu.efer, 16);
-	assert_int_equal(cpu.valid, SONDE_CPU_EFER);
+	assert_int_equal(cpu.cpu.general[0], 0x0807060504030201);
+	assert_int_equal(cpu.cpu.efer, 16);
+	assert_int_equal(cpu.cpu.valid, SONDE_CPU_EFER);
 	assert_int_equal(registers_take(description, (const uint8_t *)"E01", 3, NULL, NULL, &cpu),
 			 0);
+}
+
+/* All of them, or none: what is known of some is no thread's. */
+static void upper_registers_are_whole_or_not_there(void **state)
+{
+	(void)state;
+	enum { ALL = 31 };
+	struct full_cpu cpu = { 0 };
+	char xml[4096], text[16 * ALL + 1], *at = xml;
+
+	at += sprintf(at, "<target><architecture>aarch64</architecture>");
+	for (int i = 0; i < ALL; i++)
+		at += sprintf(at, REG("x%d", ""), i);
+	sprintf(at, "</target>");
+	for (int i = 0; i < ALL; i++)
+		sprintf(text + 16 * i, "%02x00000000000000", i);
+	assert_int_equal(read_xml(xml), 0);
+	assert_int_equal(description_layout(description), 0);
+	assert_int_equal(
+		registers_take(description, (const uint8_t *)text, 16 * ALL, NULL, NULL, &cpu),
+		ALL);
+	assert_int_equal(cpu.n_upper, 15);
+	assert_int_equal(cpu.upper[0], 16);
+	assert_int_equal(cpu.upper[14], 30);
+	assert_int_equal(cpu.cpu.valid, 0); /* sp, pc and cpsr are missing */
+	assert_int_equal(registers_take(description, (const uint8_t *)text, 16 * (ALL - 1), NULL,
+					NULL, &cpu),
+			 ALL - 1);
+	assert_int_equal(cpu.n_upper, 0);
 }
 
 /* ---- ranges ---------------------------------------------------------------------------------------------- */
@@ -285,6 +314,7 @@ int main(void)
 		cmocka_unit_test(hostile_descriptions_are_refused),
 		cmocka_unit_test(descriptions_are_bounded),
 		cmocka_unit_test(registers_that_did_not_come_are_not_valid),
+		cmocka_unit_test(upper_registers_are_whole_or_not_there),
 		cmocka_unit_test(ranges_say_what_may_be_asked_for),
 		cmocka_unit_test(a_memory_map_has_ram_and_rom),
 	};

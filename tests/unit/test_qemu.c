@@ -308,12 +308,41 @@ static const char wide[] =
 	"CR0=80050033 CR2=0000000035365000 CR3=000000001ff48000 CR4=000006b0\r\n"
 	"EFER=0000000000000d01\r\n";
 
+static struct full_cpu full; /* what was parsed last */
+
+static int parse_registers(const char *text, struct sonde_cpu *cpu)
+{
+	full = (struct full_cpu){ .cpu = *cpu };
+	int told = registers_parse(text, &full);
+	*cpu = full.cpu;
+	return told;
+}
+
+/* The note of what was parsed last, read again. */
+static void note_says_upper(const char *begin)
+{
+	struct full_cpu back = { .cpu.arch = full.cpu.arch };
+	char text[1024];
+	int64_t len = full_cpu_note(&full, text, sizeof(text) - 1);
+
+	assert_true(len > 0 && len < (int64_t)sizeof(text));
+	assert_int_equal(full_cpu_note(&full, NULL, 0), len);
+	text[len] = '\0';
+	assert_memory_equal(text, begin, strlen(begin));
+	full_cpu_parse(&back, text);
+	assert_int_equal(back.n_upper, full.n_upper);
+	assert_memory_equal(back.upper, full.upper, full.n_upper * sizeof(full.upper[0]));
+	text[len - 18] = '\0'; /* one is missing */
+	full_cpu_parse(&back, text);
+	assert_int_equal(back.n_upper, 0);
+}
+
 static void registers_of_a_64_bit_processor(void **state)
 {
 	(void)state;
 	struct sonde_cpu cpu = { .arch = SONDE_ARCH_X86_64 };
 
-	assert_true(registers_parse(wide, &cpu));
+	assert_true(parse_registers(wide, &cpu));
 	assert_int_equal(cpu.valid, SONDE_CPU_GENERAL | SONDE_CPU_CONTROL | SONDE_CPU_TABLES |
 					    SONDE_CPU_GS | SONDE_CPU_EFER);
 	assert_int_equal(cpu.arch, SONDE_ARCH_X86_64);
@@ -342,7 +371,7 @@ static void registers_of_a_32_bit_processor(void **state)
 				   "CR0=80050033 CR2=b7f00000 CR3=02000000 CR4=000006f0\r\n";
 	struct sonde_cpu cpu = { .arch = SONDE_ARCH_I386 };
 
-	assert_true(registers_parse(text, &cpu));
+	assert_true(parse_registers(text, &cpu));
 	assert_int_equal(cpu.pc, 0xc1234567);
 	assert_int_equal(cpu.sp, 0xc1f03f20);
 	assert_int_equal(cpu.gs_base, 0xc2000000);
@@ -358,7 +387,7 @@ static void registers_cut_anywhere_are_valid_only_where_whole(void **state)
 		struct sonde_cpu cpu = { .arch = SONDE_ARCH_X86_64 };
 		memcpy(text, wide, cut);
 		text[cut] = '\0';
-		int told = registers_parse(text, &cpu);
+		int told = parse_registers(text, &cpu);
 		assert_int_equal(told, cpu.valid != 0);
 		/* A number may be cut, a whole line missing: then its group is not valid. */
 		if (!strstr(text, "RFL=0"))
@@ -368,9 +397,9 @@ static void registers_cut_anywhere_are_valid_only_where_whole(void **state)
 		free(text);
 	}
 	struct sonde_cpu cpu = { .arch = SONDE_ARCH_AARCH64 };
-	assert_false(registers_parse("PC=ffff800008000000 X00=0000000000000000\r\n", &cpu));
+	assert_false(parse_registers("PC=ffff800008000000 X00=0000000000000000\r\n", &cpu));
 	cpu.arch = SONDE_ARCH_NONE;
-	assert_false(registers_parse(wide, &cpu));
+	assert_false(parse_registers(wide, &cpu));
 }
 
 static void registers_of_an_aarch64_processor(void **state)
@@ -383,11 +412,15 @@ static void registers_of_an_aarch64_processor(void **state)
 		"X08=ffff023e42210c20 X09=ffffdc362daf734c X10=0000000000000bc0\r\n"
 		"X11=00000000000000c0 X12=0000000000000001 X13=ffffdc362f21e9b0\r\n"
 		"X14=ffffffffffffffff X15=0000000000000001 X16=0000000000000001\r\n"
+		"X17=0000000000000017 X18=0000000000000018 X19=ffffdc362f20ae08\r\n"
+		"X20=0000000000000001 X21=ffff023e42210000 X22=ffffdc362f20af80\r\n"
+		"X23=0000000000000000 X24=ffffdc362e5b1cf0 X25=0000000000000000\r\n"
+		"X26=0000000000000000 X27=0000000000000000 X28=0000000000000000\r\n"
 		"X29=ffff8000080c3de0 X30=ffffdc362e5af514  SP=ffff8000080c3de0\r\n"
 		"PSTATE=400000c5 -Z-- EL1h     FPCR=00000000 FPSR=00000000\r\n";
 	struct sonde_cpu cpu = { .arch = SONDE_ARCH_AARCH64 };
 
-	assert_true(registers_parse(text, &cpu));
+	assert_true(parse_registers(text, &cpu));
 	assert_int_equal(cpu.valid, SONDE_CPU_GENERAL);
 	assert_true(cpu.pc == UINT64_C(0xffffdc362e5af4fc));
 	assert_true(cpu.sp == UINT64_C(0xffff8000080c3de0));
@@ -395,6 +428,10 @@ static void registers_of_an_aarch64_processor(void **state)
 	assert_int_equal(cpu.general[0], 5);
 	assert_true(cpu.general[14] == UINT64_MAX);
 	assert_int_equal(cpu.general[15], 1);
+	assert_int_equal(full.n_upper, 15);
+	assert_int_equal(full.upper[1], 0x17);
+	assert_true(full.upper[14] == UINT64_C(0xffffdc362e5af514));
+	note_says_upper("x16=1 x17=17 x18=18 x19=ffffdc362f20ae08 ");
 }
 
 /* sstatus is what is the supervisor's of mstatus; vsstatus and hstatus are others. */
@@ -415,12 +452,20 @@ static void registers_of_an_aarch64_processor(void **state)
 	"x12/a2   ffffffff81c10180 x13/a3   0000000000000000 x14/a4   ff6000008f125000 "           \
 	"x15/a5   ff6000000ffba3d8\r\n"
 
+#define RISCV_UPPER                                                                                \
+	" x16/a6   0000000000000016 x17/a7   0000000000000017 x18/s2   0000000000000018 "          \
+	"x19/s3   0000000000000019\r\n x20/s4   0000000000000020 x21/s5   0000000000000021 "       \
+	"x22/s6   0000000000000022 x23/s7   0000000000000023\r\n x24/s8   0000000000000024 "       \
+	"x25/s9   0000000000000025 x26/s10  0000000000000026 x27/s11  0000000000000027\r\n "       \
+	"x28/t3   0000000000000028 x29/t4   0000000000000029 x30/t5   0000000000000030 "           \
+	"x31/t6   ffffffff81c03e31\r\n"
+
 static void registers_of_a_riscv64_processor(void **state)
 {
 	(void)state;
 	struct sonde_cpu cpu = { .arch = SONDE_ARCH_RISCV64 };
 
-	assert_true(registers_parse(RISCV RISCV_SATP RISCV_GENERAL, &cpu));
+	assert_true(parse_registers(RISCV RISCV_SATP RISCV_GENERAL, &cpu));
 	assert_int_equal(cpu.valid, SONDE_CPU_GENERAL | SONDE_CPU_CONTROL | SONDE_CPU_TABLES);
 	assert_true(cpu.pc == UINT64_C(0xffffffff80a73f30));
 	assert_true(cpu.sp == UINT64_C(0xffffffff81c03de0));
@@ -435,11 +480,42 @@ static void registers_of_a_riscv64_processor(void **state)
 
 	/* Without S mode there is no satp; the general ones are whole or not there. */
 	cpu = (struct sonde_cpu){ .arch = SONDE_ARCH_RISCV64 };
-	assert_true(registers_parse(RISCV RISCV_GENERAL, &cpu));
+	assert_true(parse_registers(RISCV RISCV_GENERAL, &cpu));
 	assert_int_equal(cpu.valid, SONDE_CPU_GENERAL | SONDE_CPU_TABLES);
+	assert_int_equal(full.n_upper, 0);
 	cpu = (struct sonde_cpu){ .arch = SONDE_ARCH_RISCV64 };
-	assert_true(registers_parse(RISCV RISCV_SATP, &cpu));
+	assert_true(parse_registers(RISCV_GENERAL RISCV_UPPER RISCV, &cpu));
+	assert_int_equal(full.n_upper, 16);
+	assert_int_equal(full.upper[0], 0x16);
+	assert_true(full.upper[15] == UINT64_C(0xffffffff81c03e31));
+	note_says_upper("a6=16 a7=17 ");
+	cpu = (struct sonde_cpu){ .arch = SONDE_ARCH_RISCV64 };
+	assert_true(parse_registers(RISCV RISCV_SATP, &cpu));
 	assert_int_equal(cpu.valid, SONDE_CPU_CONTROL | SONDE_CPU_TABLES);
+}
+
+static void a_note_of_registers_names_a_processor(void **state)
+{
+	(void)state;
+	static const char *const none[] = { "",
+					    "SONDE_REGISTERS",
+					    "SONDE_REGISTERS:",
+					    "VMCOREINFO",
+					    "SONDE_REGISTERS:x",
+					    "SONDE_REGISTERS:1x",
+					    "SONDE_REGISTERS:-1",
+					    "SONDE_REGISTERS:4294967296",
+					    "SONDE_REGISTERS: 1" };
+	uint32_t index = 7;
+
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		assert_false(full_cpu_asked(none[i], &index));
+	assert_true(full_cpu_asked("SONDE_REGISTERS:0", &index));
+	assert_int_equal(index, 0);
+	assert_true(full_cpu_asked("SONDE_REGISTERS:4294967295", &index));
+	assert_int_equal(index, UINT32_MAX);
+	struct full_cpu x86 = { .cpu.arch = SONDE_ARCH_X86_64 };
+	assert_int_equal(full_cpu_note(&x86, NULL, 0), SONDE_E_NOT_FOUND);
 }
 
 /* ---- mappings ---- */
@@ -508,6 +584,7 @@ int main(void)
 		cmocka_unit_test(registers_of_a_32_bit_processor),
 		cmocka_unit_test(registers_of_an_aarch64_processor),
 		cmocka_unit_test(registers_of_a_riscv64_processor),
+		cmocka_unit_test(a_note_of_registers_names_a_processor),
 		cmocka_unit_test(registers_cut_anywhere_are_valid_only_where_whole),
 		cmocka_unit_test(lines_of_maps_are_read),
 		cmocka_unit_test(lines_that_are_none_are_not_believed),

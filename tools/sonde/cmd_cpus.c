@@ -24,10 +24,11 @@ static void put_addr_if(struct table *t, int is_known, uint64_t addr)
 		table_null(t);
 }
 
-static void put_cpu(struct table *t, uint32_t index, const struct sonde_cpu *cpu, int err)
+static void put_cpu(struct table *t, uint32_t index, const struct full_cpu *full, int err)
 {
+	const struct sonde_cpu *cpu = &full->cpu;
 	struct sonde_register registers[SONDE_REGISTERS_MAX];
-	size_t n = registers_of_cpu(cpu, registers);
+	size_t n = registers_of_cpu(full, registers);
 	uint64_t root = 0;
 	int has_root = registers_page_table(cpu, &root);
 
@@ -58,11 +59,11 @@ static int list(struct ctx *ctx, struct table *t, const struct sonde_target_info
 	uint32_t n_lacking = 0, n_failed = 0;
 
 	for (uint32_t i = 0; i < info->n_cpus; i++) {
-		struct sonde_cpu cpu = { 0 };
-		int r = sonde_target_cpu(ctx->target, i, &cpu);
+		struct full_cpu cpu;
+		int r = registers_read(ctx->target, i, &cpu);
 		put_cpu(t, i, &cpu, r);
 		n_failed += r < 0;
-		n_lacking += r == 0 && lacks_system_registers(info, &cpu);
+		n_lacking += r == 0 && lacks_system_registers(info, &cpu.cpu);
 	}
 	table_finish(t);
 	if (n_failed)

@@ -4,6 +4,7 @@
 #include "holes.h"
 #include "interrupt.h"
 #include "progress.h"
+#include "registers.h"
 #include "session.h"
 #include "table.h"
 
@@ -51,7 +52,7 @@ struct dumping {
 	struct holes holes;
 	struct progress progress;
 	enum dump_phase phase;
-	struct sonde_cpu *cpus;
+	struct full_cpu *cpus;
 	char *vmcoreinfo;      /* [INFO_MAX]     */
 	uint8_t *crash_header; /* [CRASH_HEADER] */
 };
@@ -194,8 +195,7 @@ static void find_cpus(struct dumping *d)
 	}
 	d->cpus = grow(NULL, n ? n : 1, sizeof(*d->cpus));
 	for (uint32_t i = 0; r == 0 && i < n; i++) {
-		d->cpus[i] = (struct sonde_cpu){ 0 };
-		r = sonde_target_cpu(d->ctx->target, i, &d->cpus[i]);
+		r = registers_read(d->ctx->target, i, &d->cpus[i]);
 		if (r < 0)
 			complain(d->ctx, "registers of processor %" PRIu32 ": %s; none are written",
 				 i, sonde_strerror(r));

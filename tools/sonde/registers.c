@@ -99,8 +99,26 @@ static const struct machine *machine_of(uint32_t arch)
 	return NULL;
 }
 
-size_t registers_of_cpu(const struct sonde_cpu *cpu, struct sonde_register ret[SONDE_REGISTERS_MAX])
+int registers_read(struct sonde_target *target, uint32_t index, struct full_cpu *ret)
 {
+	char name[sizeof(SONDE_NOTE_REGISTERS) + 10], text[1024];
+
+	*ret = (struct full_cpu){ 0 };
+	int r = sonde_target_cpu(target, index, &ret->cpu);
+	if (r < 0 || !full_cpu_upper(ret->cpu.arch))
+		return r;
+	snprintf(name, sizeof(name), SONDE_NOTE_REGISTERS "%" PRIu32, index);
+	int64_t len = sonde_target_note(target, name, text, sizeof(text) - 1);
+	if (len > 0 && len < (int64_t)sizeof(text)) {
+		text[len] = '\0';
+		full_cpu_parse(ret, text);
+	}
+	return r;
+}
+
+size_t registers_of_cpu(const struct full_cpu *full, struct sonde_register ret[SONDE_REGISTERS_MAX])
+{
+	const struct sonde_cpu *cpu = &full->cpu;
 	const struct machine *machine = machine_of(cpu->arch);
 	size_t n = 0;
 
@@ -108,6 +126,8 @@ size_t registers_of_cpu(const struct sonde_cpu *cpu, struct sonde_register ret[S
 		return 0;
 	for (uint32_t i = 0; cpu->valid & SONDE_CPU_GENERAL && i < machine->n_general; i++)
 		ret[n++] = (struct sonde_register){ machine->general[i], cpu->general[i] };
+	for (uint32_t i = 0; i < full->n_upper; i++)
+		ret[n++] = (struct sonde_register){ full_cpu_name(cpu->arch, i), full->upper[i] };
 	for (const struct named *one = machine->others; one->name; one++) {
 		if (!(cpu->valid & one->group))
 			continue;

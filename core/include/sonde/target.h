@@ -110,7 +110,7 @@ struct sonde_cpu {
 	uint32_t valid; /* enum sonde_cpu_valid                                           */
 	uint64_t pc, sp, flags;
 	uint64_t general[16]; /* x86-64: rax rbx rcx rdx rsi rdi rsp rbp r8 … r15; aarch64: x0 …;
-				 riscv64: x0 …                                            */
+				 riscv64: x0 …; the others: SONDE_NOTE_REGISTERS          */
 	uint64_t cr[5];       /* x86: cr0 cr1 cr2 cr3 cr4; others: enum sonde_cpu_cr      */
 	uint64_t gdt_base;
 	uint64_t idt_base; /* where exceptions go: aarch64: VBAR_EL1, riscv64: stvec      */
@@ -157,6 +157,12 @@ int64_t sonde_target_note(struct sonde_target *target, const char *name, void *b
  *	module BASE SIZE TEXT           a PE module and its file; hex
  */
 #define SONDE_NOTE_PROCESS "SONDE_PROCESS"
+/*
+ * The note, its name followed by the number of a processor ("SONDE_REGISTERS:0"), with the general registers that struct
+ * sonde_cpu has no place for: those from the 17th on, by the architecture's names, in hex: "x16=0 x17=ffff800080012345 …" of
+ * aarch64, "a6=… a7=…" of riscv64. All of them, or there is no such note.
+ */
+#define SONDE_NOTE_REGISTERS "SONDE_REGISTERS:"
 
 /* A figure that one of the target's layers kept, as a number or in words. */
 struct sonde_layer_stat {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Memory of a target written as a dump file. This folder is the tool's and no part of the library, so that programs that
- * read memory need none of the libraries that pack it; it uses the public headers only.
+ * read memory need none of the libraries that pack it; it uses the public headers, and formats that connectors know as well.
  *
  *	plan       regions become stretches
  *	exclusion  pages that are left out for what the system uses them for
@@ -15,6 +15,8 @@
  */
 #ifndef SONDE_TOOL_DUMP_H
 #define SONDE_TOOL_DUMP_H
+
+#include "../../../connectors/common/full_cpu.h"
 
 #include <sonde/sonde.h>
 #include <stdbool.h>
@@ -36,9 +38,9 @@ bool dump_format_excludes(const struct dump_format *format);
 struct dump_source {
 	struct sonde_loop *loop;
 	struct sonde_space *memory;
-	uint32_t arch;                /* enum sonde_arch                         */
-	uint32_t page_size;           /* bytes, a power of two, 4 KiB .. 64 KiB  */
-	const struct sonde_cpu *cpus; /* [n_cpus]                               */
+	uint32_t arch;               /* enum sonde_arch                         */
+	uint32_t page_size;          /* bytes, a power of two, 4 KiB .. 64 KiB  */
+	const struct full_cpu *cpus; /* [n_cpus]                               */
 	uint32_t n_cpus;
 	bool is_live;           /* it changes between two reads            */
 	const char *vmcoreinfo; /* [vmcoreinfo_len], 0 none                */

@@ -126,14 +126,15 @@ static void put_runs(uint8_t *head, const struct dump_plan *plan)
 }
 
 /* Of the first processor: it has room for one. */
-static void put_cpu(uint8_t *head, const struct sonde_cpu *cpu)
+static void put_cpu(uint8_t *head, const struct full_cpu *full)
 {
 	const struct crash_layout *l = &crash_layout_64;
+	const struct sonde_cpu *cpu = &full->cpu;
 
 	if (cpu->arch == SONDE_ARCH_X86_64 && cpu->valid & SONDE_CPU_CONTROL)
 		put64(head + l->directory, cpu->cr[3] & CR3_TABLE);
 	if (cpu->valid & SONDE_CPU_GENERAL)
-		win_context_put(cpu, head + l->context, l->context_size);
+		win_context_put(full, head + l->context, l->context_size);
 }
 
 static void put_names(uint8_t *head, const struct dump_source *source)

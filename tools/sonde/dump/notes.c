@@ -15,8 +15,9 @@ static void put_word(uint8_t *regs, unsigned word, uint64_t value)
 	sonde_store(regs + 8 * word, 8, SONDE_LITTLE, value);
 }
 
-static void put_x86_64(uint8_t *regs, const struct sonde_cpu *cpu)
+static void put_x86_64(uint8_t *regs, const struct full_cpu *full)
 {
+	const struct sonde_cpu *cpu = &full->cpu;
 	/* Of user_regs_struct, in the order of sonde_cpu.general. */
 	static const uint8_t words[16] = {
 		PRSTATUS_RAX, PRSTATUS_RBX, PRSTATUS_RCX, PRSTATUS_RDX, PRSTATUS_RSI, PRSTATUS_RDI,
@@ -31,19 +32,30 @@ static void put_x86_64(uint8_t *regs, const struct sonde_cpu *cpu)
 	put_word(regs, PRSTATUS_GS_BASE, cpu->gs_base);
 }
 
-static void put_aarch64(uint8_t *regs, const struct sonde_cpu *cpu)
+/* Registers numbered from 0 on, each at its number. */
+static void put_numbered(uint8_t *regs, const struct full_cpu *full)
 {
-	for (unsigned i = 0; i < 16; i++)
-		put_word(regs, i, cpu->general[i]);
+	for (unsigned i = 0; i < UPPER_FIRST; i++)
+		put_word(regs, i, full->cpu.general[i]);
+	for (unsigned i = 0; i < full->n_upper; i++)
+		put_word(regs, UPPER_FIRST + i, full->upper[i]);
+}
+
+static void put_aarch64(uint8_t *regs, const struct full_cpu *full)
+{
+	const struct sonde_cpu *cpu = &full->cpu;
+
+	put_numbered(regs, full);
 	put_word(regs, PRSTATUS_ARM64_SP, cpu->sp);
 	put_word(regs, PRSTATUS_ARM64_PC, cpu->pc);
 	put_word(regs, PRSTATUS_ARM64_PSTATE, cpu->flags);
 }
 
-static void put_riscv64(uint8_t *regs, const struct sonde_cpu *cpu)
+static void put_riscv64(uint8_t *regs, const struct full_cpu *full)
 {
-	put_word(regs, PRSTATUS_RISCV64_PC, cpu->pc);
-	put_word(regs, PRSTATUS_RISCV64_SP, cpu->sp);
+	put_numbered(regs, full);
+	put_word(regs, PRSTATUS_RISCV64_SP, full->cpu.sp);
+	put_word(regs, PRSTATUS_RISCV64_PC, full->cpu.pc); /* in the place of register 0 */
 }
 
 static const struct machine {
@@ -51,7 +63,7 @@ static const struct machine {
 	uint16_t elf;
 	uint16_t words; /* of NT_PRSTATUS; 0: it is not written */
 	const char *name;
-	void (*put)(uint8_t *regs, const struct sonde_cpu *cpu);
+	void (*put)(uint8_t *regs, const struct full_cpu *full);
 } machines[] = {
 	{ SONDE_ARCH_X86_64, ELF_MACHINE_X86_64, PRSTATUS_WORDS, "x86_64", put_x86_64 },
 	{ SONDE_ARCH_AARCH64, ELF_MACHINE_AARCH64, PRSTATUS_ARM64_WORDS, "aarch64", put_aarch64 },
@@ -105,16 +117,16 @@ static uint8_t *add_note(struct dump_notes *notes, const char *name, uint32_t ty
 	return at + ELF_NOTE_HEAD + name_room;
 }
 
-static int add_prstatus(struct dump_notes *notes, const struct sonde_cpu *cpu, uint32_t number)
+static int add_prstatus(struct dump_notes *notes, const struct full_cpu *full, uint32_t number)
 {
-	const struct machine *machine = machine_of(cpu->arch);
+	const struct machine *machine = machine_of(full->cpu.arch);
 	uint8_t *desc = add_note(notes, "CORE", ELF_NOTE_PRSTATUS,
 				 PRSTATUS_REGS + 8 * (size_t)machine->words + PRSTATUS_TAIL);
 
 	if (!desc)
 		return SONDE_E_NO_MEMORY;
 	sonde_store(desc + PRSTATUS_PID, 4, SONDE_LITTLE, number + 1);
-	machine->put(desc + PRSTATUS_REGS, cpu);
+	machine->put(desc + PRSTATUS_REGS, full);
 	return 0;
 }
 
@@ -124,8 +136,9 @@ static void put_segment(uint8_t *state, unsigned segment, uint64_t base)
 		    SONDE_LITTLE, base);
 }
 
-static int add_qemu_state(struct dump_notes *notes, const struct sonde_cpu *cpu, uint32_t number)
+static int add_qemu_state(struct dump_notes *notes, const struct full_cpu *full, uint32_t number)
 {
+	const struct sonde_cpu *cpu = &full->cpu;
 	uint32_t size = QEMU_STATE_MIN + (cpu->valid & SONDE_CPU_KERNEL_GS ? 8 : 0);
 	uint8_t *desc = add_note(notes, "QEMU", 0, size);
 
@@ -152,7 +165,8 @@ static int add_qemu_state(struct dump_notes *notes, const struct sonde_cpu *cpu,
 static bool all_tell(const struct dump_source *source, uint32_t valid)
 {
 	for (uint32_t i = 0; i < source->n_cpus; i++) {
-		if (source->cpus[i].arch != source->cpus[0].arch || ~source->cpus[i].valid & valid)
+		const struct sonde_cpu *cpu = &source->cpus[i].cpu;
+		if (cpu->arch != source->cpus[0].cpu.arch || ~cpu->valid & valid)
 			return false;
 	}
 	return true;
@@ -160,7 +174,7 @@ static bool all_tell(const struct dump_source *source, uint32_t valid)
 
 /* One kind of note for every processor or for none: they are counted, and told apart by their order. */
 static int add_cpus(struct dump_notes *notes, const struct dump_source *source, uint32_t valid,
-		    int (*add)(struct dump_notes *, const struct sonde_cpu *, uint32_t number))
+		    int (*add)(struct dump_notes *, const struct full_cpu *, uint32_t number))
 {
 	int r = 0;
 
@@ -184,7 +198,7 @@ static int add_info(struct dump_notes *notes, const struct dump_source *source)
 int dump_notes_make(struct dump_notes *ret, const struct dump_source *source)
 {
 	const uint32_t whole = SONDE_CPU_GENERAL | SONDE_CPU_CONTROL | SONDE_CPU_TABLES;
-	uint32_t arch = source->n_cpus ? source->cpus[0].arch : SONDE_ARCH_NONE;
+	uint32_t arch = source->n_cpus ? source->cpus[0].cpu.arch : SONDE_ARCH_NONE;
 	int r = 0;
 
 	*ret = (struct dump_notes){ 0 };
