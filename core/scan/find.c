@@ -146,7 +146,7 @@ static void one_by_one(const struct find *find, const uint8_t *bytes, size_t n, 
  * The processor's own prefetch stops at the end of a page, and while hits are told it has nothing to go by; this one
  * goes on, far enough for both.
  */
-#define AHEAD 8192u
+#define AHEAD 6144u
 
 struct wide {
 	__m256i value[2], care[2];
