@@ -7,6 +7,7 @@
 
 #include "packet.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -14,27 +15,30 @@ struct place {
 	const char *name;
 	uint32_t off;     /* in struct full_cpu            */
 	uint32_t group;   /* enum sonde_cpu_valid, or UPPER */
-	const char *also; /* ... or called so; NULL    */
+	const char *also; /* ... or called so; NULL         */
+	const char *
+		el2; /* aarch64: its place where the kernel runs at EL2 as at EL1; NULL: the same */
 };
 
 #define UPPER (1u << 31)
 
 #define GENERAL(name, i)                                                                           \
 	{                                                                                          \
-		name, offsetof(struct full_cpu, cpu.general) + 8 * (i), SONDE_CPU_GENERAL, NULL    \
+		name, offsetof(struct full_cpu, cpu.general) + 8 * (i), SONDE_CPU_GENERAL, NULL,   \
+			NULL                                                                       \
 	}
 #define ABOVE(name, i)                                                                             \
 	{                                                                                          \
-		name, offsetof(struct full_cpu, upper) + 8 * ((i)-UPPER_FIRST), UPPER, NULL        \
+		name, offsetof(struct full_cpu, upper) + 8 * ((i)-UPPER_FIRST), UPPER, NULL, NULL  \
 	}
 #define AT(name, field, group)                                                                     \
 	{                                                                                          \
-		name, offsetof(struct full_cpu, cpu.field), group, NULL                            \
+		name, offsetof(struct full_cpu, cpu.field), group, NULL, NULL                      \
 	}
-/* QEMU leaves the level out of names that both states of the processor have (7.2 target/arm/helper.c). */
-#define AT_OR(name, also, field, group)                                                            \
+/* Of a name at EL1. QEMU leaves the level out of those that both states of the processor have (7.2 target/arm/helper.c). */
+#define AT_EL1(name, field, group)                                                                 \
 	{                                                                                          \
-		name, offsetof(struct full_cpu, cpu.field), group, also                            \
+		name "_EL1", offsetof(struct full_cpu, cpu.field), group, name, name "_EL2"        \
 	}
 
 static const struct place x86_64[] = {
@@ -122,12 +126,12 @@ static const struct place aarch64[] = {
 	AT("sp", sp, SONDE_CPU_GENERAL),
 	AT("pc", pc, SONDE_CPU_GENERAL),
 	AT("cpsr", flags, SONDE_CPU_GENERAL),
-	AT_OR("SCTLR_EL1", "SCTLR", cr[SONDE_CR_SCTLR_EL1], SONDE_CPU_CONTROL),
-	AT("TTBR0_EL1", cr[SONDE_CR_TTBR0_EL1], SONDE_CPU_CONTROL),
-	AT("TTBR1_EL1", cr[SONDE_CR_TTBR1_EL1], SONDE_CPU_CONTROL),
-	AT("TCR_EL1", cr[SONDE_CR_TCR_EL1], SONDE_CPU_CONTROL),
-	AT("MAIR_EL1", cr[SONDE_CR_MAIR_EL1], SONDE_CPU_CONTROL),
-	AT_OR("VBAR_EL1", "VBAR", idt_base, SONDE_CPU_TABLES),
+	AT_EL1("SCTLR", cr[SONDE_CR_SCTLR_EL1], SONDE_CPU_CONTROL),
+	AT_EL1("TTBR0", cr[SONDE_CR_TTBR0_EL1], SONDE_CPU_CONTROL),
+	AT_EL1("TTBR1", cr[SONDE_CR_TTBR1_EL1], SONDE_CPU_CONTROL),
+	AT_EL1("TCR", cr[SONDE_CR_TCR_EL1], SONDE_CPU_CONTROL),
+	AT_EL1("MAIR", cr[SONDE_CR_MAIR_EL1], SONDE_CPU_CONTROL),
+	AT_EL1("VBAR", idt_base, SONDE_CPU_TABLES),
 	{ 0 },
 };
 #undef X
@@ -227,9 +231,46 @@ int registers_value(const struct description *description, const char *name, con
 	return parse_within(description_find(description, name), text, n_text, ret);
 }
 
-static const struct description_register *find_place(const struct description *description,
-						     const struct place *place)
+/* One processor's registers, wherever they have to be had from. */
+struct reading {
+	const struct description *description;
+	const uint8_t *text;
+	size_t n_text;
+	registers_ask_fn *ask;
+	void *user;
+};
+
+static int read_one(const struct reading *reading, const struct description_register *reg,
+		    uint64_t *ret)
 {
+	if (reading->ask && reg && !is_in(reg, reading->n_text))
+		return reading->ask(reading->user, reg, ret);
+	return parse_within(reg, reading->text, reading->n_text, ret);
+}
+
+#define PSTATE_EL(pstate) ((pstate) >> 2 & 3)
+#define HCR_E2H (UINT64_C(1) << 34)
+#define HCR_TGE (UINT64_C(1) << 27)
+
+/*
+ * Does a kernel run at EL2 that was made for EL1, or a process of it? What it calls TTBR1_EL1 is TTBR1_EL2 then, of the
+ * same layout, while the stub's TTBR1_EL1 is a guest's. Source: Arm ARM DDI 0487 D8.11, virtualization host extensions.
+ */
+static bool is_host(const struct reading *reading, uint64_t pstate)
+{
+	const struct description_register *reg = description_find(reading->description, "HCR_EL2");
+	uint64_t hcr;
+
+	if (!reg || PSTATE_EL(pstate) == 1 || read_one(reading, reg, &hcr) < 0 || !(hcr & HCR_E2H))
+		return false;
+	return PSTATE_EL(pstate) == 2 || (PSTATE_EL(pstate) == 0 && hcr & HCR_TGE);
+}
+
+static const struct description_register *find_place(const struct description *description,
+						     const struct place *place, bool host)
+{
+	if (host && place->el2)
+		return description_find(description, place->el2);
 	const struct description_register *reg = description_find(description, place->name);
 
 	return reg || !place->also ? reg : description_find(description, place->also);
@@ -238,22 +279,24 @@ static const struct description_register *find_place(const struct description *d
 uint32_t registers_take(const struct description *description, const uint8_t *text, size_t n_text,
 			registers_ask_fn *ask, void *user, struct full_cpu *ret)
 {
+	const struct reading reading = { description, text, n_text, ask, user };
 	struct full_cpu full = { .cpu.arch = description->arch };
 	struct sonde_cpu *cpu = &full.cpu;
 	uint32_t missing = 0, n = 0;
+	bool host = false;
 
 	for (const struct place *place = places_of(description->arch); place->name; place++) {
-		const struct description_register *reg = find_place(description, place);
 		uint64_t value;
-		int r = ask && reg && !is_in(reg, n_text) ? ask(user, reg, &value)
-							  : parse_within(reg, text, n_text, &value);
-		if (r < 0) {
+		if (read_one(&reading, find_place(description, place, host), &value) < 0) {
 			missing |= place->group;
 			continue;
 		}
 		memcpy((uint8_t *)&full + place->off, &value, sizeof(value));
 		cpu->valid |= place->group;
 		n++;
+		if (place->off == offsetof(struct full_cpu, cpu.flags) &&
+		    description->arch == SONDE_ARCH_AARCH64)
+			host = is_host(&reading, value);
 	}
 	cpu->valid &= ~missing;
 	if (cpu->valid & UPPER)

@@ -119,6 +119,26 @@ class ProcessorTest(Case):
             self.assertEqual(row["vectors"], hex(registers["vbar_el1"]))
 
 
+class HostProcessorTest(Case):
+    def test_a_kernel_at_el2_is_found_by_its_own_registers(self):
+        guest = worlds.arm64_el2()
+        guest.pause()
+        self.addCleanup(guest.resume)
+        stub = f"gdb:qemu:{guest.qmp}"
+        info = run("info", guest.target(), "--json").rows[0]
+        found = run("info", stub, "--json").rows[0]
+        self.assertRegex(found["found_by"], r"^processor \d's page tables")
+        for name in ("page_table", "kaslr_offset", "phys_base", "release"):
+            self.assertEqual(found[name], info[name])
+        told = run("cpus", stub, "--json")
+        self.assertEqual((told.code, told.err), (0, ""), str(told))
+        ProcessorTest.assert_roots(self, told.rows, info)
+        levels = [int(dict(r.split("=") for r in row["registers"])["pstate"], 16) >> 2 & 3 for row in told.rows]
+        self.assertLessEqual(set(levels), {0, 2})
+        self.assertEqual([row["registers"][:34] for row in told.rows],
+                         [row["registers"] for row in run("cpus", guest.target(), "--json").rows])
+
+
 class ReadTest(test_read.DumpTest):
     world_of = staticmethod(worlds.arm64)
 

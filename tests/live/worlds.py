@@ -93,6 +93,15 @@ def arm64_16k():
 
 
 @functools.lru_cache(maxsize=None)
+def arm64_el2():
+    """A kernel that runs where hypervisors do (VHE): what it calls TTBR1_EL1 is TTBR1_EL2."""
+    guest = boot("arm64-el2", suite="trixie", arch="arm64", flavour="arm64-16k", smp=2, cpu="max",
+                 machine="virt,virtualization=on")
+    atexit.register(guest.stop)
+    return guest
+
+
+@functools.lru_cache(maxsize=None)
 def riscv64():
     """Five levels. Its kernel is not moved: QEMU gives it no seed; no notes: its machine takes none."""
     return LabWorld("riscv64", suite="trixie", arch="riscv64", vmcoreinfo=False, smp=2)

@@ -8,6 +8,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,6 +238,44 @@ static void upper_registers_are_whole_or_not_there(void **state)
 	assert_int_equal(cpu.n_upper, 0);
 }
 
+/* cpsr, HCR_EL2, then the root at EL1 and at EL2: 1 and 2. */
+static uint64_t root_of(uint64_t cpsr, uint64_t hcr, bool has_hcr)
+{
+	struct full_cpu cpu = { 0 };
+	uint8_t bytes[32] = { 0 };
+	char text[65];
+	int r = read_xml(has_hcr ? XML("<architecture>aarch64</architecture>" REG("cpsr", "") REG(
+					   "HCR_EL2", "") REG("TTBR1_EL1", "") REG("TTBR1_EL2", ""))
+				 : XML("<architecture>aarch64</architecture>" REG("cpsr", "") REG(
+					   "OTHER", "") REG("TTBR1_EL1", "") REG("TTBR1_EL2", "")));
+
+	assert_int_equal(r, 0);
+	assert_int_equal(description_layout(description), 0);
+	sonde_store(bytes, 8, SONDE_LITTLE, cpsr);
+	sonde_store(bytes + 8, 8, SONDE_LITTLE, hcr);
+	bytes[16] = 1;
+	bytes[24] = 2;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		sprintf(text + 2 * i, "%02x", bytes[i]);
+	assert_int_equal(registers_take(description, (const uint8_t *)text, 64, NULL, NULL, &cpu),
+			 2);
+	return cpu.cpu.cr[SONDE_CR_TTBR1_EL1];
+}
+
+static void a_kernel_at_el2_has_its_registers_there(void **state)
+{
+	(void)state;
+	const uint64_t e2h = UINT64_C(1) << 34, tge = UINT64_C(1) << 27;
+
+	assert_int_equal(root_of(0x9, e2h, true), 2);       /* EL2: the host's kernel */
+	assert_int_equal(root_of(0x0, e2h | tge, true), 2); /* EL0: a process of it   */
+	assert_int_equal(root_of(0x0, e2h, true), 1);       /* ... of a guest        */
+	assert_int_equal(root_of(0x5, e2h, true), 1);       /* EL1: a guest's kernel */
+	assert_int_equal(root_of(0x9, tge, true), 1);       /* a hypervisor without a host */
+	assert_int_equal(root_of(0xd, e2h, true), 1);       /* EL3: firmware         */
+	assert_int_equal(root_of(0x9, e2h, false), 1);
+}
+
 /* ---- ranges ---------------------------------------------------------------------------------------------- */
 
 static struct sonde_host host;
@@ -315,6 +354,7 @@ int main(void)
 		cmocka_unit_test(descriptions_are_bounded),
 		cmocka_unit_test(registers_that_did_not_come_are_not_valid),
 		cmocka_unit_test(upper_registers_are_whole_or_not_there),
+		cmocka_unit_test(a_kernel_at_el2_has_its_registers_there),
 		cmocka_unit_test(ranges_say_what_may_be_asked_for),
 		cmocka_unit_test(a_memory_map_has_ram_and_rom),
 	};

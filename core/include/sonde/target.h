@@ -90,7 +90,7 @@ enum sonde_cpu_valid {
 
 /*
  * Which place of cr[] holds what, where it is not the number in the name. Source: Arm ARM DDI 0487 D17.2; RISC-V privileged
- * architecture 1.12, 4.1.
+ * architecture 1.12, 4.1. Of an aarch64 kernel that runs at EL2 (VHE) they are those of EL2, which it calls EL1's.
  */
 enum sonde_cpu_cr {
 	SONDE_CR_SCTLR_EL1 = 0, /* aarch64 */
