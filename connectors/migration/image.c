@@ -72,6 +72,13 @@ static int open_qcow2(struct image *image, const struct source *file, const char
 	return qcow2_state(qcow2, image->snapshot, &image->spans, fault);
 }
 
+int image_open_unpacked(struct image *image, const struct source *file, struct fault *ret_fault)
+{
+	spans_finish(&image->spans);
+	spans_init(&image->spans, file);
+	return one_span(image, 0, file->size, ret_fault);
+}
+
 int image_open(struct image *ret, const struct source *file, const char *snapshot,
 	       struct fault *ret_fault)
 {

@@ -25,10 +25,13 @@ struct image {
 
 enum image_kind image_probe(const uint8_t *head, size_t len);
 
+/* The stream is all of file: what a save that is packed unpacks to. Errors as image_open. */
+int image_open_unpacked(struct image *image, const struct source *file, struct fault *ret_fault);
+
 /*
  * Open what file holds. snapshot: name or number of one in a qcow2 image, NULL the youngest with a state.
  *
- * Returns   0; SONDE_E_BAD_FORMAT, _TRUNCATED, _UNSUPPORTED, _NOT_FOUND (no such snapshot), _LIMIT, _IO, _NO_MEMORY:
+ * Returns   0; SONDE_E_BAD_FORMAT, _TRUNCATED, _UNSUPPORTED (a save: packed, image_open_unpacked), _NOT_FOUND (no such snapshot), _LIMIT, _IO, _NO_MEMORY:
  *           *ret_fault says why.
  * Owns      *ret: image_close, also after an error. It does not move.
  */

@@ -73,8 +73,10 @@ static void describe(struct migration *m)
 	if (m->image.kind == IMAGE_QCOW2)
 		describe_snapshots(m);
 	if (m->image.kind == IMAGE_SAVE)
-		add(m, "saved by libvirt while it %s; ",
-		    m->image.save.was_running ? "ran" : "was paused");
+		add(m, "saved by libvirt while it %s%s%s; ",
+		    m->image.save.was_running ? "ran" : "was paused",
+		    m->image.save.packing ? ", packed by " : "",
+		    save_packing_name(m->image.save.packing));
 	for (size_t i = 0; i < m->map.n; i++)
 		bytes += m->map.ranges[i].len;
 	add(m, "migration stream of QEMU, machine %.63s, %llu MiB of RAM, %zu CPU%s%s",
@@ -101,36 +103,78 @@ static void migration_info(void *conn, struct sonde_target_info *ret)
 
 /* ---- opening --------------------------------------------------------------------------------------- */
 
-/* What unpacks it, from where on. */
-static int refuse_packed(const struct migration *m, struct sonde_error *err)
+static int refuse_sparse(const struct migration *m, struct sonde_error *err)
 {
-	const struct save_image *save = &m->image.save;
-
-	if (save->packing == SAVE_SPARSE)
-		return m->host->error_set(err, SONDE_E_UNSUPPORTED,
-					  "migration: '%.200s': saved by libvirt in the format "
-					  "sparse (mapped-ram): save it "
-					  "as raw: save_image_format in /etc/libvirt/qemu.conf",
-					  m->path);
 	return m->host->error_set(err, SONDE_E_UNSUPPORTED,
-				  "migration: '%.120s': saved by libvirt, packed by %s: unpack it "
-				  "and open that: tail -c "
-				  "+%llu '%.120s' | %s -dc > FILE",
-				  m->path, save_packing_name(save->packing),
-				  (unsigned long long)save->stream_at + 1, m->path,
-				  save_packing_name(save->packing));
+				  "migration: '%.200s': saved by libvirt in the format sparse "
+				  "(mapped-ram): save it as raw: save_image_format in "
+				  "/etc/libvirt/qemu.conf",
+				  m->path);
 }
 
-static int open_image(struct migration *m, const char *snapshot, struct sonde_error *err)
+/* What unpacks it, from where on. */
+static int say_how_to_unpack(const struct migration *m, int code, const char *why,
+			     struct sonde_error *err)
+{
+	const struct save_image *save = &m->image.save;
+	const char *packing = save_packing_name(save->packing);
+
+	return m->host->error_set(
+		err, code,
+		"migration: '%.120s': saved by libvirt, packed by %s%s: unpack it "
+		"and open that: tail -c +%llu '%.120s' | %s -dc > FILE",
+		m->path, packing, why, (unsigned long long)save->stream_at + 1, m->path, packing);
+}
+
+/* In place of the file comes what it unpacks to. */
+static void replace_file(struct migration *m, struct sonde_image *image)
+{
+	struct sonde_image_info info;
+
+	image_file_close(&m->file);
+	m->host->image_info(image, &info);
+	m->file.image = image;
+	m->file.fd = info.fd;
+	m->file.size = info.bytes;
+	m->path = info.name;
+}
+
+static int unpack(struct migration *m, const struct sonde_args *args, struct sonde_error *err)
+{
+	const struct sonde_host *host = m->host;
+	struct sonde_image *image;
+	int r = SONDE_E_UNSUPPORTED;
+
+	if (m->image.save.packing == SAVE_SPARSE)
+		return refuse_sparse(m, err);
+	if (host->size >= offsetof(struct sonde_host, image_unpack) + sizeof(host->image_unpack))
+		r = host->image_unpack(args, m->file.image, m->image.save.stream_at, &image, err);
+	if (r == SONDE_E_UNSUPPORTED)
+		return say_how_to_unpack(m, r, ", which cannot be unpacked here", err);
+	if (r == SONDE_E_LIMIT)
+		return say_how_to_unpack(
+			m, r, " to more than may be unpacked into memory (SONDE_UNPACK_MAX=MiB)",
+			err);
+	if (r == 0)
+		replace_file(m, image);
+	return r;
+}
+
+static int open_image(struct migration *m, const struct sonde_args *args, struct sonde_error *err)
 {
 	struct source source = image_file_source(&m->file);
 	struct fault fault = { 0 };
 	char why[256];
-	int r = image_open(&m->image, &source, snapshot, &fault);
+	int r = image_open(&m->image, &source, m->host->arg(args, "snapshot"), &fault);
 
 	if (r == SONDE_E_UNSUPPORTED && m->image.kind == IMAGE_SAVE &&
-	    *save_packing_name(m->image.save.packing))
-		return refuse_packed(m, err);
+	    *save_packing_name(m->image.save.packing)) {
+		r = unpack(m, args, err);
+		if (r < 0)
+			return r;
+		source = image_file_source(&m->file);
+		r = image_open_unpacked(&m->image, &source, &fault);
+	}
 	if (r == 0)
 		return 0;
 	snprintf(why, sizeof(why), "%s (at byte %llu)", fault.why, (unsigned long long)fault.at);
@@ -197,10 +241,10 @@ static void migration_close(void *conn)
 	free(m);
 }
 
-static int open_all(struct migration *m, const char *snapshot, struct sonde_error *err)
+static int open_all(struct migration *m, const struct sonde_args *args, struct sonde_error *err)
 {
 	m->path = image_file_name(&m->file);
-	int r = open_image(m, snapshot, err);
+	int r = open_image(m, args, err);
 	if (r == 0)
 		r = open_ram(m, err);
 	if (r < 0)
@@ -230,7 +274,7 @@ static int migration_open(const struct sonde_host *host, const struct sonde_args
 	m->host = host;
 	int r = image_file_open_name(&m->file, host, args, path, err);
 	if (r == 0)
-		r = open_all(m, host->arg(args, "snapshot"), err);
+		r = open_all(m, args, err);
 	if (r < 0) {
 		migration_close(m);
 		return r;

@@ -140,6 +140,22 @@ int image_figures(struct sonde_image *image, sonde_image_figures_fn *fn, void *u
 
 /* ---- the images of a target --------------------------------------------------------------------- */
 
+/* One that has something to tell. Takes image where it cannot. */
+static int put(struct image_shelf *shelf, const char *who, struct sonde_image *image,
+	       struct sonde_error *err)
+{
+	if (!shelf || !image->ops->figures)
+		return 0;
+	if (shelf->n == sizeof(shelf->at) / sizeof(shelf->at[0])) {
+		image_unref(image);
+		return sonde_error_set(err, SONDE_E_LIMIT, "%s: more than %zu images", who,
+				       shelf->n);
+	}
+	image->refs++;
+	shelf->at[shelf->n++] = image;
+	return 0;
+}
+
 int image_shelf_open(struct image_shelf *shelf, const char *who, const char *name, int write,
 		     struct sonde_image **ret, struct sonde_error *err)
 {
@@ -151,16 +167,30 @@ int image_shelf_open(struct image_shelf *shelf, const char *who, const char *nam
 		}
 	}
 	int r = image_open_by_name(who, name, write, ret, err);
-	if (r < 0 || !shelf || !(*ret)->ops->figures)
+	return r < 0 ? r : put(shelf, who, *ret, err);
+}
+
+int image_shelf_unpack(struct image_shelf *shelf, const char *who, struct sonde_image *whole,
+		       uint64_t begin, struct sonde_image **ret, struct sonde_error *err)
+{
+	struct sonde_image *part, *image;
+
+	if (image_part_open(whole, begin, &part) < 0)
+		return sonde_error_set(err, SONDE_E_NO_MEMORY, NULL);
+	image = part;
+	int r = image_unpack(who, &image, 0, err);
+	if (r < 0)
 		return r;
-	if (shelf->n == sizeof(shelf->at) / sizeof(shelf->at[0])) {
-		image_unref(*ret);
-		return sonde_error_set(err, SONDE_E_LIMIT, "%s: more than %zu images", who,
-				       shelf->n);
+	if (image == part) {
+		image_unref(part);
+		return sonde_error_set(
+			err, SONDE_E_UNSUPPORTED,
+			"%s: '%.300s': what begins at byte %llu is packed by nothing that is "
+			"known here",
+			who, whole->shown, (unsigned long long)begin);
 	}
-	(*ret)->refs++;
-	shelf->at[shelf->n++] = *ret;
-	return 0;
+	*ret = image;
+	return put(shelf, who, image, err);
 }
 
 void image_shelf_close(struct image_shelf *shelf)

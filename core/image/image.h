@@ -7,6 +7,7 @@
  *	file_posix.c    a file of this machine: has a descriptor
  *	remote.c        one behind a URL: http.c or ninep.c fetch ranges, blocks.c keeps and joins them
  *	packed.c        one that is packed in either of them: packed.h has the map of it
+ *	part.c          what follows a head of some other format
  */
 #ifndef SONDE_IMAGE_IMAGE_H
 #define SONDE_IMAGE_IMAGE_H
@@ -56,6 +57,12 @@ void image_unref(struct sonde_image *image); /* NULL is allowed */
 /* As image_open_by_name; one that is on the shelf is opened once. shelf NULL: there is none. */
 int image_shelf_open(struct image_shelf *shelf, const char *who, const char *name, int write,
 		     struct sonde_image **ret, struct sonde_error *err);
+/*
+ * What lies packed in whole from begin on. Returns 0; SONDE_E_UNSUPPORTED: that is packed by nothing that is known here, or its
+ * library is missing; what image_unpack returns. Owns *ret: image_unref; it keeps whole.
+ */
+int image_shelf_unpack(struct image_shelf *shelf, const char *who, struct sonde_image *whole,
+		       uint64_t begin, struct sonde_image **ret, struct sonde_error *err);
 void image_shelf_close(struct image_shelf *shelf);
 /* As sonde_target_gone: one of them cannot be read any more. */
 int image_shelf_failure(struct image_shelf *shelf, struct sonde_error *err);
@@ -75,6 +82,9 @@ int image_figures(struct sonde_image *image, sonde_image_figures_fn *fn, void *u
 /* For the kinds: fill in what all have; size, fd and ops are theirs. Returns 0, SONDE_E_NO_MEMORY. */
 int image_init(struct sonde_image *image, const char *name);
 void image_finish(struct sonde_image *image);
+
+/* What lies in whole from begin on; it keeps whole. Returns 0, SONDE_E_NO_MEMORY. Owns *ret: image_unref. */
+int image_part_open(struct sonde_image *whole, uint64_t begin, struct sonde_image **ret);
 
 /* The kinds. Errors as image_open_by_name. */
 int image_file_open(const char *who, const char *name, int write, struct sonde_image **ret,

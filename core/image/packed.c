@@ -6,8 +6,8 @@
 
 #define UNPACK_MAX_MIB 1024u /* SONDE_UNPACK_MAX has other words */
 
-static const struct packing *const packings[] = { &packing_gzip, &packing_lz4, &packing_xz,
-						  &packing_zstd };
+static const struct packing *const packings[] = { &packing_bzip2, &packing_gzip, &packing_lz4,
+						  &packing_lzop,  &packing_xz,   &packing_zstd };
 #define N_PACKINGS (sizeof(packings) / sizeof(packings[0]))
 
 static const struct packing *packing_of(struct sonde_image *file)
@@ -63,7 +63,8 @@ static int open_whole(const struct packing *packing, struct sonde_image *file, u
 	return r == SONDE_E_LIMIT ? refuse(packing, file, least, limit, err) : r;
 }
 
-static int explain_walk(const struct packed_walk *walk, int r, struct sonde_error *err)
+static int explain_walk(const struct packing *packing, const struct packed_walk *walk, int r,
+			struct sonde_error *err)
 {
 	if (image_failure(walk->file, err) == r)
 		return r;
@@ -73,6 +74,9 @@ static int explain_walk(const struct packed_walk *walk, int r, struct sonde_erro
 			"'%.300s': is packed in more blocks than are believed: pack it in larger "
 			"ones, of 1 MiB",
 			walk->file->shown);
+	if (r == SONDE_E_TRUNCATED)
+		return sonde_error_set(err, r, "'%.300s': begins like %s, and has no whole block",
+				       walk->file->shown, packing->name);
 	return sonde_error_set(err, r, NULL);
 }
 
@@ -90,7 +94,7 @@ static int open_packed(const struct packing *packing, struct packed_walk *walk,
 	}
 	uint64_t least = map.least;
 	packed_map_finish(&map);
-	return r < 0 ? explain_walk(walk, r, err)
+	return r < 0 ? explain_walk(packing, walk, r, err)
 		     : open_whole(packing, walk->file, least, ret, err);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Images that lie packed in a file: gzip, xz, zstd, lz4. Told by their first bytes, whatever they are called.
+ * Images that lie packed in a file: gzip, xz, zstd, lz4, bzip2, lzop. Told by their first bytes, whatever they are called.
  *
  *	packed.c         is it packed, and by what; in which of the two ways it is read
  *	packed_map.c     where which block lies; looking through the heads of a file
@@ -67,12 +67,12 @@ struct packing {
 	const char *tool; /* that unpacks it: "gzip"                  */
 	struct library *library;
 	int (*is)(const uint8_t *head, size_t len);
-	/* Find the blocks. Returns 0; 1: it is not in blocks, or they are too large; an error. */
+	/* Find the blocks. Returns 0; 1: it is not in blocks, or they are too large; SONDE_E_TRUNCATED: in blocks, none of them whole; an error. */
 	int (*map)(struct packed_walk *walk, struct packed_map *ret);
 	/* A decoder, of one thread at a time. NULL: out of memory. */
 	void *(*create)(void);
 	void (*destroy)(void *decoder); /* NULL is allowed */
-	/* from: all of the block. Returns 0; SONDE_E_CORRUPT, _LIMIT, _NO_MEMORY; 1: it is sound and of another size. */
+	/* Where map finds blocks. from: all of the block. Returns 0; SONDE_E_CORRUPT, _LIMIT, _NO_MEMORY; 1: it is sound and of another size. */
 	int (*unpack)(void *decoder, const struct packed_block *block, const uint8_t *from,
 		      uint8_t *to);
 	/* Begin anew, at the front of a file. Returns 0, SONDE_E_NO_MEMORY. */
@@ -87,7 +87,8 @@ static inline uint64_t packed_skippable(const uint8_t *head)
 	return (sonde_le32(head) & ~0xfu) == 0x184d2a50 ? 8 + (uint64_t)sonde_le32(head + 4) : 0;
 }
 
-extern const struct packing packing_gzip, packing_lz4, packing_xz, packing_zstd;
+extern const struct packing packing_bzip2, packing_gzip, packing_lz4, packing_lzop, packing_xz,
+	packing_zstd;
 
 /* len bytes at off, 1 .. walk->cap, until the next call; NULL: the file ends before, or walk->err. */
 const uint8_t *packed_walk_at(struct packed_walk *walk, uint64_t off, uint32_t len);

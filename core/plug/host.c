@@ -13,6 +13,12 @@ static int open_image(const struct sonde_args *args, const char *name, struct so
 	return image_shelf_open(args->images, args->who, name, args->write, ret, err);
 }
 
+static int unpack_image(const struct sonde_args *args, struct sonde_image *whole, uint64_t begin,
+			struct sonde_image **ret, struct sonde_error *err)
+{
+	return image_shelf_unpack(args->images, args->who, whole, begin, ret, err);
+}
+
 void host_init(struct sonde_host *ret)
 {
 	*ret = space_host;
@@ -31,4 +37,5 @@ void host_init(struct sonde_host *ret)
 	ret->image_info = image_info;
 	ret->image_read = image_read;
 	ret->image_failure = image_failure;
+	ret->image_unpack = unpack_image;
 }

@@ -50,6 +50,7 @@ static const struct {
 	{ 0, 4, "\x28\xb5\x2f\xfd", "zstd-compressed (unpack it first)" }, /* RFC 8878 3.1.1 */
 	{ 0, 3, "BZh", "bzip2-compressed (unpack it first)" }, /* bzip2 format specification */
 	{ 0, 4, "\x04\x22\x4d\x18", "lz4-compressed (unpack it first)" }, /* lz4_Frame_format.md */
+	{ 0, 4, "\x89LZO", "lzop-compressed (unpack it first)" },         /* lzop 1.04, lzop.c */
 	{ 0, 6, "7z\xbc\xaf\x27\x1c", "a 7z archive (unpack it first)" }, /* 7zFormat.txt */
 	{ 0, 4, "PK\3\4", "a zip archive (unpack it first)" },            /* APPNOTE.TXT 4.3.7 */
 };

@@ -21,8 +21,8 @@ ENVIRONMENT = dict(os.environ, no_proxy="*", SONDE_UNPACK_MAX="4")
 
 # What each makes is read in blocks, or unpacked into memory.
 IN_BLOCKS = (["xz", "-0", "-T1", "--block-size=1MiB"], ["xz", "-0"], ["zstd", "-q", f"--stream-size={len(IMAGE)}"], ["lz4", "-q"],
-             ["lz4", "-q", "-BX", "-B4"], ["bgzip", "-c"])
-IN_MEMORY = (["gzip", "-1"], ["zstd", "-q"], ["lz4", "-q", "-BD", "-B4"], ["pzstd", "-q"])
+             ["lz4", "-q", "-BX", "-B4"], ["bgzip", "-c"], ["lzop", "-1"])
+IN_MEMORY = (["gzip", "-1"], ["zstd", "-q"], ["lz4", "-q", "-BD", "-B4"], ["pzstd", "-q"], ["bzip2", "-1"])
 
 
 def ask(*args):
@@ -61,9 +61,9 @@ class Packed(Case):
         self.plain = make_file("plain-image", IMAGE)
         self.whole = ask("read", self.plain, BASE, len(BYTES), "--phys", "--raw").out
         for words in IN_BLOCKS:
-            self.expect_like_it(words, r"stats: image: (xz|zstd|lz4|gzip) in \d+ blocks: \d+ unpacked, ")
+            self.expect_like_it(words, r"stats: image: (xz|zstd|lz4|gzip|lzop) in \d+ blocks: \d+ unpacked, ")
         for words in IN_MEMORY:
-            self.expect_like_it(words, r"stats: image: (gzip|zstd|lz4), unpacked into memory: ")
+            self.expect_like_it(words, r"stats: image: (gzip|zstd|lz4|bzip2), unpacked into memory: ")
 
     def test_a_little_of_it_unpacks_a_little(self):
         data = pack(["xz", "-0", "-T1", "--block-size=256KiB"])

@@ -74,11 +74,12 @@ def need_libvirt():
 
 
 class Libvirtd:
-    """A daemon that runs until it is stopped."""
+    """A daemon that runs until it is stopped. @saves: how it packs guests that it saves, by that program."""
 
-    def __init__(self, leaf="libvirt"):
+    def __init__(self, leaf="libvirt", saves="raw"):
         need_lab()
         need_libvirt()
+        self.saves = saves
         self.folder = os.path.join(FOLDER, leaf)
         self.socket = os.path.join(self.folder, "run", "libvirt", "libvirt-sock")
         self.port = free_port()
@@ -100,7 +101,8 @@ class Libvirtd:
         config = os.path.join(self.folder, "config", "libvirt")
         os.makedirs(config)
         with open(os.path.join(config, "qemu.conf"), "w", encoding="ascii") as file:
-            file.write('stdio_handler = "file"\nmax_core = 0\n')  # no virtlogd
+            file.write('stdio_handler = "file"\nmax_core = 0\n'  # no virtlogd
+                       f'save_image_format = "{self.saves}"\n')
         with open(os.path.join(self.folder, "libvirtd.conf"), "w", encoding="ascii") as file:
             file.write('auth_unix_rw = "none"\nauth_tcp = "none"\nlisten_tls = 0\nlisten_tcp = 1\n'
                        f'listen_addr = "127.0.0.1"\ntcp_port = "{self.port}"\n')
@@ -108,7 +110,8 @@ class Libvirtd:
             os.mkdir(os.path.join(self.folder, name))
         # It asks each QEMU that it finds for all it can do, and a machine may have thirty.
         emulator = lab.qemu_program(lab.DEFAULT_ARCH)
-        os.symlink(emulator, os.path.join(self.folder, "bin", os.path.basename(emulator)))
+        for program in filter(None, (emulator, shutil.which(self.saves))):
+            os.symlink(program, os.path.join(self.folder, "bin", os.path.basename(program)))
         self.give(self.folder)
 
     def give(self, path):

@@ -3,7 +3,9 @@
 import atexit
 import contextlib
 import functools
+import hashlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -228,6 +230,35 @@ class DumpedDomainTest(Case):
         self.assertEqual(compare.process_list_faults(View(whole).rows("ps"), truths), [])
         self.assertEqual(digest(whole), digest(core))
         proofs.proved("migration stream", "virsh dump", "bytes", "ps")
+
+
+class PackedSaveTest(Case):
+    """What virsh save writes through each program that it packs with, of a domain that stands still."""
+
+    def whole(self, target):
+        result = run("read", target, "0x100000", "63M", "--phys", "--raw")
+        self.assertEqual((result.code, len(result.out)), (0, 63 << 20), result.err)
+        return hashlib.sha256(result.out).hexdigest()
+
+    def check(self, packer):
+        libvirtd = Libvirtd("packs-" + packer, saves=packer)
+        self.addCleanup(libvirtd.stop)
+        domain = BareDomain(libvirtd, "packed")
+        self.addCleanup(domain.stop)
+        domain.virsh("suspend")
+        before = self.whole(domain.target())
+        path = os.path.join(libvirtd.folder, "cache", "saved")
+        domain.virsh("save", path)
+        self.assertIn(f"saved by libvirt while it was paused, packed by {packer}; migration stream", View(path).info()["detail"])
+        self.assertEqual(self.whole(path), before)
+        proofs.proved("migration stream, packed by " + packer, "virsh save", "bytes")
+
+    def test_each_is_the_memory_of_the_domain(self):
+        for packer in ("gzip", "bzip2", "xz", "lzop"):
+            with self.subTest(packer):
+                if not shutil.which(packer):
+                    self.skipTest(f"no {packer}")
+                self.check(packer)
 
 
 class LifeTest(Case):

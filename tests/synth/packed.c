@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "packed.h"
 
+#include <bzlib.h>
 #include <lz4frame.h>
 #include <lzma.h>
+#include <lzo/lzo1x.h>
 #include <sonde/types.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,10 +12,10 @@
 #include <zlib.h>
 #include <zstd.h>
 
-const char *const synth_packing_names[SYNTH_PACKINGS] = { "gzip",       "bgzf", "xz",
-							  "xz-blocks",  "zstd", "zstd-frames",
-							  "zstd-table", "lz4",  "lz4-sized",
-							  "lz4-linked" };
+const char *const synth_packing_names[SYNTH_PACKINGS] = { "gzip",       "bgzf",  "xz",
+							  "xz-blocks",  "zstd",  "zstd-frames",
+							  "zstd-table", "lz4",   "lz4-sized",
+							  "lz4-linked", "bzip2", "lzop" };
 
 struct file {
 	uint8_t *bytes;
@@ -181,11 +183,68 @@ static void put_lz4(struct file *file, enum synth_packing packing, const uint8_t
 	LZ4F_freeCompressionContext(ctx);
 }
 
+static void put_bzip2(struct file *file, const uint8_t *bytes, size_t len)
+{
+	unsigned made = (unsigned)(len + len / 100 + 600);
+
+	require(BZ2_bzBuffToBuffCompress((char *)room(file, made), &made, (char *)(uintptr_t)bytes,
+					 (unsigned)len, 1, 0, 0) == BZ_OK);
+	file->len += made;
+}
+
+static void put_be32(struct file *file, uint32_t value)
+{
+	uint8_t bytes[4];
+
+	sonde_store(bytes, 4, SONDE_BIG, value);
+	put(file, bytes, sizeof(bytes));
+}
+
+static void put_lzop_block(struct file *file, const uint8_t *bytes, size_t len)
+{
+	uint8_t *packed = malloc(len + len / 16 + 67), *work = malloc(LZO1X_1_MEM_COMPRESS);
+	lzo_uint made = 0;
+
+	require(packed && work && lzo1x_1_compress(bytes, len, packed, &made, work) == LZO_E_OK);
+	int is_stored = made >= len;
+	put_be32(file, (uint32_t)len);
+	put_be32(file, (uint32_t)(is_stored ? len : made));
+	put_be32(file, lzo_adler32(1, bytes, len));
+	put_be32(file, lzo_crc32(0, bytes, len));
+	if (!is_stored) {
+		put_be32(file, lzo_adler32(1, packed, made));
+		put_be32(file, lzo_crc32(0, packed, made));
+	}
+	put(file, is_stored ? bytes : packed, is_stored ? len : made);
+	free(packed);
+	free(work);
+}
+
+/* As lzop 1.04 writes it: all sums, a name, an extra field. */
+static void put_lzop(struct file *file, const uint8_t *bytes, size_t len, size_t block)
+{
+	static const uint8_t head[] = { 0x89, 'L',  'Z',  'O',  0,    '\r', '\n', 0x1a, '\n',
+					0x10, 0x40, 0x20, 0xa0, 0x09, 0x40, 1,    5,    0,
+					0,    3,    0x43, 0,    0,    0x81, 0xa4, 0,    0,
+					0,    0,    0,    0,    0,    0,    1,    'n' };
+
+	put(file, head, sizeof(head));
+	put_be32(file, lzo_adler32(1, head + 9, sizeof(head) - 9));
+	put_be32(file, 5);
+	put(file, "extra", 5);
+	put_be32(file, lzo_adler32(1, (const uint8_t *)"extra", 5));
+	for (size_t at = 0; at < len; at += block)
+		put_lzop_block(file, bytes + at, len - at < block ? len - at : block);
+	put_be32(file, 0);
+}
+
 static void put_half(struct file *file, enum synth_packing packing, const uint8_t *bytes,
 		     size_t len, size_t block)
 {
 	if (packing == SYNTH_LZ4_SIZED)
 		put_lz4(file, packing, bytes, len);
+	else if (packing == SYNTH_LZOP)
+		put_lzop(file, bytes, len, block);
 	else
 		put_xz(file, bytes, len, block);
 }
@@ -202,7 +261,10 @@ uint8_t *synth_pack(enum synth_packing packing, const uint8_t *bytes, size_t len
 		put_bgzf(&file, bytes, len);
 	else if (packing == SYNTH_XZ)
 		put_xz(&file, bytes, len, len);
-	else if (packing == SYNTH_XZ_BLOCKS || packing == SYNTH_LZ4_SIZED) {
+	else if (packing == SYNTH_BZIP2)
+		put_bzip2(&file, bytes, len);
+	else if (packing == SYNTH_XZ_BLOCKS || packing == SYNTH_LZ4_SIZED ||
+		 packing == SYNTH_LZOP) {
 		put_half(&file, packing, bytes, half, block);
 		put_half(&file, packing, bytes + half, len - half, block);
 	} else if (packing == SYNTH_LZ4 || packing == SYNTH_LZ4_LINKED)

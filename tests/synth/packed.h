@@ -17,6 +17,8 @@ enum synth_packing {
 	SYNTH_LZ4,         /* blocks of 64 KiB, with sums                       */
 	SYNTH_LZ4_SIZED,   /* ... in two frames that tell their size            */
 	SYNTH_LZ4_LINKED,
+	SYNTH_BZIP2, /* one stream                                       */
+	SYNTH_LZOP,  /* in two parts, with sums of both kinds           */
 	SYNTH_PACKINGS
 };
 

@@ -117,7 +117,8 @@ static void expect_pieces(struct sonde_image *image)
 
 static int is_in_blocks(enum synth_packing packing)
 {
-	return packing != SYNTH_GZIP && packing != SYNTH_ZSTD && packing != SYNTH_LZ4_LINKED;
+	return packing != SYNTH_GZIP && packing != SYNTH_ZSTD && packing != SYNTH_LZ4_LINKED &&
+	       packing != SYNTH_BZIP2;
 }
 
 static void what_was_packed_is_read(void **state)
@@ -168,7 +169,8 @@ static void a_damaged_block_fails_alone_and_is_named(void **state)
 {
 	static const enum synth_packing kinds[] = { SYNTH_BGZF,        SYNTH_XZ_BLOCKS,
 						    SYNTH_ZSTD_FRAMES, SYNTH_ZSTD_TABLE,
-						    SYNTH_LZ4,         SYNTH_LZ4_SIZED };
+						    SYNTH_LZ4,         SYNTH_LZ4_SIZED,
+						    SYNTH_LZOP };
 
 	(void)state;
 	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
@@ -246,8 +248,9 @@ static void a_file_cut_anywhere_has_what_stands_before(void **state)
 /* Those whose blocks have sums. */
 static void a_byte_that_is_wrong_anywhere_is_found(void **state)
 {
-	static const enum synth_packing kinds[] = { SYNTH_BGZF, SYNTH_XZ_BLOCKS, SYNTH_ZSTD_FRAMES,
-						    SYNTH_ZSTD_TABLE, SYNTH_LZ4_SIZED };
+	static const enum synth_packing kinds[] = { SYNTH_BGZF,        SYNTH_XZ_BLOCKS,
+						    SYNTH_ZSTD_FRAMES, SYNTH_ZSTD_TABLE,
+						    SYNTH_LZ4_SIZED,   SYNTH_LZOP };
 
 	(void)state;
 	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
@@ -292,7 +295,8 @@ static void seek_tables_that_lie_are_not_believed(void **state)
 /* More than may be is not unpacked, whatever the file is called and however small it is. */
 static void a_bomb_goes_off_at_the_limit(void **state)
 {
-	static const enum synth_packing kinds[] = { SYNTH_GZIP, SYNTH_ZSTD, SYNTH_LZ4_LINKED };
+	static const enum synth_packing kinds[] = { SYNTH_GZIP, SYNTH_ZSTD, SYNTH_LZ4_LINKED,
+						    SYNTH_BZIP2 };
 	size_t len = 3u << 20, packed_len;
 	uint8_t *zeros = calloc(1, len);
 
@@ -338,6 +342,9 @@ static void what_only_begins_like_it_is_refused(void **state)
 			10, SONDE_E_TRUNCATED },
 		      { "\x28\xb5\x2f\xfd    and", 11, SONDE_E_CORRUPT },
 		      { "\x04\x22\x4d\x18 and", 8, SONDE_E_CORRUPT },
+		      { "BZh9\x31\x41\x59\x26\x53\x59 and more", 20, SONDE_E_CORRUPT },
+		      { "\x89LZO\0\r\n\x1a\n\x10\x40\x20\xa0\x09\x40\1\5\0\0\0\1 and", 25,
+			SONDE_E_TRUNCATED },
 		      { "\x50\x2a\x4d\x18\0\0\0\0\x04\x22\x4d\x18", 12, SONDE_E_TRUNCATED } };
 
 	(void)state;

@@ -187,6 +187,14 @@ struct sonde_host {
 	 * woken once for all. Use the inline sonde_ios_done below, which does with older cores.
 	 */
 	void (*ios_done)(struct sonde_io *const *ios, size_t n);
+
+	/*
+	 * Connectors: what lies packed in an image from begin on, behind a head that the connector reads, as an image of its own.
+	 * Returns 0; SONDE_E_UNSUPPORTED (packed by nothing that is known here), _LIMIT (one piece, and too large for memory), and
+	 * as image_open. Owns *ret: image_close; whole may be closed before it.
+	 */
+	int (*image_unpack)(const struct sonde_args *args, struct sonde_image *whole,
+			    uint64_t begin, struct sonde_image **ret, struct sonde_error *err);
 };
 
 /* Something that a connector could open now, as its list tells it. Strings are borrowed for the call. */
