@@ -483,7 +483,9 @@ static int memory_place(struct ctx *ctx, struct place *place)
 
 	sonde_target_info(ctx->target, &info);
 	place->space = sonde_target_memory(ctx->target);
-	place->name = info.flags & SONDE_TARGET_PROCESS ? "process memory" : "physical memory";
+	place->name = info.flags & SONDE_TARGET_PROCESS    ? "process memory"
+		      : info.flags & SONDE_TARGET_PHYSICAL ? "physical memory"
+							   : "memory";
 	return session_hold(ctx);
 }
 
