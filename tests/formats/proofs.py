@@ -3,6 +3,14 @@
 import os
 
 
+NOT_TESTED = "not tested: "
+
+
+def not_tested(format, writer, why):
+    """What no program that is missing explains."""
+    proved(format, writer, NOT_TESTED + why.replace("\n", " ").replace("|", "/"))
+
+
 def proved(format, writer, *what):
     """@format and @writer as in table.txt; @what: "bytes", "ps". Without $SONDE_PROOFS nothing is written."""
     path = os.environ.get("SONDE_PROOFS")
