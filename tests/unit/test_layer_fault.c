@@ -155,6 +155,28 @@ static void bits_turn_over_where_they_may_and_nobody_is_told(void **state)
 	}
 }
 
+/* No bit is turned over twice: of a small piece all are, and no more. */
+static void each_bit_turns_over_once(void **state)
+{
+	static const uint32_t asked[] = { 1, 9, 63, 64, 1024 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		struct world w;
+		uint8_t bytes[8];
+		struct sonde_xfer x = { 0x1000, bytes, sizeof(bytes), 0, 0, 0 };
+		char words[64];
+		snprintf(words, sizeof(words), "fault,flip=%u,op=read", asked[i]);
+		open_world(&w, SONDE_WAY_TRANSFER, words);
+		for (int k = 0; k < 20; k++) {
+			assert_int_equal(sonde_space_read(w.layer.space, &x, 1), 1);
+			assert_int_equal(bits_wrong(bytes, 0x1000, 8),
+					 asked[i] < 64 ? asked[i] : 64);
+		}
+		close_world(&w);
+	}
+}
+
 /* ---- errors of the host ------------------------------------------------------------------------------- */
 
 /* linux v6.6 include/uapi/asm-generic/errno-base.h: 1 to 34 in this order. */
@@ -422,6 +444,7 @@ int main(void)
 		cmocka_unit_test(exactly_the_bytes_of_the_rule_fail),
 		cmocka_unit_test(writes_fail_alike_and_do_not_arrive),
 		cmocka_unit_test(bits_turn_over_where_they_may_and_nobody_is_told),
+		cmocka_unit_test(each_bit_turns_over_once),
 		cmocka_unit_test(every_errno_of_a_file_operation_gives_what_the_engines_give),
 		cmocka_unit_test(every_errno_of_opening_is_told_in_words),
 		cmocka_unit_test(each_nth_is_hit_in_the_order_of_pieces),

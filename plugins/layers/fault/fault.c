@@ -5,6 +5,7 @@
  */
 #include <sonde/plugin.h>
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,7 +94,19 @@ static void landed(struct detour *d, uint32_t i, uint32_t off, uint32_t len, int
 
 /* ---- what is hit ----------------------------------------------------------------------------------- */
 
-/* Without memory for one a bit stays as it is. */
+static bool is_chosen(const struct hit *hit, size_t first, uint32_t off, uint32_t bit)
+{
+	for (size_t i = first; i < hit->n_flips; i++) {
+		if (hit->flips[i].off == off && hit->flips[i].bit == bit)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * As many different ones as were asked for, or all there are (Floyd's way of drawing without putting back). Without memory
+ * for them bits stay as they are.
+ */
 static void choose_flips(struct fault *fault, struct hit *hit, uint32_t piece, uint32_t off,
 			 uint32_t len)
 {
@@ -105,12 +118,15 @@ static void choose_flips(struct fault *fault, struct hit *hit, uint32_t piece, u
 		hit->flips = grown;
 		hit->cap = cap;
 	}
-	for (uint32_t i = 0; i < fault->rule.n_flips; i++) {
-		uint64_t random = rule_random(&fault->rule) >> 8;
-		hit->flips[hit->n_flips++] =
-			(struct flip){ .piece = piece,
-				       .off = off + (uint32_t)((random >> 3) % len),
-				       .bit = random & 7 };
+	uint64_t n_bits = 8 * (uint64_t)len, n = fault->rule.n_flips;
+	size_t first = hit->n_flips;
+	for (uint64_t last = n < n_bits ? n_bits - n : 0; last < n_bits; last++) {
+		uint64_t at = (rule_random(&fault->rule) >> 8) % (last + 1);
+		if (is_chosen(hit, first, off + (uint32_t)(at / 8), at % 8))
+			at = last;
+		hit->flips[hit->n_flips++] = (struct flip){ .piece = piece,
+							    .off = off + (uint32_t)(at / 8),
+							    .bit = at % 8 };
 	}
 }
 
