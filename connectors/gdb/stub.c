@@ -255,6 +255,8 @@ static int describe(struct stub *stub, struct sonde_error *err)
 		stub->description = description;
 	else
 		free(description);
+	if (r == SONDE_E_NO_MEMORY)
+		return stub->host->error_set(err, r, NULL);
 	return stub->link->err;
 }
 
