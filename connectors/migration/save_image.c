@@ -38,9 +38,11 @@ int save_image_read(struct save_image *ret, const uint8_t *head, size_t len, uin
 		.was_running = sonde_le32(head + 24) != 0,
 	};
 	ret->stream_at = SAVE_IMAGE_HEAD + (uint64_t)ret->xml_len;
-	if (version < 1 || version > 3)
+	if (version < 1 || version > 3) {
+		ret->packing = SAVE_PLAIN; /* nobody knows */
 		return fault_set(ret_fault, SONDE_E_UNSUPPORTED,
 				 "head of libvirt: version: is not 1 to 3", 16);
+	}
 	if (ret->stream_at > file_len)
 		return fault_set(ret_fault, SONDE_E_TRUNCATED,
 				 "head of libvirt: length of the XML: is beyond the file", 20);

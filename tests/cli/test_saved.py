@@ -63,6 +63,9 @@ class PackedSaves(Case):
         head = packed("gzip")[:92 + len(XML)]
         result = run("info", make_file("save.none", head + bytes(4096)))
         self.expect_error(result, 4, "packed by gzip, which cannot be unpacked here: unpack it and open that: tail -c ")
+        later = bytearray(packed("gzip"))
+        later[16] = 4
+        self.expect_error(run("info", make_file("save.later", bytes(later))), 4, "version: is not 1 to 3")
         sparse = bytearray(head)
         sparse[28] = 6
         self.expect_error(run("info", make_file("save.sparse", bytes(sparse) + bytes(4096))), 4, "in the format sparse")
