@@ -20,19 +20,21 @@ def stream():
         return file.read()
 
 
-def packed(packer):
-    """What libvirt makes of it: its head, and the stream through that tool."""
-    done = subprocess.run([packer, "-c"], input=stream(), capture_output=True, check=True)
+def packed(packer, data=None):
+    """What libvirt makes of it: its head, and the stream, or @data, through that tool."""
+    done = subprocess.run([packer, "-c"], input=data or stream(), capture_output=True, check=True)
     return struct.pack("<16s4I60x", b"LibvirtQemudSave", 2, len(XML), 1, PACKINGS[packer]) + XML + done.stdout
 
 
 @unittest.skipIf("no connector here reads" in run("info", make_file("a-stream", stream())).err,
                  "built without the connector migration")
 class PackedSaves(Case):
-    def each(self):
-        for packer in filter(shutil.which, PACKINGS):
+    def each(self, check):
+        for packer in PACKINGS:
             with self.subTest(packer):
-                yield packer, packed(packer)
+                if not shutil.which(packer):
+                    self.skipTest(f"no {packer}")
+                check(packer)
 
     def rows(self, path, *words):
         result = run(*words, path, "--json") if words else run("info", path, "--json")
@@ -45,19 +47,25 @@ class PackedSaves(Case):
 
     def test_they_are_read_like_the_stream(self):
         plain = make_file("a-stream", stream())
-        for packer, data in self.each():
-            path = make_file("save." + packer, data)
+
+        def check(packer):
+            path = make_file("save." + packer, packed(packer))
             here, there = self.rows(path)[0], self.rows(plain)[0]
             self.assertEqual(here["detail"], f"saved by libvirt while it ran, packed by {packer}; {there['detail']}")
             self.assertEqual(here["memory"], there["memory"])
             self.assertEqual(self.whole(path), self.whole(plain))
             self.assertEqual(self.rows(path, "cpus"), self.rows(plain, "cpus"))
 
+        self.each(check)
+
     def test_one_that_is_cut_off_has_what_came(self):
-        for packer, data in self.each():
+        def check(packer):
+            data = packed(packer)
             result = run("info", make_file("save.cut", data[:-len(data) // 3]))
-            self.assertIn(result.code, (0, 3, 4), packer)
+            self.assertIn(result.code, (0, 3, 4))
             self.assertRegex(result.err + result.out, r"cut off|ends too early|no whole|ends before|is damaged")
+
+        self.each(check)
 
     def test_one_that_is_none_is_refused(self):
         head = packed("gzip")[:92 + len(XML)]
@@ -72,13 +80,16 @@ class PackedSaves(Case):
 
     def test_what_is_too_large_says_what_to_run(self):
         grown = stream() + bytes(2 << 20)
-        for packer in filter(shutil.which, PACKINGS):
-            if packer in ("lzop", "xz"):
-                continue  # in blocks: none of them is too large
-            done = subprocess.run([packer, "-c"], input=grown, capture_output=True, check=True).stdout
-            path = make_file("save.large", packed(packer)[:92 + len(XML)] + done)
+
+        def check(packer):
+            path = make_file("save.large", packed(packer, grown))
             result = run("info", path, env=dict(os.environ, SONDE_UNPACK_MAX="1"))
+            if packer in ("lzop", "xz"):  # in blocks: none of them is too large
+                self.expect(result, 0)
+                return
             self.expect_error(result, 4, "to more than may be unpacked into memory")
             command = re.search(r"open that: (tail .*) > FILE", result.err).group(1)
             unpacked = subprocess.run(["sh", "-c", command], capture_output=True, check=True).stdout
-            self.assertEqual(unpacked, grown, packer)
+            self.assertEqual(unpacked, grown)
+
+        self.each(check)
