@@ -81,6 +81,16 @@ struct packing {
 	int (*step)(void *decoder, struct packed_flow *flow);
 };
 
+/* Is there another stream behind one that has ended? It begins with that byte; what does not is passed over, as the tools do. */
+static inline int packed_flow_goes_on(struct packed_flow *flow, uint8_t first)
+{
+	if (flow->n_from && flow->from[0] != first) {
+		flow->from += flow->n_from;
+		flow->n_from = 0;
+	}
+	return flow->n_from != 0;
+}
+
 /* What a frame to be skipped takes, of its first 8 bytes; 0: it is none (RFC 8878 3.1.2, lz4_Frame_format.md). */
 static inline uint64_t packed_skippable(const uint8_t *head)
 {

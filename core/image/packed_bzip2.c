@@ -92,21 +92,17 @@ static int bzip2_begin(void *decoder)
 	return 0;
 }
 
-/* Behind a stream comes another one, or what bzip2 ignores too. Returns 1 where nothing is left. */
-static int next_stream(struct bzip2 *bzip2, struct packed_flow *flow)
+/* Returns 1 where nothing is left. */
+static int next(struct bzip2 *bzip2, struct packed_flow *flow)
 {
-	if (flow->n_from && flow->from[0] != 'B') {
-		flow->from += flow->n_from;
-		flow->n_from = 0;
-	}
-	return flow->n_from == 0 ? 1 : bzip2_begin(bzip2);
+	return packed_flow_goes_on(flow, 'B') ? bzip2_begin(bzip2) : 1;
 }
 
 static int bzip2_step(void *decoder, struct packed_flow *flow)
 {
 	struct bzip2 *bzip2 = decoder;
 	bz_stream *stream = &bzip2->stream;
-	int r = bzip2->is_begun ? 0 : next_stream(bzip2, flow);
+	int r = bzip2->is_begun ? 0 : next(bzip2, flow);
 
 	if (r != 0)
 		return r;

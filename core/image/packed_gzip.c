@@ -185,21 +185,17 @@ static int gzip_begin(void *decoder)
 	return zlib.inflateReset2(&gzip->z, 31) == Z_OK ? 0 : SONDE_E_NO_MEMORY;
 }
 
-/* Behind a member comes another one, or what gzip ignores too. Returns 1 where nothing is left. */
-static int next_member(struct gzip *gzip, struct packed_flow *flow)
+/* Returns 1 where nothing is left. */
+static int next(struct gzip *gzip, struct packed_flow *flow)
 {
-	if (flow->n_from && flow->from[0] != 0x1f) {
-		flow->from += flow->n_from;
-		flow->n_from = 0;
-	}
-	return flow->n_from == 0 ? 1 : gzip_begin(gzip);
+	return packed_flow_goes_on(flow, 0x1f) ? gzip_begin(gzip) : 1;
 }
 
 static int gzip_step(void *decoder, struct packed_flow *flow)
 {
 	struct gzip *gzip = decoder;
 	z_stream *z = &gzip->z;
-	int r = gzip->is_between ? next_member(gzip, flow) : 0;
+	int r = gzip->is_between ? next(gzip, flow) : 0;
 
 	if (r != 0)
 		return r;
