@@ -105,6 +105,8 @@ uint32_t elf_core_cpu_count(const struct elf_core *core);
 /* Returns 0; SONDE_E_NOT_FOUND. *ret is zero on entry. */
 int elf_core_cpu(const struct elf_core *core, uint32_t index, struct sonde_cpu *ret);
 int elf_core_full_cpu(const struct elf_core *core, uint32_t index, struct full_cpu *ret);
+/* A note by its name, the registers of a processor among them, as the slot note hands it back. */
+int64_t elf_core_note(const struct elf_core *core, const char *name, void *buf, size_t cap);
 
 /* enum sonde_arch of the machine. */
 uint32_t elf_core_arch(const struct elf_core *core);

@@ -4,6 +4,7 @@
  * beside it QEMU's own note, which has control registers and descriptor tables; or what VirtualBox and Xen say.
  */
 #include "elf_core.h"
+#include "../common/note.h"
 #include "elf_format.h"
 #include "elf_vbox.h"
 #include "elf_xen.h"
@@ -263,4 +264,16 @@ int elf_core_full_cpu(const struct elf_core *core, uint32_t index, struct full_c
 	for (uint32_t i = 0; i < ret->n_upper; i++)
 		ret->upper[i] = sonde_le64(note->desc + PRSTATUS_REGS + 8 * (UPPER_FIRST + i));
 	return r;
+}
+
+int64_t elf_core_note(const struct elf_core *core, const char *name, void *buf, size_t cap)
+{
+	struct full_cpu cpu = { 0 };
+	uint32_t index;
+
+	if (full_cpu_asked(name, &index))
+		return elf_core_full_cpu(core, index, &cpu) == 0 ? full_cpu_note(&cpu, buf, cap)
+								 : SONDE_E_NOT_FOUND;
+	const struct elf_note *note = elf_note_find(core, name, -1, 0);
+	return note ? note_bytes(note->desc, note->len, buf, cap) : SONDE_E_NOT_FOUND;
 }

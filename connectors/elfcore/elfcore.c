@@ -382,24 +382,14 @@ static int64_t identity(const struct elf_core *core, void *buf, size_t cap)
 static int64_t elfcore_note(void *conn, const char *name, void *buf, size_t cap)
 {
 	struct elfcore *elf = conn;
-	struct full_cpu cpu = { 0 };
-	uint32_t index;
 
-	if (full_cpu_asked(name, &index))
-		return elf_core_full_cpu(&elf->core, index, &cpu) == 0
-			       ? full_cpu_note(&cpu, buf, cap)
-			       : SONDE_E_NOT_FOUND;
 	if (strcmp(name, SONDE_NOTE_IDENTITY) == 0)
 		return identity(&elf->core, buf, cap);
 	if (strcmp(name, SONDE_NOTE_FACTS) == 0 && elf->facts.text)
 		return note_bytes(elf->facts.text, elf->facts.len, buf, cap);
 	if (strcmp(name, SONDE_NOTE_PROCESS) == 0 && elf->process.text)
 		return note_bytes(elf->process.text, elf->process.len, buf, cap);
-	const struct elf_note *note = elf_note_find(&elf->core, name, -1, 0);
-
-	if (!note)
-		return SONDE_E_NOT_FOUND;
-	return note_bytes(note->desc, note->len, buf, cap);
+	return elf_core_note(&elf->core, name, buf, cap);
 }
 
 static int elfcore_probe(const uint8_t *head, size_t head_len, uint64_t file_size)

@@ -13,32 +13,25 @@
 
 struct place {
 	const char *name;
-	uint32_t off;     /* in struct full_cpu            */
-	uint32_t group;   /* enum sonde_cpu_valid, or UPPER */
-	const char *also; /* ... or called so; NULL         */
+	uint32_t off;     /* in struct sonde_cpu   */
+	uint32_t group;   /* enum sonde_cpu_valid  */
+	const char *also; /* ... or called so; NULL */
 	const char *
 		el2; /* aarch64: its place where the kernel runs at EL2 as at EL1; NULL: the same */
 };
 
-#define UPPER (1u << 31)
-
 #define GENERAL(name, i)                                                                           \
 	{                                                                                          \
-		name, offsetof(struct full_cpu, cpu.general) + 8 * (i), SONDE_CPU_GENERAL, NULL,   \
-			NULL                                                                       \
-	}
-#define ABOVE(name, i)                                                                             \
-	{                                                                                          \
-		name, offsetof(struct full_cpu, upper) + 8 * ((i)-UPPER_FIRST), UPPER, NULL, NULL  \
+		name, offsetof(struct sonde_cpu, general) + 8 * (i), SONDE_CPU_GENERAL, NULL, NULL \
 	}
 #define AT(name, field, group)                                                                     \
 	{                                                                                          \
-		name, offsetof(struct full_cpu, cpu.field), group, NULL, NULL                      \
+		name, offsetof(struct sonde_cpu, field), group, NULL, NULL                         \
 	}
 /* Of a name at EL1. QEMU leaves the level out of those that both states of the processor have (7.2 target/arm/helper.c). */
 #define AT_EL1(name, field, group)                                                                 \
 	{                                                                                          \
-		name "_EL1", offsetof(struct full_cpu, cpu.field), group, name, name "_EL2"        \
+		name "_EL1", offsetof(struct sonde_cpu, field), group, name, name "_EL2"           \
 	}
 
 static const struct place x86_64[] = {
@@ -108,21 +101,6 @@ static const struct place aarch64[] = {
 	X(13),
 	X(14),
 	X(15),
-	ABOVE("x16", 16),
-	ABOVE("x17", 17),
-	ABOVE("x18", 18),
-	ABOVE("x19", 19),
-	ABOVE("x20", 20),
-	ABOVE("x21", 21),
-	ABOVE("x22", 22),
-	ABOVE("x23", 23),
-	ABOVE("x24", 24),
-	ABOVE("x25", 25),
-	ABOVE("x26", 26),
-	ABOVE("x27", 27),
-	ABOVE("x28", 28),
-	ABOVE("x29", 29),
-	ABOVE("x30", 30),
 	AT("sp", sp, SONDE_CPU_GENERAL),
 	AT("pc", pc, SONDE_CPU_GENERAL),
 	AT("cpsr", flags, SONDE_CPU_GENERAL),
@@ -154,22 +132,6 @@ static const struct place riscv64[] = {
 	GENERAL("a3", 13),
 	GENERAL("a4", 14),
 	GENERAL("a5", 15),
-	ABOVE("a6", 16),
-	ABOVE("a7", 17),
-	ABOVE("s2", 18),
-	ABOVE("s3", 19),
-	ABOVE("s4", 20),
-	ABOVE("s5", 21),
-	ABOVE("s6", 22),
-	ABOVE("s7", 23),
-	ABOVE("s8", 24),
-	ABOVE("s9", 25),
-	ABOVE("s10", 26),
-	ABOVE("s11", 27),
-	ABOVE("t3", 28),
-	ABOVE("t4", 29),
-	ABOVE("t5", 30),
-	ABOVE("t6", 31),
 	AT("sp", sp, SONDE_CPU_GENERAL),
 	AT("pc", pc, SONDE_CPU_GENERAL),
 	AT("satp", cr[SONDE_CR_SATP], SONDE_CPU_CONTROL),
@@ -276,6 +238,20 @@ static const struct description_register *find_place(const struct description *d
 	return reg || !place->also ? reg : description_find(description, place->also);
 }
 
+/* All of them, or none. Returns how many came. */
+static uint32_t take_upper(const struct reading *reading, struct full_cpu *ret)
+{
+	uint32_t n = full_cpu_upper(ret->cpu.arch), came = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const char *name = full_cpu_name(ret->cpu.arch, i);
+		came += read_one(reading, description_find(reading->description, name),
+				 &ret->upper[i]) == 0;
+	}
+	ret->n_upper = came == n ? n : 0;
+	return came;
+}
+
 uint32_t registers_take(const struct description *description, const uint8_t *text, size_t n_text,
 			registers_ask_fn *ask, void *user, struct full_cpu *ret)
 {
@@ -291,17 +267,15 @@ uint32_t registers_take(const struct description *description, const uint8_t *te
 			missing |= place->group;
 			continue;
 		}
-		memcpy((uint8_t *)&full + place->off, &value, sizeof(value));
+		memcpy((uint8_t *)cpu + place->off, &value, sizeof(value));
 		cpu->valid |= place->group;
 		n++;
-		if (place->off == offsetof(struct full_cpu, cpu.flags) &&
+		if (place->off == offsetof(struct sonde_cpu, flags) &&
 		    description->arch == SONDE_ARCH_AARCH64)
 			host = is_host(&reading, value);
 	}
 	cpu->valid &= ~missing;
-	if (cpu->valid & UPPER)
-		full.n_upper = full_cpu_upper(cpu->arch);
-	cpu->valid &= ~UPPER;
+	n += take_upper(&reading, &full);
 	if (n)
 		*ret = full;
 	return n;

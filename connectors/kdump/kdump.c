@@ -259,18 +259,10 @@ static int64_t kdump_note(void *conn, const char *name, void *buf, size_t cap)
 	if (strcmp(name, SONDE_NOTE_FACTS) == 0)
 		return tell_facts(conn, buf, cap);
 	const struct kdump_file *file = &((struct kdump *)conn)->dump.files[0];
-	struct full_cpu cpu = { 0 };
-	uint32_t index;
 
-	if (full_cpu_asked(name, &index))
-		return elf_core_full_cpu(&file->notes, index, &cpu) == 0
-			       ? full_cpu_note(&cpu, buf, cap)
-			       : SONDE_E_NOT_FOUND;
 	if (strcmp(name, "VMCOREINFO") == 0 && file->info_len)
 		return note_bytes(file->info, file->info_len, buf, cap);
-	const struct elf_note *note = elf_note_find(&file->notes, name, -1, 0);
-
-	return note ? note_bytes(note->desc, note->len, buf, cap) : SONDE_E_NOT_FOUND;
+	return elf_core_note(&file->notes, name, buf, cap);
 }
 
 static int kdump_probe(const uint8_t *head, size_t head_len, uint64_t file_size)
