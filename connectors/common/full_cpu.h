@@ -26,4 +26,31 @@ int64_t full_cpu_note(const struct full_cpu *cpu, void *buf, size_t cap);
 /* What such a note says, ended by 0, of a processor of cpu->cpu.arch: fills upper. */
 void full_cpu_parse(struct full_cpu *cpu, const char *text);
 
+/*
+ * What a live target told of a processor last. The note that is asked for behind it tells the rest of the same moment, without
+ * asking the target again; once, for the next one is of another moment. One thread at a time. Begins as zeros.
+ */
+struct full_cpu_kept {
+	struct full_cpu cpu;
+	uint32_t index;
+	int is_there;
+};
+
+static inline void full_cpu_keep(struct full_cpu_kept *kept, uint32_t index,
+				 const struct full_cpu *cpu)
+{
+	*kept = (struct full_cpu_kept){ *cpu, index, 1 };
+}
+
+/* Returns 1, 0. */
+static inline int full_cpu_take(struct full_cpu_kept *kept, uint32_t index, struct full_cpu *ret)
+{
+	int is_it = kept->is_there && kept->index == index;
+
+	kept->is_there = 0;
+	if (is_it)
+		*ret = kept->cpu;
+	return is_it;
+}
+
 #endif

@@ -42,6 +42,7 @@ struct gdb {
 	enum stop stop;
 	enum leave leave;
 	uint64_t timeout_ms;
+	struct full_cpu_kept told;
 	char detail[256];
 };
 
@@ -409,6 +410,7 @@ static int gdb_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
 
 	if (r < 0)
 		return r;
+	full_cpu_keep(&gdb->told, index, &cpu);
 	*ret = cpu.cpu;
 	if (gdb->stub.qemu)
 		add_tables(gdb, index, ret);
@@ -422,7 +424,9 @@ static int64_t gdb_note(void *conn, const char *name, void *buf, size_t cap)
 	struct full_cpu cpu = { 0 };
 	uint32_t index;
 
-	if (!full_cpu_asked(name, &index) || !description || !full_cpu_upper(description->arch) ||
+	if (!full_cpu_asked(name, &index) || !description || !full_cpu_upper(description->arch))
+		return SONDE_E_NOT_FOUND;
+	if (!full_cpu_take(&gdb->told, index, &cpu) &&
 	    stub_registers(&gdb->stub, index, &cpu, NULL) < 0)
 		return SONDE_E_NOT_FOUND;
 	return full_cpu_note(&cpu, buf, cap);

@@ -45,6 +45,7 @@ struct libvirt {
 	int stale;       /* the run that was read is over */
 	uint64_t tried_ns;
 	struct standstill still;
+	struct full_cpu_kept told;
 	int paused;    /* by us, or by others of us */
 	char why[200]; /* not its process; "" asked */
 	char detail[480];
@@ -441,12 +442,15 @@ static int full_cpu(struct libvirt *libvirt, uint32_t index, struct full_cpu *re
 
 static int libvirt_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
 {
+	struct libvirt *libvirt = conn;
 	struct full_cpu cpu;
-	int r = full_cpu(conn, index, &cpu);
+	int r = full_cpu(libvirt, index, &cpu);
 
-	if (r == 0)
-		*ret = cpu.cpu;
-	return r;
+	if (r < 0)
+		return r;
+	full_cpu_keep(&libvirt->told, index, &cpu);
+	*ret = cpu.cpu;
+	return 0;
 }
 
 /* The machine is the process that runs it; through libvirt alone that is not known. */
@@ -457,8 +461,10 @@ static int64_t libvirt_note(void *conn, const char *name, void *buf, size_t cap)
 	uint32_t index;
 
 	if (full_cpu_asked(name, &index) && full_cpu_upper(libvirt->machine.arch))
-		return full_cpu(libvirt, index, &cpu) == 0 ? full_cpu_note(&cpu, buf, cap)
-							   : SONDE_E_NOT_FOUND;
+		return full_cpu_take(&libvirt->told, index, &cpu) ||
+				       full_cpu(libvirt, index, &cpu) == 0
+			       ? full_cpu_note(&cpu, buf, cap)
+			       : SONDE_E_NOT_FOUND;
 	if (strcmp(name, SONDE_NOTE_IDENTITY) != 0 || libvirt->through_api)
 		return SONDE_E_NOT_FOUND;
 	pthread_mutex_lock(&libvirt->lock);

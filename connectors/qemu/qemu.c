@@ -35,6 +35,7 @@ struct qemu {
 	int paused; /* by us, or by others of us */
 	enum snapshot_way snapshot_way;
 	struct snapshot snapshot; /* fd -1: the guest itself is shown */
+	struct full_cpu_kept told;
 	char detail[480];
 };
 
@@ -435,12 +436,15 @@ static int qemu_gone(void *conn, struct sonde_error *err)
 
 static int qemu_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
 {
+	struct qemu *qemu = conn;
 	struct full_cpu cpu;
-	int r = full_cpu(conn, index, &cpu);
+	int r = full_cpu(qemu, index, &cpu);
 
-	if (r == 0)
-		*ret = cpu.cpu;
-	return r;
+	if (r < 0)
+		return r;
+	full_cpu_keep(&qemu->told, index, &cpu);
+	*ret = cpu.cpu;
+	return 0;
 }
 
 static int64_t qemu_note(void *conn, const char *name, void *buf, size_t cap)
@@ -450,8 +454,9 @@ static int64_t qemu_note(void *conn, const char *name, void *buf, size_t cap)
 	uint32_t index;
 
 	if (full_cpu_asked(name, &index) && full_cpu_upper(qemu->machine.arch))
-		return full_cpu(qemu, index, &cpu) == 0 ? full_cpu_note(&cpu, buf, cap)
-							: SONDE_E_NOT_FOUND;
+		return full_cpu_take(&qemu->told, index, &cpu) || full_cpu(qemu, index, &cpu) == 0
+			       ? full_cpu_note(&cpu, buf, cap)
+			       : SONDE_E_NOT_FOUND;
 	if (strcmp(name, SONDE_NOTE_IDENTITY) != 0)
 		return SONDE_E_NOT_FOUND;
 	return procmem_identity(&qemu->machine.mem, buf, cap);
