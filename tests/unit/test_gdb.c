@@ -487,17 +487,22 @@ static const char *const arm_apart[] = {
 	"103550b574005000", "ffff440004000000", "0008a12d36dcffff",
 };
 
-static void open_arm(const char *const *apart)
+static void open_arm_as(const char *target, const char *registers, const char *const *apart)
 {
 	w->stub.qemu = 1;
-	w->stub.description = ARM_TARGET;
+	w->stub.description = target;
 	w->stub.included = ARM_SYSTEM;
-	w->stub.registers = "0500000000000000";
+	w->stub.registers = registers;
 	w->stub.apart = apart;
 	w->stub.first_apart = 70;
 	w->stub.n_apart = sizeof(arm_apart) / sizeof(arm_apart[0]);
 	w->stub.monitor_mtree = MTREE;
 	open_world("");
+}
+
+static void open_arm(const char *const *apart)
+{
+	open_arm_as(ARM_TARGET, "0500000000000000", apart);
 }
 
 static void system_registers_of_aarch64_are_asked_for_one_by_one(void **state)
@@ -518,6 +523,44 @@ static void system_registers_of_aarch64_are_asked_for_one_by_one(void **state)
 	assert_true(cpu.cr[SONDE_CR_MAIR_EL1] == UINT64_C(0x000000040044ffff));
 	assert_true(cpu.idt_base == UINT64_C(0xffffdc362da10800));
 	assert_int_equal(w->stub.n_apart_asked, 6); /* and no stranger */
+}
+
+/* The note behind cpu is of the same moment, and costs no packet; the next one is asked for anew, and so is another's. */
+static void the_note_of_upper_registers_goes_with_what_was_told(void **state)
+{
+	enum { ALL = 31 };
+	static const char want[] = "x16=10 x17=11 x18=12 x19=13 ";
+	static const struct {
+		const char *note;
+		unsigned n_asked;
+	} steps[] = { { "SONDE_REGISTERS:1", 6 },
+		      { "SONDE_REGISTERS:1", 12 },
+		      { "SONDE_REGISTERS:0", 18 } };
+	char target[4096], registers[16 * ALL + 1], text[512];
+	struct sonde_cpu cpu = { 0 };
+	size_t at = 0;
+
+	(void)state;
+	at += (size_t)sprintf(target,
+			      "<?xml version='1.0'?><target><architecture>aarch64</architecture>"
+			      "<xi:include href='system-registers.xml'/>");
+	for (int i = 0; i < ALL; i++) {
+		at += (size_t)sprintf(target + at, "<reg name='x%d' bitsize='64'/>", i);
+		sprintf(registers + 16 * i, "%02x00000000000000", i);
+	}
+	sprintf(target + at, "</target>");
+	open_arm_as(target, registers, arm_apart);
+	assert_int_equal(sonde_target_cpu(w->target, 1, &cpu), 0);
+	assert_int_equal(w->stub.n_apart_asked, 6);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		int64_t len = sonde_target_note(w->target, steps[i].note, text, sizeof(text));
+		assert_true(len > (int64_t)sizeof(want));
+		assert_memory_equal(text, want, sizeof(want) - 1);
+		assert_int_equal(w->stub.n_apart_asked, steps[i].n_asked);
+	}
+	assert_int_equal(sonde_target_note(w->target, "SONDE_REGISTERS:9", NULL, 0),
+			 SONDE_E_NOT_FOUND);
+	close_world();
 }
 
 /* One that is refused, cut, too long, no hex, not known or nothing: the others come, and their group is not whole. */
@@ -788,6 +831,7 @@ int main(void)
 		WITH_STUB(memory_that_is_not_known_is_refused_with_the_remedy),
 		WITH_STUB(processors_are_read_by_the_description_and_the_monitor),
 		WITH_STUB(system_registers_of_aarch64_are_asked_for_one_by_one),
+		WITH_STUB(the_note_of_upper_registers_goes_with_what_was_told),
 		WITH_STUB(a_system_register_that_does_not_come_costs_its_group),
 		WITH_STUB(system_registers_of_riscv64_are_known_by_their_names),
 		WITH_STUB(threads_may_be_named_with_their_process),
