@@ -30,21 +30,11 @@ static int32_t copy(struct connector_space *cs, const struct sonde_io *io, const
 
 #define FETCH_PIECES 32u
 
-static inline struct mapped mapped(const struct extent *e)
-{
-	if (!e || !e->ptr)
-		return (struct mapped){ 0 };
-	return (struct mapped){ e->addr, e->last - e->addr, (uintptr_t)e->ptr };
-}
-
 __attribute__((noinline)) struct mapped by_extents_mapped(struct connector_space *cs, uint64_t addr)
 {
 	uint64_t gap;
-	const struct extent *e = extents_indexed(&cs->extents, addr);
 
-	if (!e)
-		e = extents_find(&cs->extents, addr, &cs->hint, &gap);
-	return mapped(e);
+	return mapped(extents_find(&cs->extents, addr, &cs->hint, &gap));
 }
 
 /* Where the piece before lay. */

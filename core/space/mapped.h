@@ -18,6 +18,13 @@ static inline const char *lies_in(struct mapped m, const struct sonde_xfer *x)
 	return (const char *)(m.at + in_extent);
 }
 
+static inline struct mapped mapped(const struct extent *e)
+{
+	if (!e || !e->ptr)
+		return (struct mapped){ 0 };
+	return (struct mapped){ e->addr, e->last - e->addr, (uintptr_t)e->ptr };
+}
+
 /* The extent that a piece begins in; all 0: none that is mapped. */
 struct mapped by_extents_mapped(struct connector_space *cs, uint64_t addr);
 
@@ -29,7 +36,8 @@ static inline const char *find_piece(struct connector_space *cs, struct mapped *
 
 	if (__builtin_expect(at != NULL, 1))
 		return at;
-	*m = by_extents_mapped(cs, x->addr);
+	const struct extent *e = extents_indexed(&cs->extents, x->addr);
+	*m = e ? mapped(e) : by_extents_mapped(cs, x->addr);
 	return lies_in(*m, x);
 }
 
