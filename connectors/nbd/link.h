@@ -10,6 +10,8 @@
 #include <pthread.h>
 #include <sonde/plugin.h>
 
+#include "pace.h"
+
 enum {
 	LINK_ORDERS = 1024,         /* requests taken at once      */
 	LINK_DEPTH_MAX = 4096,      /* commands in flight at most  */
@@ -43,6 +45,8 @@ struct link {
 	uint32_t n_over;
 	struct part *parts, *idle; /* [depth]; those not in flight           */
 	uint32_t n_flight;
+	int more_wait;     /* orders, for the pace */
+	struct pace pace;  /* how many may be            */
 	uint64_t heard_ns; /* when something came last, or the first command left */
 	int32_t err;       /* enum sonde_err: broken, and why                     */
 };

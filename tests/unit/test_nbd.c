@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "../../connectors/nbd/pace.h"
 #include "../../connectors/nbd/replies.h"
 #include "../../tools/sonde/serve/failures.h"
 #include "../../tools/sonde/serve/handshake.h"
@@ -358,6 +359,97 @@ static void an_error_reaches_to_what_came_behind_it(void **state)
 	told_is(marks, 5, want, 3);
 }
 
+/* ---- the pace -------------------------------------------------------------------------------------- */
+
+/* A server, and what an answer costs the thread: so much, and more for each command in flight. */
+struct course {
+	uint64_t way_ns; /* of a command and its answer */
+	uint64_t ns, ns_each;
+	uint64_t now_ns, worked_ns;
+};
+
+/* n answers come in lots, as fast as the thread, or the way, allows. */
+static void answers(struct course *course, struct pace *pace, uint32_t n)
+{
+	enum { LOT = 16 };
+
+	for (uint32_t i = 0; i < n; i += LOT) {
+		uint64_t work = course->ns + pace->window * course->ns_each;
+		uint64_t way = course->way_ns / pace->window;
+		course->worked_ns += LOT * work;
+		course->now_ns += LOT * (work > way ? work : way);
+		if (pace_count(pace, LOT))
+			pace_weigh(pace, course->now_ns, course->worked_ns);
+	}
+}
+
+static void a_server_nearby_is_asked_for_less_at_once(void **state)
+{
+	struct course near = { .way_ns = 100000, .ns = 4000, .ns_each = 12, .now_ns = 1 };
+	struct pace pace;
+
+	(void)state;
+	pace_init(&pace, 256);
+	answers(&near, &pace, 10000);
+	assert_int_equal(pace.window, PACE_LEAST);
+	near.way_ns = 5000000; /* it is far now */
+	answers(&near, &pace, 2000);
+	assert_int_equal(pace.window, 256);
+}
+
+static void a_server_far_away_keeps_all_in_flight(void **state)
+{
+	struct course far = { .way_ns = 5000000, .ns = 4000, .ns_each = 12, .now_ns = 1 };
+	struct pace pace;
+
+	(void)state;
+	pace_init(&pace, 256);
+	for (unsigned i = 0; i < 1000; i++) {
+		answers(&far, &pace, 64);
+		assert_int_equal(pace.window, 256);
+	}
+}
+
+/* The thread is busy, and would still miss what is not in flight. */
+static void what_trials_cost_is_little(void **state)
+{
+	struct course between = { .way_ns = 2200000, .ns = 7000, .now_ns = 1 };
+	struct pace pace;
+
+	(void)state;
+	pace_init(&pace, 256);
+	answers(&between, &pace, 100000);
+	assert_in_range(between.now_ns, 1, UINT64_C(100000) * 2200000 / 256 * 103 / 100);
+}
+
+static void few_answers_in_a_row_ask_for_no_clock(void **state)
+{
+	struct pace pace;
+
+	(void)state;
+	pace_init(&pace, 256);
+	for (unsigned i = 0; i < 1000; i++) {
+		pace_rest(&pace);
+		assert_false(pace_count(&pace, 200));
+	}
+}
+
+static void no_more_than_was_asked_for_is_in_flight(void **state)
+{
+	struct course near = { .way_ns = 100000, .ns = 4000, .ns_each = 12, .now_ns = 1 };
+	struct pace pace;
+
+	(void)state;
+	for (uint32_t most = 1; most <= 2 * PACE_LEAST; most++) {
+		pace_init(&pace, most);
+		for (unsigned i = 0; i < 100; i++) {
+			near.way_ns = i % 10 ? 100000 : 5000000;
+			answers(&near, &pace, 4 * most);
+			assert_in_range(pace.window, most < PACE_LEAST ? most : PACE_LEAST, most);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +467,11 @@ int main(void)
 		cmocka_unit_test(too_many_clients_are_told_and_old_ones_cut_off),
 		cmocka_unit_test(what_no_chunk_covers_has_failed),
 		cmocka_unit_test(an_error_reaches_to_what_came_behind_it),
+		cmocka_unit_test(a_server_nearby_is_asked_for_less_at_once),
+		cmocka_unit_test(a_server_far_away_keeps_all_in_flight),
+		cmocka_unit_test(what_trials_cost_is_little),
+		cmocka_unit_test(few_answers_in_a_row_ask_for_no_clock),
+		cmocka_unit_test(no_more_than_was_asked_for_is_in_flight),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
