@@ -136,6 +136,8 @@ static uint8_t use_of(const struct linux_frames *f, const uint8_t *page, const u
 
 	if (has_flag(flags, f->hwpoison))
 		return SONDE_FRAME_POISONED;
+	if (has_flag(flags, f->reserved))
+		return SONDE_FRAME_RESERVED;
 	if (is_anonymous(f, page) || is_hugetlb(f, page, second))
 		return SONDE_FRAME_USER;
 	if (is_cache(f, flags))

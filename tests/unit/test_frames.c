@@ -112,7 +112,7 @@ static void each_kind_is_told(void **state)
 		{ { .mapcount = HUGETLB_TYPE }, SONDE_FRAME_USER },
 		{ { .mapcount = FRAMES_OFFLINE }, SONDE_FRAME_OFFLINE },
 		{ { .flags = FRAMES_HWPOISON | FRAMES_LRU }, SONDE_FRAME_POISONED },
-		{ { .flags = FRAMES_RESERVED }, SONDE_FRAME_OTHER },
+		{ { .flags = FRAMES_RESERVED }, SONDE_FRAME_RESERVED },
 	};
 	struct kmem *k = *state;
 	const uint32_t n = sizeof(kinds) / sizeof(kinds[0]);

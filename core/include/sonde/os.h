@@ -430,6 +430,7 @@ enum sonde_frame_use {
 	SONDE_FRAME_USER,          /* a process's own: anonymous, merged (KSM), of hugetlbfs     */
 	SONDE_FRAME_POISONED,      /* taken out of use after a memory error: may not be read     */
 	SONDE_FRAME_OFFLINE,       /* given back to the host: by a balloon, or unplugged         */
+	SONDE_FRAME_RESERVED,      /* given to nobody: the kernel itself, firmware's, set aside  */
 	SONDE_FRAME_USES,
 };
 
