@@ -46,7 +46,7 @@ static void note(uint32_t number, uint64_t clock, const char *text)
 	put(at + 4, 3, 4);
 	for (uint64_t i = 0; i < PROBE_ARGUMENTS; i++)
 		put(at + 8 + 8 * i, number * 10 + i, 8);
-	put(at + 56, FUNCTION + PROBE_CALL_LEN, 8);
+	put(at + 56, FUNCTION + PROBE_CALL_MAX, 8);
 	put(at + 64, UINT64_C(0xffff888000001000), 8);
 	put(at + 72, clock, 8);
 	put(at + 80, text ? strlen(text) + 1 : (uint64_t)-14, 4);
@@ -59,9 +59,9 @@ static int set_up(void **unused)
 {
 	(void)unused;
 	memset(bytes, 0, sizeof(bytes));
-	state = (struct probes_state){ .n = 1, .ring_pa = RING_PA };
+	state = (struct probes_state){ .arch = &probe_x86_64, .n = 1, .ring_pa = RING_PA };
 	state.calls[0].function = FUNCTION;
-	state.calls[0].returns_to = FUNCTION + PROBE_CALL_LEN;
+	state.calls[0].returns_to = FUNCTION + PROBE_CALL_MAX;
 	memset(&reader, 0, sizeof(reader));
 	reader.state = &state;
 	assert_int_equal(sonde_loop_create(NULL, &loop, NULL), 0);
@@ -205,26 +205,26 @@ static void room_is_where_a_function_begins_with_nothing(void **unused)
 			     called[] = { 0xe8, 1, 2, 3, 4, 0x55 };
 
 	(void)unused;
-	assert_int_equal(probe_room(plain, sizeof(plain)), 0);
-	assert_int_equal(probe_room(endbr, sizeof(endbr)), 4);
-	assert_int_equal(probe_room(none, sizeof(none)), -1);
-	assert_int_equal(probe_room(called, sizeof(called)), -1);
-	assert_int_equal(probe_room(plain, 4), -1);
-	assert_int_equal(probe_room(endbr, sizeof(endbr) - 1), -1);
+	assert_int_equal(probe_x86_64.room(plain, sizeof(plain)), 0);
+	assert_int_equal(probe_x86_64.room(endbr, sizeof(endbr)), 4);
+	assert_int_equal(probe_x86_64.room(none, sizeof(none)), -1);
+	assert_int_equal(probe_x86_64.room(called, sizeof(called)), -1);
+	assert_int_equal(probe_x86_64.room(plain, 4), -1);
+	assert_int_equal(probe_x86_64.room(endbr, sizeof(endbr) - 1), -1);
 }
 
 static void a_call_reaches_two_gigabytes(void **unused)
 {
-	static const uint8_t back[PROBE_CALL_LEN] = { 0xe8, 0xfb, 0xff, 0xff, 0xff };
-	uint8_t call[PROBE_CALL_LEN];
+	static const uint8_t back[PROBE_CALL_MAX] = { 0xe8, 0xfb, 0xff, 0xff, 0xff };
+	uint8_t call[PROBE_CALL_MAX];
 
 	(void)unused;
-	assert_true(probe_call(FUNCTION, FUNCTION, call));
+	assert_true(probe_x86_64.call(FUNCTION, FUNCTION, call));
 	assert_memory_equal(call, back, sizeof(back));
-	assert_true(probe_call(FUNCTION, FUNCTION + 5 + INT32_MAX, call));
-	assert_false(probe_call(FUNCTION, FUNCTION + 6 + INT32_MAX, call));
-	assert_true(probe_call(FUNCTION, FUNCTION + 5 - (UINT64_C(1) << 31), call));
-	assert_false(probe_call(FUNCTION, FUNCTION + 4 - (UINT64_C(1) << 31), call));
+	assert_true(probe_x86_64.call(FUNCTION, FUNCTION + 5 + INT32_MAX, call));
+	assert_false(probe_x86_64.call(FUNCTION, FUNCTION + 6 + INT32_MAX, call));
+	assert_true(probe_x86_64.call(FUNCTION, FUNCTION + 5 - (UINT64_C(1) << 31), call));
+	assert_false(probe_x86_64.call(FUNCTION, FUNCTION + 4 - (UINT64_C(1) << 31), call));
 }
 
 static void the_code_fits_with_texts_and_without(void **unused)
@@ -235,7 +235,7 @@ static void the_code_fits_with_texts_and_without(void **unused)
 	uint8_t code[PROBE_CODE_MAX], doors[PROBE_DOORS];
 
 	(void)unused;
-	size_t with = probe_code(&places, code, doors);
+	size_t with = probe_x86_64.code(&places, code, doors);
 	assert_in_range(with, 1, sizeof(code));
 	for (size_t i = 0; i < PROBE_DOORS; i++) {
 		assert_int_equal(code[doors[i]], 0x6a); /* push */
@@ -245,9 +245,107 @@ static void the_code_fits_with_texts_and_without(void **unused)
 	}
 	assert_int_equal(code[with - 1], 0xc3); /* ret */
 	places.copy_text = 0;
-	size_t without = probe_code(&places, code, doors);
+	size_t without = probe_x86_64.code(&places, code, doors);
 	assert_true(without < with);
 	assert_int_equal(code[without - 1], 0xc3);
+}
+
+/* ---- aarch64 ------------------------------------------------------------------------------------------- */
+
+#define ARM64_CODE UINT64_C(0xffffa5467ffaff78)
+
+static uint32_t word_at(const uint8_t *code, size_t at)
+{
+	return sonde_le32(code + at);
+}
+
+/* Where the b or bl at leads to, from the start of the code. */
+static int64_t branch_target(const uint8_t *code, size_t at)
+{
+	return (int64_t)at + (int32_t)(word_at(code, at) << 6) / 64 * 4;
+}
+
+static int arm64_room(const uint32_t *words, size_t n)
+{
+	uint8_t head[16];
+
+	for (size_t i = 0; i < n; i++)
+		put(head + 4 * i, words[i], 4);
+	return probe_arm64.room(head, 4 * n);
+}
+
+static void on_arm64_room_is_behind_the_way_back(void **unused)
+{
+	enum { N = 3 };
+	static const uint32_t plain[N] = { 0xaa1e03e9, 0xd503201f, 0xd503233f },
+			      bti[N] = { 0xd503245f, 0xaa1e03e9, 0xd503201f },
+			      none[N] = { 0xd503233f, 0xaa1e03e9, 0xd503201f },
+			      early[N] = { 0xd503201f, 0xd503201f, 0xd503233f },
+			      called[N] = { 0xaa1e03e9, 0x94000001, 0xd503233f };
+
+	(void)unused;
+	assert_int_equal(arm64_room(plain, N), 4);
+	assert_int_equal(arm64_room(bti, N), 8);
+	assert_int_equal(arm64_room(none, N), -1);
+	assert_int_equal(arm64_room(early, N), -1);
+	assert_int_equal(arm64_room(called, N), -1);
+	assert_int_equal(arm64_room(plain, 1), -1);
+	assert_int_equal(arm64_room(bti, 2), -1);
+}
+
+static void on_arm64_a_call_reaches_128_megabytes(void **unused)
+{
+	const uint64_t far = UINT64_C(1) << 27;
+	uint8_t call[PROBE_CALL_MAX];
+
+	(void)unused;
+	assert_true(probe_arm64.call(FUNCTION, FUNCTION + 8, call));
+	assert_int_equal(word_at(call, 0), 0x94000002);
+	assert_true(probe_arm64.call(FUNCTION, FUNCTION - far, call));
+	assert_int_equal(word_at(call, 0), 0x96000000);
+	assert_false(probe_arm64.call(FUNCTION, FUNCTION - far - 4, call));
+	assert_true(probe_arm64.call(FUNCTION, FUNCTION + far - 4, call));
+	assert_false(probe_arm64.call(FUNCTION, FUNCTION + far, call));
+}
+
+static void check_arm64_doors(const uint8_t *code, const uint8_t *doors)
+{
+	const int64_t behind = doors[PROBE_DOORS - 1] + 4;
+
+	for (uint32_t i = 0; i < PROBE_ARGUMENTS; i++) {
+		assert_int_equal(word_at(code, doors[i]), 0x5280000b | i << 5); /* mov w11, i */
+		assert_int_equal(branch_target(code, doors[i] + 4u), behind);
+	}
+	assert_int_equal(word_at(code, doors[PROBE_ARGUMENTS]), 0x1280000b); /* mov w11, -1 */
+}
+
+/* 312 bytes is what kernel_init() of Debian's kernels has. */
+static void on_arm64_the_code_fits_with_texts_and_without(void **unused)
+{
+	struct probe_places places = { .code = ARM64_CODE,
+				       .ring = UINT64_C(0xffff25a3c8651000),
+				       .copy_text = ARM64_CODE - 0x8f6868,
+				       .cpu_number = 16 };
+	uint8_t code[PROBE_CODE_MAX], doors[PROBE_DOORS];
+	size_t n_calls = 0;
+
+	(void)unused;
+	size_t with = probe_arm64.code(&places, code, doors);
+	assert_in_range(with, 1, 312);
+	check_arm64_doors(code, doors);
+	for (size_t at = 0; at < with; at += 4) {
+		if (word_at(code, at) >> 26 != 0x25)
+			continue;
+		assert_int_equal(branch_target(code, at), -0x8f6868);
+		n_calls++;
+	}
+	assert_int_equal(n_calls, 1);
+	assert_int_equal(word_at(code, with - 4), 0xd65f0140); /* ret x10 */
+	places.copy_text = 0;
+	size_t without = probe_arm64.code(&places, code, doors);
+	assert_true(without < with);
+	check_arm64_doors(code, doors);
+	assert_int_equal(word_at(code, without - 4), 0xd65f0140);
 }
 
 #define WITH_RING(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -264,6 +362,9 @@ int main(void)
 		cmocka_unit_test(room_is_where_a_function_begins_with_nothing),
 		cmocka_unit_test(a_call_reaches_two_gigabytes),
 		cmocka_unit_test(the_code_fits_with_texts_and_without),
+		cmocka_unit_test(on_arm64_room_is_behind_the_way_back),
+		cmocka_unit_test(on_arm64_a_call_reaches_128_megabytes),
+		cmocka_unit_test(on_arm64_the_code_fits_with_texts_and_without),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

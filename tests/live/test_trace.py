@@ -31,15 +31,19 @@ class Guest:
     def __init__(self, name, **options):
         self.guest = boot(name, **options)
         self.target = self.guest.target()
-        self.takes_probes = "arch" not in options
+        self.rings = [(0x2000, 0xe000)] if "arch" not in options else self.device_trees()
         self.code = self.read_code()
+
+    def device_trees(self):
+        """Where rings of aarch64 lie: at the end of what QEMU gives 1 MiB to."""
+        found = run("scan", self.target, "d00dfeed", "--json").rows
+        return [(int(hit["addr"], 16), 1 << 20) for hit in found if int(hit["addr"], 16) % (2 << 20) == 0]
 
     def read_code(self):
         """The functions and what is around them; what may hold the code and the ring of probes."""
-        places = [(OPEN, 4096)]
-        if self.takes_probes:
-            places += [("rest_init", 1024), ("kernel_init", 1024), (0x2000, 0xe000)]
-        return [run("read", self.target, at, n, "--raw").out for at, n in places]
+        places = [(OPEN, 4096), ("rest_init", 1024), ("kernel_init", 1024)]
+        return ([run("read", self.target, at, n, "--raw").out for at, n in places] +
+                [run("read", self.target, hex(at), n, "--raw", "--phys").out for at, n in self.rings])
 
     def opens(self, n):
         return lab.opens(self.guest.name, n, FOLDER)
@@ -63,6 +67,11 @@ class Guest:
 @functools.lru_cache(maxsize=None)
 def x86_64():
     return Guest("traced", smp=2)
+
+
+@functools.lru_cache(maxsize=None)
+def arm64():
+    return Guest("traced-arm64", arch="arm64", smp=2)
 
 
 @contextlib.contextmanager
@@ -97,8 +106,7 @@ class TraceTest(Case):
         """Runs, has no breakpoint: what it opens it opens at once, and its code is its code."""
         wait_until("the guest runs again", self.world.is_running)
         wait_until("its stub is off", lambda: not self.world.has_stub())
-        if self.world.takes_probes:
-            wait_until("nothing of a probe is left", lambda: self.world.read_code() == self.world.code)
+        wait_until("nothing of a probe is left", lambda: self.world.read_code() == self.world.code)
         before = self.world.clock()
         self.world.opens(5)
         self.assertGreater(self.world.clock(), before)
@@ -238,6 +246,7 @@ class X86Test(TraceTest):
 
 class ProbesTest(TraceTest):
     n_opens = 1000
+    entry = "entry_SYSCALL_64"  # not traced by the kernel itself
 
     def test_each_open_is_told_once_with_its_arguments(self):
         """On a machine that does nothing else. On others what came is right, and what did not is counted."""
@@ -273,7 +282,7 @@ class ProbesTest(TraceTest):
         self.is_as_it_was()
 
     def test_what_gets_no_probe_is_told(self):
-        self.expect(run("trace", self.world.target, "entry_SYSCALL_64", "--write"), 1, "does not begin with room for a probe")
+        self.expect(run("trace", self.world.target, self.entry, "--write"), 1, "does not begin with room for a probe")
         self.expect(run("trace", self.world.guest.dump("probes.elf"), OPEN, "--write"), 2, "TARGET must be qemu:NAME")
         with tracing(self.world.target, "--write"):
             self.expect(run("trace", self.world.target, OPEN, "--write"), 1, "does not begin with room for a probe")
@@ -291,9 +300,13 @@ class X86EndTest(Case):
 
 
 class Arm64Test(TraceTest):
-    world_of = staticmethod(functools.lru_cache(maxsize=None)(lambda: Guest("traced-arm64", arch="arm64")))
+    world_of = staticmethod(arm64)
     n_opens = 30
-    cpus = 1
+
+
+class Arm64ProbesTest(ProbesTest):
+    world_of = staticmethod(arm64)
+    entry = "ret_from_fork"
 
 
 del TraceTest

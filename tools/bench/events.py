@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Events a second of a guest: events.py BUILD_FOLDER [COUNT]
+Events a second of a guest: events.py BUILD_FOLDER [COUNT [ARCH]]
 
-Boots a guest of the lab, has a process of it open COUNT files (3000), and looks at each call of do_sys_openat2
+Boots a guest of the lab (amd64, arm64), has a process of it open COUNT files (3000), and looks at each call of do_sys_openat2
 
     floor   by a loop that does nothing else: wait for the stop, step past the breakpoint, continue
     bare    by sonde trace: who calls
@@ -65,13 +65,14 @@ def in_thread(function):
 
 
 class Bench:
-    def __init__(self, build, count):
+    def __init__(self, build, count, arch):
         self.sonde = os.path.join(build, "tools", "sonde", "sonde")
         with open(os.path.join(build, "plugin-path"), encoding="utf-8") as file:
             os.environ["SONDE_PLUGIN_PATH"] = file.read()
         self.count = count
         self.folder = tempfile.mkdtemp(prefix="sonde-events-")
-        self.qmp = lab.boot("events", dir=self.folder)["qmp"]
+        self.qmp = lab.boot("events", dir=self.folder, arch=arch)["qmp"]
+        self.break_len = 1 if arch == "amd64" else 4
 
     def opens(self):
         lab.opens("events", self.count, self.folder)
@@ -96,7 +97,7 @@ class Bench:
         self.monitor(f"gdbserver unix:{path},server=on,wait=off")
         stub = Stub(path)
         stub.ask(b"?")
-        stub.ask(b"Z0,%x,1" % address)
+        stub.ask(b"Z0,%x,%x" % (address, self.break_len))
         stub.send(b"c")
         opener = in_thread(self.opens)
         stub.answer()
@@ -123,9 +124,9 @@ class Bench:
 
 
 def main():
-    if len(sys.argv) not in (2, 3):
+    if not 2 <= len(sys.argv) <= 4:
         sys.exit(__doc__)
-    bench = Bench(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 3000)
+    bench = Bench(sys.argv[1], int((sys.argv[2:] or [3000])[0]), (sys.argv[3:] or ["amd64"])[0])
     try:
         print(f"alone  {bench.count / bench.alone():8.0f} calls a second, nobody looking")
         for name, measure in (("floor", bench.floor), ("bare", bench.trace), ("args", lambda: bench.trace("--args")),

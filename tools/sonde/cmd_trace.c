@@ -331,7 +331,8 @@ static int set_probes(struct trace *t)
 	for (uint32_t i = 0; i < t->n_functions; i++)
 		functions[i] = (struct probes_function){ t->functions[i].name, t->functions[i].addr,
 							 call_text_index(&t->functions[i]) };
-	if (probes_find(ctx->probes, ctx->os, functions, t->n_functions, &err) < 0 ||
+	if (probes_find(ctx->probes, ctx->os, sonde_target_memory(ctx->target), functions,
+			t->n_functions, &err) < 0 ||
 	    probes_set(ctx->probes, ctx->loop, ctx->os, ctx->events_name, &err) < 0)
 		return fail(ctx, EXIT_FAILED, "%s", err.text);
 	t->probes->state = ctx->probes;
@@ -431,12 +432,12 @@ const struct cmd cmd_trace = {
 		"without breakpoints whatever becomes of this tool. A FUNCTION is a symbol,\n"
 		"SYMBOL+OFFSET or an address. With --args arguments are shown by the kernel's own\n"
 		"types, else by the registers they lie in. Ends by Ctrl-C.\n"
-		"With --write the guest (Linux on x86-64, qemu:NAME) notes its calls itself, and "
-		"does\n"
-		"not stand still for them: thousands a second. Code is written into its kernel "
-		"for\n"
-		"that, and taken out again whatever becomes of this tool. What a call points to "
-		"is\n"
+		"With --write the guest (Linux on x86-64 or arm64, qemu:NAME) notes its calls "
+		"itself,\n"
+		"and does not stand still for them: thousands a second. Code is written into its "
+		"kernel\n"
+		"for that, and taken out again whatever becomes of this tool. What a call points "
+		"to is\n"
 		"read a millisecond later, when it may have changed.\n"
 		"Fields: time_ns time cpu pid tid name function args call addr task error.\n",
 	.example = "sonde trace qemu:my-guest do_sys_openat2 --args",

@@ -7,8 +7,6 @@
 #include <sys/mman.h>
 
 enum {
-	RING_PA = 0x2000, /* within the first 64 KiB, and not the first page, which firmware uses */
-	PAGE = 4096,
 	STACK_MAX = 32768, /* THREAD_SIZE, with KASAN; else half of it */
 	UNDO_TRIES = 200,
 	UNDO_WAIT_MS = 50,
@@ -28,194 +26,9 @@ void probes_state_destroy(struct probes_state *state)
 		munmap(state, sizeof(*state));
 }
 
-/* ---- where ------------------------------------------------------------------------------------- */
-
-static int refuse(struct sonde_error *err, const char *what)
-{
-	return sonde_error_set(err, SONDE_E_UNSUPPORTED,
-			       "no probes in this kernel: %s; without --write breakpoints do",
-			       what);
-}
-
 static bool symbol(struct sonde_os *os, const char *name, struct sonde_symbol *ret)
 {
 	return sonde_symbol_find(sonde_os_symbols(os), name, ret);
-}
-
-/* The value of a u64 variable of the kernel, else what it is where there is no such variable. */
-static uint64_t variable(struct sonde_os *os, const char *name, uint64_t fixed)
-{
-	struct sonde_symbol at;
-	uint64_t value;
-
-	if (!symbol(os, name, &at) ||
-	    sonde_space_u64(sonde_os_kernel_memory(os), at.addr, &value) < 0)
-		return fixed;
-	return value;
-}
-
-/* len bytes at va lie together; where. */
-static int place(struct sonde_os *os, uint64_t va, uint64_t len, uint64_t *ret_pa)
-{
-	struct sonde_translation first, last;
-	int r = sonde_os_translate(os, 0, va, &first, NULL);
-
-	if (r == 0)
-		r = sonde_os_translate(os, 0, va + len - 1, &last, NULL);
-	*ret_pa = first.pa;
-	return r < 0 ? r : last.pa - first.pa == len - 1 ? 0 : SONDE_E_UNSUPPORTED;
-}
-
-/* v6.1 arch/x86/include/asm/current.h and smp.h; v6.6 keeps both in struct pcpu_hot. */
-static bool per_cpu(struct sonde_os *os, const char *alone, const char *hot_name, int32_t *ret)
-{
-	struct sonde_symbol at, hot;
-	struct sonde_member member = { 0 };
-	uint32_t type;
-	uint64_t off;
-
-	if (symbol(os, alone, &at))
-		off = at.addr;
-	else if (symbol(os, "pcpu_hot", &hot) &&
-		 sonde_type_find(sonde_os_types(os), "struct pcpu_hot", &type) &&
-		 sonde_type_member(sonde_os_types(os), type, hot_name, &member))
-		off = hot.addr + member.bit_off / 8;
-	else
-		return false;
-	*ret = (int32_t)off;
-	return (int64_t)off == *ret;
-}
-
-/* All pages of the ring are nobody's: v6.6 include/linux/page-flags.h, PG_reserved. */
-static bool is_reserved(struct sonde_os *os)
-{
-	const struct sonde_types *types = sonde_os_types(os);
-	uint64_t map = variable(os, "vmemmap_base", UINT64_C(0xffffea0000000000)), flags;
-	struct sonde_member member;
-	int64_t bit, size;
-	uint32_t type;
-
-	if (!sonde_type_find(types, "struct page", &type) ||
-	    !sonde_type_member(types, type, "flags", &member) ||
-	    !sonde_type_enumerator(types, "PG_reserved", &bit) || bit < 0 || bit > 63 ||
-	    (size = sonde_type_size(types, type)) <= 0)
-		return false;
-	for (uint64_t pfn = RING_PA / PAGE; pfn <= (RING_PA + PROBE_RING_LEN - 1) / PAGE; pfn++) {
-		uint64_t at = map + pfn * (uint64_t)size + member.bit_off / 8;
-		if (sonde_space_u64(sonde_os_kernel_memory(os), at, &flags) < 0 ||
-		    !(flags >> bit & 1))
-			return false;
-	}
-	return true;
-}
-
-static int find_ring(struct probes_state *state, struct sonde_os *os, struct sonde_error *err)
-{
-	uint64_t pa;
-
-	state->ring_pa = RING_PA;
-	state->ring = variable(os, "page_offset_base", UINT64_C(0xffff888000000000)) + RING_PA;
-	if (place(os, state->ring, PROBE_RING_LEN, &pa) < 0 || pa != RING_PA)
-		return refuse(err, "its map of all memory was not found");
-	return is_reserved(os) ? 0 : refuse(err, "its first 64 KiB are not marked as reserved");
-}
-
-/* Of one of them no byte is run any more, and code fits. Returns 0, or why not. */
-static int fit(struct probes_state *state, struct sonde_os *os, const char *name,
-	       struct probe_places *places)
-{
-	struct sonde_symbol unused;
-	uint8_t head[16];
-
-	if (!symbol(os, name, &unused))
-		return SONDE_E_NOT_FOUND;
-	struct sonde_xfer piece = { .addr = unused.addr, .buf = head, .len = sizeof(head) };
-	if (sonde_space_read(sonde_os_kernel_memory(os), &piece, 1) != 1)
-		return piece.err;
-	int room = probe_room(head, sizeof(head));
-	uint64_t skip = room < 0 ? 0 : (uint64_t)room + PROBE_CALL_LEN;
-	places->code = state->code = unused.addr + skip;
-	state->code_len = (uint32_t)probe_code(places, state->code_is, state->doors);
-	if (unused.size < skip + state->code_len)
-		return SONDE_E_LIMIT;
-	return place(os, state->code, state->code_len, &state->code_pa);
-}
-
-/* strncpy_from_user_nofault: v6.1 mm/maccess.c; a processor has a byte of the ring while it is in it. */
-static uint64_t text_copier(struct sonde_os *os)
-{
-	struct sonde_symbol copier, cpus;
-	uint32_t n = 0;
-
-	if (!symbol(os, "strncpy_from_user_nofault", &copier) || !symbol(os, "nr_cpu_ids", &cpus) ||
-	    sonde_space_u32(sonde_os_kernel_memory(os), cpus.addr, &n) < 0 || n > PROBE_CPUS_MAX)
-		return 0;
-	return copier.addr;
-}
-
-static int find_code(struct probes_state *state, struct sonde_os *os, struct sonde_error *err)
-{
-	struct probe_places places = { .ring = state->ring, .copy_text = text_copier(os) };
-
-	if (!per_cpu(os, "current_task", "current_task", &places.current_task) ||
-	    !per_cpu(os, "cpu_number", "cpu_number", &places.cpu_number))
-		return refuse(err, "where it keeps its running task was not found");
-	if (fit(state, os, "kernel_init", &places) == 0 ||
-	    fit(state, os, "rest_init", &places) == 0)
-		return 0;
-	places.copy_text = 0;
-	if (fit(state, os, "rest_init", &places) == 0 ||
-	    fit(state, os, "kernel_init", &places) == 0)
-		return 0;
-	return refuse(err, "neither its rest_init nor its kernel_init has room for their code");
-}
-
-static int find_call(struct probes_state *state, struct sonde_os *os,
-		     const struct probes_function *function, struct sonde_error *err)
-{
-	uint8_t head[16];
-	struct sonde_xfer piece = { .addr = function->addr, .buf = head, .len = sizeof(head) };
-	int room = -1;
-
-	if (sonde_space_read(sonde_os_kernel_memory(os), &piece, 1) == 1)
-		room = probe_room(head, sizeof(head));
-	if (room < 0)
-		return sonde_error_set(
-			err, SONDE_E_UNSUPPORTED,
-			"'%s': does not begin with room for a probe, five bytes that do nothing: "
-			"the kernel cannot trace it "
-			"itself, or does so already; without --write a breakpoint does",
-			function->name);
-	uint64_t addr = function->addr + (uint64_t)room;
-	bool has_text = function->text >= 0 && function->text < PROBE_ARGUMENTS;
-	uint8_t door = state->doors[has_text ? function->text : PROBE_ARGUMENTS];
-	if (!probe_call(addr, state->code + door, state->calls[state->n].is) ||
-	    place(os, addr, PROBE_CALL_LEN, &state->calls[state->n].pa) < 0)
-		return refuse(err, "its code is too far from the function");
-	memcpy(state->calls[state->n].was, head + room, PROBE_CALL_LEN);
-	state->calls[state->n].function = function->addr;
-	state->calls[state->n].returns_to = addr + PROBE_CALL_LEN;
-	state->n++;
-	return 0;
-}
-
-int probes_find(struct probes_state *state, struct sonde_os *os,
-		const struct probes_function *functions, uint32_t n, struct sonde_error *err)
-{
-	struct sonde_kernel kernel;
-	struct sonde_symbol khz;
-
-	sonde_os_kernel(os, &kernel);
-	if (strcmp(kernel.family, "linux") != 0 || kernel.arch != SONDE_ARCH_X86_64)
-		return refuse(err, "probes are for Linux on x86-64");
-	if (symbol(os, "tsc_khz", &khz))
-		sonde_space_u32(sonde_os_kernel_memory(os), khz.addr, &state->khz);
-	int r = find_ring(state, os, err);
-	if (r == 0)
-		r = find_code(state, os, err);
-	for (uint32_t i = 0; r == 0 && i < n; i++)
-		r = find_call(state, os, &functions[i], err);
-	return r;
 }
 
 /* ---- writing ---------------------------------------------------------------------------------------- */
@@ -250,7 +63,7 @@ static int write_calls(struct probes_state *state, struct sonde_target *stub, bo
 		pieces[i] = (struct sonde_xfer){
 			.addr = state->calls[i].pa,
 			.buf = in ? state->calls[i].is : state->calls[i].was,
-			.len = PROBE_CALL_LEN,
+			.len = state->arch->call_len,
 		};
 	return write_all(stub, pieces, state->n, err);
 }
@@ -269,14 +82,14 @@ static int write_places(struct probes_state *state, struct sonde_target *stub, u
 /* What is there now; of the calls it is known already, and has to be that still. */
 static int keep(struct probes_state *state, struct sonde_target *stub, struct sonde_error *err)
 {
-	uint8_t now[PROBES_MAX][PROBE_CALL_LEN];
+	uint8_t now[PROBES_MAX][PROBE_CALL_MAX];
 	struct sonde_xfer pieces[PROBES_MAX + 2];
 	size_t n = 0;
 
 	for (; n < state->n; n++)
 		pieces[n] = (struct sonde_xfer){ .addr = state->calls[n].pa,
 						 .buf = now[n],
-						 .len = PROBE_CALL_LEN };
+						 .len = state->arch->call_len };
 	pieces[n++] = (struct sonde_xfer){ .addr = state->ring_pa,
 					   .buf = state->ring_was,
 					   .len = PROBE_RING_LEN };
@@ -287,7 +100,7 @@ static int keep(struct probes_state *state, struct sonde_target *stub, struct so
 		return sonde_error_set(err, SONDE_E_IO,
 				       "the places for probes cannot be read by the stub");
 	for (uint32_t i = 0; i < state->n; i++) {
-		if (memcmp(now[i], state->calls[i].was, PROBE_CALL_LEN) != 0)
+		if (memcmp(now[i], state->calls[i].was, state->arch->call_len) != 0)
 			return sonde_error_set(
 				err, SONDE_E_CHANGED,
 				"somebody else has just changed a function that is to be "
@@ -302,8 +115,13 @@ struct look {
 	const struct probes_state *state;
 	struct sonde_os *os;
 	struct sonde_target *stub;
-	struct sonde_member stack, sp; /* of struct task_struct */
-	uint64_t idle;                 /* per-CPU: the processor's idle thread; 0: not known */
+	struct sonde_member stack, sp; /* of struct task_struct                              */
+	struct sonde_member on_cpu;    /* ... where knows_on_cpu                              */
+	bool knows_on_cpu;
+	uint64_t idle; /* x86-64, per-CPU: the processor's idle thread; 0: not known */
+	/* aarch64, where idle threads cannot be found: on which stacks processors are that nobody has been found for. */
+	uint64_t sps[PROBE_CPUS_MAX];
+	uint32_t n_sps;
 };
 
 static bool is_inside(const struct look *look, uint64_t addr)
@@ -318,16 +136,40 @@ static bool look_begin(struct look *look)
 	uint32_t type;
 
 	look->idle = symbol(look->os, "idle_threads", &idle) ? idle.addr : 0;
-	return sonde_type_find(types, "struct task_struct", &type) &&
-	       sonde_type_member(types, type, "stack", &look->stack) &&
-	       sonde_type_member(types, type, "thread.sp", &look->sp);
+	if (!sonde_type_find(types, "struct task_struct", &type))
+		return false;
+	look->knows_on_cpu = sonde_type_member(types, type, "on_cpu", &look->on_cpu);
+	return sonde_type_member(types, type, "stack", &look->stack) &&
+	       (sonde_type_member(types, type, "thread.sp", &look->sp) ||
+		sonde_type_member(types, type, "thread.cpu_context.sp", &look->sp));
+}
+
+/* Those that are on this thread's. */
+static void found_stack(struct look *look, uint64_t stack)
+{
+	for (uint32_t i = 0; i < look->n_sps;) {
+		if (look->sps[i] - stack < STACK_MAX)
+			look->sps[i] = look->sps[--look->n_sps];
+		else
+			i++;
+	}
+}
+
+static bool is_running(const struct look *look, uint64_t task)
+{
+	uint32_t on_cpu = 0;
+
+	return look->knows_on_cpu &&
+	       sonde_space_u32(sonde_os_kernel_memory(look->os), task + look->on_cpu.bit_off / 8,
+			       &on_cpu) == 0 &&
+	       on_cpu;
 }
 
 /*
- * A thread that was interrupted in the code and had to leave its processor has an address of it on its stack. What lies below the
- * stack pointer that it left with is of the past.
+ * A thread that was interrupted in the code has an address of it on its stack. What lies below the stack pointer that it left its
+ * processor with is of the past, unless it is back.
  */
-static bool stack_is_free(const struct look *look, uint64_t task)
+static bool stack_is_free(struct look *look, uint64_t task)
 {
 	struct sonde_space *memory = sonde_os_kernel_memory(look->os);
 	uint64_t stack, sp, words[512];
@@ -335,7 +177,9 @@ static bool stack_is_free(const struct look *look, uint64_t task)
 	if (sonde_space_u64(memory, task + look->stack.bit_off / 8, &stack) < 0 || stack == 0 ||
 	    sonde_space_u64(memory, task + look->sp.bit_off / 8, &sp) < 0)
 		return true; /* it has ended meanwhile */
-	uint64_t from = sp - stack < STACK_MAX ? sp & ~UINT64_C(7) : stack;
+	found_stack(look, stack);
+	uint64_t from =
+		sp - stack < STACK_MAX && !is_running(look, task) ? sp & ~UINT64_C(7) : stack;
 	uint64_t end = stack + (sp - stack < STACK_MAX / 2 ? STACK_MAX / 2 : STACK_MAX);
 	for (uint64_t at = from; at < end; at += sizeof(words)) {
 		uint64_t len = end - at < sizeof(words) ? end - at : sizeof(words);
@@ -349,24 +193,50 @@ static bool stack_is_free(const struct look *look, uint64_t task)
 	return true;
 }
 
-static bool processors_are_free(const struct look *look)
+static bool idle_thread_is_free(struct look *look, const struct sonde_cpu *cpu)
+{
+	uint64_t base = cpu->gs_base >> 63 ? cpu->gs_base : cpu->kernel_gs_base, task;
+
+	return !look->idle || !base ||
+	       sonde_space_u64(sonde_os_kernel_memory(look->os), base + look->idle, &task) < 0 ||
+	       !(task >> 63) || stack_is_free(look, task);
+}
+
+/* In user code (EL0: Arm ARM DDI 0487, C5.2.20, PSTATE.M), or waiting for an interrupt. */
+static bool is_elsewhere(const struct look *look, const struct sonde_cpu *cpu)
+{
+	struct sonde_symbol idle;
+
+	return (cpu->flags & 0xf) == 0 || (symbol(look->os, "cpu_do_idle", &idle) &&
+					   cpu->pc - idle.addr < (idle.size ? idle.size : 1));
+}
+
+/* One that is in the kernel is on the stack of a thread that is still to be found, or handles an interrupt: of whom is not known. */
+static bool note_stack(struct look *look, const struct sonde_cpu *cpu)
+{
+	if (is_elsewhere(look, cpu))
+		return true;
+	if (look->n_sps == PROBE_CPUS_MAX)
+		return false;
+	look->sps[look->n_sps++] = cpu->sp;
+	return true;
+}
+
+static bool processors_are_free(struct look *look)
 {
 	struct sonde_cpu cpu;
 
 	for (uint32_t i = 0; sonde_target_cpu(look->stub, i, &cpu) == 0; i++) {
-		uint64_t base = cpu.gs_base >> 63 ? cpu.gs_base : cpu.kernel_gs_base, task;
 		if (!(cpu.valid & SONDE_CPU_GENERAL) || is_inside(look, cpu.pc))
 			return false;
-		if (look->idle && base &&
-		    sonde_space_u64(sonde_os_kernel_memory(look->os), base + look->idle, &task) ==
-			    0 &&
-		    task >> 63 && !stack_is_free(look, task))
+		if (look->state->arch->arch == SONDE_ARCH_X86_64 ? !idle_thread_is_free(look, &cpu)
+								 : !note_stack(look, &cpu))
 			return false;
 	}
 	return true;
 }
 
-static bool threads_are_free(const struct look *look)
+static bool threads_are_free(struct look *look)
 {
 	struct sonde_processes *list;
 	bool free = true;
@@ -375,7 +245,7 @@ static bool threads_are_free(const struct look *look)
 		return false;
 	for (size_t i = 0; free && i < sonde_processes_count(list); i++)
 		free = stack_is_free(look, sonde_processes_at(list, i)->addr);
-	free = free && !sonde_processes_damage(list);
+	free = free && !sonde_processes_damage(list) && look->n_sps == 0;
 	sonde_processes_destroy(list);
 	return free;
 }

@@ -3,9 +3,9 @@
  * `trace --write`: probes in a guest's kernel. Each traced function calls code that notes the call in the guest's memory
  * (probe_code.h), and the guest goes on: it stands still only while the probes are put in and taken out, through its stub.
  *
- * Where things lie is proven before anything is written: the code in kernel_init() or rest_init(), of which nothing is run any more
- * once the first process is (linux v6.6 init/main.c) and in which no thread is, the ring in the first 64 KiB, which the kernel gives to nobody (v6.6
- * arch/x86/kernel/setup.c, trim_low_memory_range; its pages are marked as reserved), and there is room for each call.
+ * Where things lie is proven before anything is written (probes_find.c): the code in kernel_init() or rest_init(), of which nothing is
+ * run any more once the first process is (linux v6.6 init/main.c) and in which no thread is; the ring in pages that the kernel has
+ * marked as given to nobody; and there is room for each call.
  */
 #ifndef SONDE_TOOL_PROBES_H
 #define SONDE_TOOL_PROBES_H
@@ -21,11 +21,12 @@ enum { PROBES_MAX = 64 };
 struct probes_state {
 	uint32_t is_set; /* not 0: what follows may have been written */
 	uint32_t n;
-	uint32_t khz; /* of the processors' clock; 0: not known */
+	uint32_t khz; /* of the processors' clock; 0: the ring tells, or nobody */
 	uint32_t pad0;
+	const struct probe_arch *arch;
 	struct {
 		uint64_t function, returns_to, pa; /* virtual, virtual, physical */
-		uint8_t was[PROBE_CALL_LEN], is[PROBE_CALL_LEN];
+		uint8_t was[PROBE_CALL_MAX], is[PROBE_CALL_MAX];
 	} calls[PROBES_MAX];    /* [n] */
 	uint64_t code, code_pa; /* virtual, physical */
 	uint32_t code_len, pad;
@@ -46,10 +47,10 @@ struct probes_function {
 };
 
 /*
- * Find the places for n functions. Nothing is written. Returns 0; SONDE_E_UNSUPPORTED: err says which function
+ * Find the places for n functions, in the guest whose physical memory it is (probes_find.c). Nothing is written. Returns 0; SONDE_E_UNSUPPORTED: err says which function
  * or what of the kernel does not allow it.
  */
-int probes_find(struct probes_state *state, struct sonde_os *os,
+int probes_find(struct probes_state *state, struct sonde_os *os, struct sonde_space *memory,
 		const struct probes_function *functions, uint32_t n, struct sonde_error *err);
 /* Put them in through the stub called name, which is opened and closed. On an error nothing is left in the guest. */
 int probes_set(struct probes_state *state, struct sonde_loop *loop, struct sonde_os *os,

@@ -52,9 +52,11 @@ static uint64_t ns_of(uint64_t ticks, uint32_t khz)
 static uint64_t time_of(struct probes_reader *reader, uint64_t clock)
 {
 	uint64_t now = sonde_now_ns(), ns = now;
+	uint32_t told = sonde_le32(reader->ring + PROBE_HZ_AT) / 1000;
+	uint32_t khz = reader->state->khz ? reader->state->khz : told;
 
-	if (reader->clock_ns && reader->state->khz)
-		ns = reader->clock_ns + ns_of(clock - reader->clock, reader->state->khz);
+	if (reader->clock_ns && khz)
+		ns = reader->clock_ns + ns_of(clock - reader->clock, khz);
 	if (!reader->clock_ns || ns > now) {
 		reader->clock = clock;
 		reader->clock_ns = ns = now;
@@ -66,9 +68,6 @@ static uint64_t time_of(struct probes_reader *reader, uint64_t clock)
 static int as_call(struct probes_reader *reader, const struct probe_record *record,
 		   struct probes_call *ret)
 {
-	static const uint8_t general[PROBE_ARGUMENTS] = {
-		5, 4, 3, 2, 8, 9
-	}; /* rdi rsi rdx rcx r8 r9 */
 	const struct probes_state *state = reader->state;
 	uint32_t i = 0;
 
@@ -82,12 +81,12 @@ static int as_call(struct probes_reader *reader, const struct probe_record *reco
 		.addr = state->calls[i].function,
 		.time_ns = time_of(reader, record->clock),
 		.task = record->task,
-		.registers = { .arch = SONDE_ARCH_X86_64,
+		.registers = { .arch = state->arch->arch,
 			       .valid = SONDE_CPU_GENERAL,
 			       .pc = state->calls[i].function },
 	};
 	for (i = 0; i < PROBE_ARGUMENTS; i++)
-		ret->event.registers.general[general[i]] = record->arguments[i];
+		ret->event.registers.general[state->arch->general[i]] = record->arguments[i];
 	ret->text_len = record->text_len <= PROBE_TEXT_MAX ? record->text_len : 0;
 	memcpy(ret->text, record->text, sizeof(ret->text));
 	return 1;
