@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "probes.h"
+#include "probe/probes.h"
 
 #include "synth/array_space.h"
 
@@ -37,7 +37,7 @@ static uint8_t *record_of(uint32_t number)
 	return bytes + PROBE_HEAD_LEN + (size_t)((number - 1) % PROBE_RECORDS) * PROBE_RECORD_LEN;
 }
 
-/* As the code in the guest writes it: probe_code.c has what lies where. */
+/* As the code in the guest writes it: code.c has what lies where. */
 static void note(uint32_t number, uint64_t clock, const char *text)
 {
 	uint8_t *at = record_of(number);

@@ -9,7 +9,7 @@
 #ifndef SONDE_TOOL_GUARDIAN_H
 #define SONDE_TOOL_GUARDIAN_H
 
-#include "probes.h"
+#include "probe/probes.h"
 
 #include <sonde/error.h>
 #include <stdbool.h>

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * `trace --write`: probes in a guest's kernel. Each traced function calls code that notes the call in the guest's memory
- * (probe_code.h), and the guest goes on: it stands still only while the probes are put in and taken out, through its stub.
+ * (code.h), and the guest goes on: it stands still only while the probes are put in and taken out, through its stub.
  *
- * Where things lie is proven before anything is written (probes_find.c): the code in kernel_init() or rest_init(), of which nothing is
+ * Where things lie is proven before anything is written (find.c): the code in kernel_init() or rest_init(), of which nothing is
  * run any more once the first process is (linux v6.6 init/main.c) and in which no thread is; the ring in pages that the kernel has
  * marked as given to nobody; and there is room for each call.
  */
 #ifndef SONDE_TOOL_PROBES_H
 #define SONDE_TOOL_PROBES_H
 
-#include "probe_code.h"
+#include "code.h"
 
 #include <sonde/sonde.h>
 #include <stdint.h>
@@ -47,7 +47,7 @@ struct probes_function {
 };
 
 /*
- * Find the places for n functions, in the guest whose physical memory it is (probes_find.c). Nothing is written. Returns 0; SONDE_E_UNSUPPORTED: err says which function
+ * Find the places for n functions, in the guest whose physical memory it is (find.c). Nothing is written. Returns 0; SONDE_E_UNSUPPORTED: err says which function
  * or what of the kernel does not allow it.
  */
 int probes_find(struct probes_state *state, struct sonde_os *os, struct sonde_space *memory,

@@ -10,7 +10,7 @@
  *	x10 scratch			x13 ring	x16 scratch; the processor's busy byte
  *	x11 which argument is text	x14 record	x17 the processor's number
  */
-#include "probe_code.h"
+#include "code.h"
 
 #include <sonde/target.h>
 #include <sonde/types.h>

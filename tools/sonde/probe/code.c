@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "probe_code.h"
+#include "code.h"
 
 #include <sonde/types.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * Probes in kernels of x86-64. Instructions: Intel SDM volume 2, or AMD64 APM volume 3. Functions begin, perhaps behind endbr64, with
  * five bytes that do nothing (linux v6.6 arch/x86/kernel/ftrace.c, -mfentry). All registers and flags are kept.
  */
-#include "probe_code.h"
+#include "code.h"
 
 #include <sonde/target.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a probe puts into a guest's kernel: code that a function's entry calls, and that notes the call in a ring of records in the
- * guest's own memory, and goes back. x86-64 (probe_x86_64.c) and aarch64 (probe_arm64.c).
+ * guest's own memory, and goes back. x86-64 (x86_64.c) and aarch64 (arm64.c).
  *
  * Functions of a kernel that can trace itself have room for a call where they begin. All that the function may rely on is as
  * before when the code returns; interrupts are off in between, so a record is written in one go. The copying of a text may
