@@ -5,7 +5,9 @@ A libvirtd of our own, and guests of the lab as its domains.
 It runs in session mode, with all of its folders in one of ours, and never sees the machine's: where
 the tests run as root it is started as nobody, because root's libvirtd would use /etc and /run.
 """
+import atexit
 import contextlib
+import functools
 import os
 import pwd
 import shutil
@@ -27,19 +29,20 @@ XML = """
   <memory unit='MiB'>{mem}</memory>
   {backing}
   <vcpu>{smp}</vcpu>
+  {cpu}
   <os>
-    <type arch='x86_64' machine='q35'>hvm</type>
+    <type arch='{arch}' machine='{machine}'>hvm</type>
     <kernel>{kernel}</kernel>
     <initrd>{initrd}</initrd>
     <cmdline>{cmdline}</cmdline>
   </os>
-  <features><acpi/><vmcoreinfo state='on'/></features>
+  <features>{acpi}<vmcoreinfo state='on'/></features>
   <devices>
     <emulator>{emulator}</emulator>
     <controller type='usb' model='none'/>
     <memballoon model='none'/>
     <serial type='file'><source path='{log}'/><target port='0'/></serial>
-    <serial type='unix'><source mode='bind' path='{serial}'/><target port='1'/></serial>
+    <serial type='unix'><source mode='bind' path='{serial}'/><target {line} port='1'/></serial>
   </devices>
   <qemu:commandline>
     <qemu:arg value='-qmp'/><qemu:arg value='unix:{qmp},server=on,wait=off'/>
@@ -61,6 +64,11 @@ BARE = """
   </devices>
 </domain>
 """
+# What libvirt calls the machines of the lab. An arm64 machine has one serial line, the other is a card; ACPI needs firmware there.
+KINDS = {
+    "amd64": {"arch": "x86_64", "machine": "q35", "acpi": "<acpi/>", "line": "", "model": None},
+    "arm64": {"arch": "aarch64", "machine": "virt", "acpi": "", "line": "type='pci-serial'", "model": "cortex-a57"},
+}
 SHARED = "<memoryBacking><source type='file'/><access mode='shared'/></memoryBacking>"
 
 
@@ -76,10 +84,11 @@ def need_libvirt():
 class Libvirtd:
     """A daemon that runs until it is stopped. @saves: how it packs guests that it saves, by that program."""
 
-    def __init__(self, leaf="libvirt", saves="raw"):
-        need_lab()
+    def __init__(self, leaf="libvirt", saves="raw", arches=(lab.DEFAULT_ARCH,)):
+        for arch in arches:
+            need_lab(arch=arch)
         need_libvirt()
-        self.saves = saves
+        self.saves, self.arches = saves, arches
         self.folder = os.path.join(FOLDER, leaf)
         self.socket = os.path.join(self.folder, "run", "libvirt", "libvirt-sock")
         self.port = free_port()
@@ -109,8 +118,8 @@ class Libvirtd:
         for name in ("run", "cache", "data", "bin"):
             os.mkdir(os.path.join(self.folder, name))
         # It asks each QEMU that it finds for all it can do, and a machine may have thirty.
-        emulator = lab.qemu_program(lab.DEFAULT_ARCH)
-        for program in filter(None, (emulator, shutil.which(self.saves))):
+        emulators = [lab.qemu_program(arch) for arch in self.arches]
+        for program in filter(None, (*emulators, shutil.which(self.saves))):
             os.symlink(program, os.path.join(self.folder, "bin", os.path.basename(program)))
         self.give(self.folder)
 
@@ -169,6 +178,26 @@ class Libvirtd:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+
+
+@functools.lru_cache(maxsize=None)
+def daemon():
+    """The one that several tests share."""
+    libvirtd = Libvirtd()
+    atexit.register(libvirtd.stop)
+    return libvirtd
+
+
+def processors(model, opts):
+    """Their model, and the nodes: a processor and a part of the memory each."""
+    words = ["<cpu mode='custom' match='exact' check='none'><model>%s</model>" % model if model else "<cpu>"]
+    if opts["numa"]:
+        words.append("<numa>")
+        words += ["<cell id='%d' cpus='%d' memory='%d' unit='MiB'%s/>"
+                  % (node, node, opts["mem"] // opts["numa"], " memAccess='shared'" if opts["share"] else "")
+                  for node in range(opts["numa"])]
+        words.append("</numa>")
+    return "".join(words) + "</cpu>" if len(words) > 1 or model else ""
 
 
 class Defined:
@@ -230,8 +259,9 @@ class Domain(Defined, Guest):
         for key in ("-kernel", "-initrd"):  # where the daemon's user can read them
             value[key] = shutil.copyfile(value[key], guest.path(key[1:]))
         self.daemon.give(guest.dir)
+        kind = KINDS[info["arch"]]
         self.define(XML.format(
-            name=guest.name, mem=opts["mem"], smp=opts["smp"], emulator=words[0],
+            **kind, cpu=processors(kind["model"], opts), name=guest.name, mem=opts["mem"], smp=opts["smp"], emulator=words[0],
             backing=SHARED if opts["share"] else "", kernel=value["-kernel"],
             initrd=value["-initrd"], cmdline=escape(value["-append"]), log=guest.path("log"),
             serial=guest.path("serial.sock"), qmp=guest.path("qmp.sock"),

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """Domains of libvirt: guests of the lab that a libvirtd of our own runs, and machines without a guest."""
-import atexit
 import contextlib
 import functools
 import hashlib
@@ -14,7 +13,7 @@ import unittest
 
 import compare
 import proofs
-from domains import BareDomain, Domain, Libvirtd
+from domains import BareDomain, Domain, Libvirtd, daemon
 from harness import FOLDER, HERE, SONDE, Case, View, kill_whole, run, text_of
 from test_compare import Comparison
 from test_kdump import digest
@@ -25,13 +24,6 @@ import library as lib  # noqa: E402
 
 SECONDS = 30  # far above what a run takes: what it bounds is a hang
 BIOS = 0xF0000  # memory with something in it, before any guest runs
-
-
-@functools.lru_cache(maxsize=None)
-def daemon():
-    libvirtd = Libvirtd()
-    atexit.register(libvirtd.stop)
-    return libvirtd
 
 
 @functools.lru_cache(maxsize=None)
