@@ -21,6 +21,7 @@
 
 #define CMDLINE_MAX (256u << 10)
 #define CHARDEVS_MAX 32
+#define PROGRAM "qemu-system-"
 
 /* What the command line says of a socket before it is known whether it is a monitor. */
 struct chardev {
@@ -176,7 +177,7 @@ int guest_parse(struct guest *ret, pid_t pid, const char *cmdline, size_t n_byte
 		return 0;
 	const char *slash = strrchr(cmdline, '/');
 	const char *program = slash ? slash + 1 : cmdline;
-	if (strncmp(program, "qemu-system-", 12) != 0 && strcmp(program, "qemu-kvm") != 0 &&
+	if (strncmp(program, PROGRAM, strlen(PROGRAM)) != 0 && strcmp(program, "qemu-kvm") != 0 &&
 	    strcmp(program, "kvm") != 0)
 		return 0;
 
@@ -196,6 +197,32 @@ int guest_parse(struct guest *ret, pid_t pid, const char *cmdline, size_t n_byte
 	join_monitors(&parse);
 	free(parse.chardevs);
 	return 1;
+}
+
+uint32_t guest_arch_named(const char *name)
+{
+	static const struct {
+		const char *name;
+		uint32_t arch;
+	} known[] = {
+		{ "x86_64", SONDE_ARCH_X86_64 },
+		{ "i386", SONDE_ARCH_I386 },
+		{ "aarch64", SONDE_ARCH_AARCH64 },
+		{ "riscv64", SONDE_ARCH_RISCV64 },
+	};
+
+	for (size_t i = 0; name && i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcmp(name, known[i].name) == 0)
+			return known[i].arch;
+	}
+	return SONDE_ARCH_NONE;
+}
+
+uint32_t guest_arch(const struct guest *guest)
+{
+	int told = strncmp(guest->program, PROGRAM, strlen(PROGRAM)) == 0;
+
+	return guest_arch_named(told ? guest->program + strlen(PROGRAM) : "x86_64");
 }
 
 int guest_read(struct guest *ret, pid_t pid)

@@ -25,6 +25,10 @@ struct guest {
  * this machine, and its sockets are not looked for. */
 int guest_parse(struct guest *ret, pid_t pid, const char *cmdline, size_t n_bytes);
 
+/* enum sonde_arch of what QEMU calls so, NULL allowed; of the guest, by its program: kvm and qemu-kvm are taken for x86-64's. */
+uint32_t guest_arch_named(const char *name);
+uint32_t guest_arch(const struct guest *guest);
+
 /* Read one process. Returns 1, 0 when it is not a QEMU or not there. */
 int guest_read(struct guest *ret, pid_t pid);
 

@@ -97,33 +97,14 @@ static void mark_ram(struct machine *machine, const struct monitor *monitor)
 		memory_map_mark_likely(&machine->map);
 }
 
-static uint32_t arch_of(const char *name)
-{
-	static const struct {
-		const char *name;
-		uint32_t arch;
-	} known[] = {
-		{ "x86_64", SONDE_ARCH_X86_64 },
-		{ "i386", SONDE_ARCH_I386 },
-		{ "aarch64", SONDE_ARCH_AARCH64 },
-		{ "riscv64", SONDE_ARCH_RISCV64 },
-	};
-
-	for (size_t i = 0; name && i < sizeof(known) / sizeof(known[0]); i++) {
-		if (strcmp(name, known[i].name) == 0)
-			return known[i].arch;
-	}
-	return SONDE_ARCH_NONE;
-}
-
 static void ask_processors(struct machine *machine, const struct monitor *monitor)
 {
 	json_t *cpus = NULL;
 
 	if (monitor->ask(monitor->at, "query-cpus-fast", &cpus, NULL) < 0)
 		return;
-	machine->arch =
-		arch_of(json_string_value(json_object_get(json_array_get(cpus, 0), "target")));
+	machine->arch = guest_arch_named(
+		json_string_value(json_object_get(json_array_get(cpus, 0), "target")));
 	machine->n_cpus = machine->arch == SONDE_ARCH_NONE ? 0 : (uint32_t)json_array_size(cpus);
 	json_decref(cpus);
 }
@@ -192,10 +173,7 @@ int machine_locate(struct machine *machine, const struct monitor *monitor, struc
 
 int machine_guess_map(struct machine *machine, uint64_t hva)
 {
-	const char *program = machine->guest.program;
-
-	machine->arch =
-		arch_of(strncmp(program, "qemu-system-", 12) == 0 ? program + 12 : "x86_64");
+	machine->arch = guest_arch(&machine->guest);
 	memory_map_finish(&machine->map);
 	return memory_map_guess(&machine->map, &machine->guest, hva);
 }

@@ -15,6 +15,7 @@ struct chain_link {
 	struct sonde_space *process; /* what the process has mapped                 */
 	struct sonde_space *memory;  /* what the target is: the process, or its guest */
 	uint32_t flags;              /* enum sonde_target_flag                       */
+	uint32_t arch;               /* enum sonde_arch                              */
 	char detail[256];
 };
 

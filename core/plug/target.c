@@ -309,6 +309,7 @@ static int open_step(struct sonde_target *target, const struct name_part *step, 
 	target->info = (struct sonde_target_info){ .name = target->shown,
 						   .connector = step->word,
 						   .detail = target->link.detail,
+						   .arch = target->link.arch,
 						   .flags = target->link.flags };
 	return 0;
 }

@@ -177,7 +177,10 @@ static int open_process(struct chain_link *link, int32_t pid, struct sonde_mappi
 {
 	struct view like = { .mappings = mappings };
 	struct sonde_stretch all = { .len = UINT64_MAX, .space = link->process };
+	struct sonde_kernel kernel;
 
+	sonde_os_kernel(link->os, &kernel);
+	link->arch = kernel.arch;
 	link->flags = SONDE_TARGET_PROCESS;
 	snprintf(link->detail, sizeof(link->detail), "process %d of a guest", (int)pid);
 	return make_view(loop, &like, &all, 1, &link->memory, err);
@@ -242,6 +245,7 @@ static int open_guest(struct chain_link *link, struct guest *guest, int32_t pid,
 						       .space = link->process,
 						       .at = like.map.ranges[i].hva };
 	link->flags = SONDE_TARGET_PHYSICAL;
+	link->arch = guest_arch(guest);
 	snprintf(link->detail, sizeof(link->detail),
 		 "guest '%s' of process %d of a guest, map guessed from its command line",
 		 guest->name, (int)pid);

@@ -35,6 +35,17 @@ class NestedTest(Case):
                 data = self.expect(run("read", target, hex(at), str(PAGE), "--raw"), 0).out
                 self.assertEqual(set(struct.unpack(f"<{PAGE // 8}Q", data)), {word})
 
+    def test_each_step_tells_the_architecture(self):
+        code = next(m for m in compare.by_pid(self.guest.truth)[1]["maps"] if m["perms"] == "r-xp")
+        for target in (self.inner, f"{self.inner}|process:1"):
+            with self.subTest(target):
+                info = self.expect(run("info", target, "--json"), 0).rows[0]
+                self.assertEqual(info["arch"], self.guest.truth["kernel"]["machine"])
+        here = self.expect(run("disas", f"{self.inner}|process:1", code["start"], "--json"), 0).rows
+        there = self.expect(run("disas", self.inner, code["start"], "--pid", 1, "--json"), 0).rows
+        self.assertEqual([(row["addr"], row["bytes"], row["mnemonic"]) for row in here],
+                         [(row["addr"], row["bytes"], row["mnemonic"]) for row in there])
+
     def test_by_name_and_what_is_not_there(self):
         outer = self.guest.target()
         self.expect(run("read", f"{outer}|process:httpd", "0", "1"), 1, "no memory at this address")

@@ -85,6 +85,20 @@ static void the_uuid_is_kept_as_it_stands(void **state)
 	free(guest);
 }
 
+static void the_program_says_the_architecture(void **state)
+{
+	(void)state;
+	struct guest *guest = malloc(sizeof(*guest));
+
+	assert_true(parse_words(guest, "/usr/bin/qemu-system-aarch64|-M|virt"));
+	assert_int_equal(guest_arch(guest), SONDE_ARCH_AARCH64);
+	assert_true(parse_words(guest, "/usr/libexec/qemu-kvm|-m|64"));
+	assert_int_equal(guest_arch(guest), SONDE_ARCH_X86_64);
+	assert_true(parse_words(guest, "qemu-system-m68k|-m|64"));
+	assert_int_equal(guest_arch(guest), SONDE_ARCH_NONE);
+	free(guest);
+}
+
 static void other_programs_are_no_guests(void **state)
 {
 	(void)state;
@@ -571,6 +585,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(command_lines_say_name_monitor_and_memory),
 		cmocka_unit_test(the_uuid_is_kept_as_it_stands),
+		cmocka_unit_test(the_program_says_the_architecture),
 		cmocka_unit_test(other_programs_are_no_guests),
 		cmocka_unit_test(more_sockets_than_are_kept_are_left_out),
 		cmocka_unit_test(the_flat_view_of_memory_becomes_ranges),
