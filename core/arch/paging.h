@@ -205,6 +205,12 @@ static inline uint64_t paging_load(const struct paging *paging, const void *at)
 int paging_space(struct sonde_space *phys, struct paging_map map, uint64_t tlb_ns,
 		 struct sonde_space **ret);
 
+/*
+ * Of such a space: what has an empty entry in these addresses is read as zeros, as it is by the process that has mapped
+ * memory there and not touched it. Of any other space, which knows by itself: nothing is done.
+ */
+void paging_space_zeros(struct sonde_space *space, uint64_t addr, uint64_t len);
+
 /* One address, with every entry on the way. As sonde_os_translate; *ret is filled as far as it went. */
 int paging_translate(struct sonde_space *phys, struct paging_map map, uint64_t va,
 		     struct sonde_translation *ret);

@@ -29,7 +29,8 @@ struct slot {
 	uint32_t entry; /* walk: index of its entry in entries            */
 	int32_t err;
 	bool resolved;
-	bool hidden; /* walk: its entry lies behind one that failed in the same piece */
+	bool untouched; /* err: nothing is kept in its entry */
+	bool hidden;    /* walk: its entry lies behind one that failed in the same piece */
 };
 
 enum vm_phase { VM_FILL, VM_WALK, VM_MOVE };
@@ -58,7 +59,8 @@ struct vspace {
 	struct sonde_space *phys;
 	struct paging_map map;
 	uint64_t tlb_ns, forget_at_ns;
-	struct tlb *tlb; /* made by the second batch: many spaces see only one */
+	uint64_t zeros, n_zeros; /* addresses of which paging_space_zeros was told */
+	struct tlb *tlb;         /* made by the second batch: many spaces see only one */
 	bool seen_one;
 	struct near near;
 	struct vm_op *spares;
@@ -290,6 +292,7 @@ static void resolve(struct vm_op *op, struct slot *slot, uint64_t raw)
 	struct paging_entry e = paging_decode(vs->map.paging, op->level, raw);
 
 	slot->err = e.err;
+	slot->untouched = raw == 0;
 	slot->pa = e.pa;
 	if (e.err || !e.leaf)
 		return;
@@ -356,6 +359,18 @@ static bool continues(const struct slot *prev, const struct slot *slot)
 	       prev->off + prev->len == slot->off && prev->pa + prev->len == slot->pa;
 }
 
+/* A slot that leads nowhere. */
+static void give_up(const struct vm_op *op, const struct slot *slot)
+{
+	const struct vspace *vs = op->vs;
+	bool zeros = slot->untouched && slot->err == SONDE_E_NOT_MAPPED &&
+		     op->list->op == SONDE_IO_READ && slot->va - vs->zeros < vs->n_zeros;
+
+	if (zeros)
+		memset((char *)slot->io->xfers[slot->piece].buf + slot->off, 0, slot->len);
+	io_account(slot->io, slot->piece, slot->off, slot->len, zeros ? 0 : slot->err);
+}
+
 static uint32_t gather_runs(struct vm_op *op)
 {
 	const struct slot *prev = NULL;
@@ -364,7 +379,7 @@ static uint32_t gather_runs(struct vm_op *op)
 	for (uint32_t i = 0; i < op->n_slots; i++) {
 		struct slot *slot = &op->slots[i];
 		if (slot->err) {
-			io_account(slot->io, slot->piece, slot->off, slot->len, slot->err);
+			give_up(op, slot);
 			prev = NULL;
 			continue;
 		}
@@ -717,6 +732,7 @@ static int vspace_clone(struct sonde_space *space, struct sonde_loop *loop,
 		return r;
 	r = paging_space(phys, vs->map, vs->tlb_ns, ret);
 	if (r == SONDE_OK) {
+		paging_space_zeros(*ret, vs->zeros, vs->n_zeros);
 		space_own(*ret, phys);
 		return r;
 	}
@@ -750,4 +766,14 @@ int paging_space(struct sonde_space *phys, struct paging_map map, uint64_t tlb_n
 	near_init(&vs->near, phys, &vs->map, tlb_ns > 0);
 	*ret = &vs->space;
 	return SONDE_OK;
+}
+
+void paging_space_zeros(struct sonde_space *space, uint64_t addr, uint64_t len)
+{
+	struct vspace *vs = (struct vspace *)(void *)space;
+
+	if (space->ops != &vspace_ops)
+		return;
+	vs->zeros = addr;
+	vs->n_zeros = len;
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "../../connectors/common/memory_map.h"
+#include "arch/paging.h"
 #include "space/remap.h"
 
 #define DEFAULT_RAM ((uint64_t)128 << 20) /* QEMU's own; larger on a few boards */
@@ -205,8 +206,16 @@ static const struct sonde_mapping *find_ram(const struct sonde_mappings *mapping
 	return found;
 }
 
-static int guess_map(struct guest *guest, const struct sonde_mappings *mappings,
-		     struct memory_map *ret, struct sonde_error *err)
+/* What QEMU has not touched of its RAM has no page, unless the RAM is a file, in which it may be. */
+static void fill_untouched(struct sonde_space *process, const struct sonde_mapping *ram)
+{
+	if (!ram->err && !ram->inode && !(ram->flags & SONDE_REGION_SHARED))
+		paging_space_zeros(process, ram->start, ram->end - ram->start);
+}
+
+static int guess_map(struct sonde_space *process, struct guest *guest,
+		     const struct sonde_mappings *mappings, struct memory_map *ret,
+		     struct sonde_error *err)
 {
 	if (!guest->memory)
 		guest->memory = DEFAULT_RAM;
@@ -217,6 +226,7 @@ static int guess_map(struct guest *guest, const struct sonde_mappings *mappings,
 			"qemu: '%s': its process has no one mapping of %llu MiB, which its "
 			"command line says it has of RAM",
 			guest->name, (unsigned long long)guest->memory >> 20);
+	fill_untouched(process, ram);
 	int r = memory_map_guess(ret, guest, ram->start);
 	return r < 0 ? sonde_error_set(
 			       err, r,
@@ -230,7 +240,7 @@ static int open_guest(struct chain_link *link, struct guest *guest, int32_t pid,
 		      struct sonde_error *err)
 {
 	struct view like = { 0 };
-	int r = guess_map(guest, mappings, &like.map, err);
+	int r = guess_map(link->process, guest, mappings, &like.map, err);
 
 	if (r < 0)
 		return r;

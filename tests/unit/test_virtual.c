@@ -105,6 +105,34 @@ static void every_kind_of_entry(void **state)
 	}
 }
 
+/* An empty entry only: not one that keeps something, nor one that leads out of memory. Writing there stays an error. */
+static void what_nobody_touched_is_zeros_where_that_is_said(void **state)
+{
+	struct world w;
+	uint64_t got[3 * 512];
+
+	(void)state;
+	for (uint32_t way = SONDE_WAY_EXTENTS; way <= SONDE_WAY_SUBMIT; way <<= 1) {
+		world_open(&w, way, 4, four_levels);
+		paging_space_zeros(w.space, 0x4000, 0x600000);
+		for (int round = 0; round < 3; round++) {
+			struct sonde_xfer x = { 0x3000, got, sizeof(got), 0, 0, 0 };
+			memset(got, 0xff, sizeof(got));
+			sonde_space_read(w.space, &x, 1);
+			assert_int_equal(x.err, SONDE_E_PAGED_OUT);
+			assert_int_equal(x.err_off, 0x2000);
+			assert_int_equal(x.done, 0x2000);
+			assert_true(got[0] == 0x4000 && got[512] == 0 && got[1023] == 0);
+			assert_int_equal(sonde_space_u64(w.space, 0x603ff8, got),
+					 SONDE_E_NOT_MAPPED);
+			assert_int_equal(sonde_space_u64(w.space, 0x8000, got), 0);
+			assert_int_equal(sonde_space_u64(w.space, 0x604000, got),
+					 SONDE_E_NOT_MAPPED);
+		}
+		world_close(&w);
+	}
+}
+
 static void five_levels_reach_further(void **state)
 {
 	static const char text[] = "123400000000000 4k 5000\n"
@@ -723,6 +751,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_kind_of_entry),
+		cmocka_unit_test(what_nobody_touched_is_zeros_where_that_is_said),
 		cmocka_unit_test(five_levels_reach_further),
 		cmocka_unit_test(a_piece_crosses_pages_and_holes),
 		cmocka_unit_test(writes_go_through),
