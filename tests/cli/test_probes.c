@@ -348,6 +348,20 @@ static void on_arm64_the_code_fits_with_texts_and_without(void **unused)
 	assert_int_equal(word_at(code, without - 4), 0xd65f0140);
 }
 
+static void a_ring_is_known_by_its_head(void **unused)
+{
+	static uint8_t ring[PROBE_RING_LEN];
+
+	(void)unused;
+	memset(ring, 0xff, sizeof(ring));
+	assert_false(probe_ring_is_there(ring));
+	probe_ring_begin(ring);
+	assert_true(probe_ring_is_there(ring));
+	assert_int_equal(sonde_le32(ring), 0);
+	assert_int_equal(ring[PROBE_BUSY_AT], 0);
+	assert_int_equal(ring[sizeof(ring) - 1], 0);
+}
+
 #define WITH_RING(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -362,6 +376,7 @@ int main(void)
 		cmocka_unit_test(room_is_where_a_function_begins_with_nothing),
 		cmocka_unit_test(a_call_reaches_two_gigabytes),
 		cmocka_unit_test(the_code_fits_with_texts_and_without),
+		cmocka_unit_test(a_ring_is_known_by_its_head),
 		cmocka_unit_test(on_arm64_room_is_behind_the_way_back),
 		cmocka_unit_test(on_arm64_a_call_reaches_128_megabytes),
 		cmocka_unit_test(on_arm64_the_code_fits_with_texts_and_without),

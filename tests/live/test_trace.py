@@ -284,8 +284,16 @@ class ProbesTest(TraceTest):
     def test_what_gets_no_probe_is_told(self):
         self.expect(run("trace", self.world.target, self.entry, "--write"), 1, "does not begin with room for a probe")
         self.expect(run("trace", self.world.guest.dump("probes.elf"), OPEN, "--write"), 2, "TARGET must be qemu:NAME")
-        with tracing(self.world.target, "--write"):
-            self.expect(run("trace", self.world.target, OPEN, "--write"), 1, "does not begin with room for a probe")
+        self.is_as_it_was()
+
+    def test_who_traces_already_is_not_disturbed(self):
+        with tracing(self.world.target, "--write", "--args", "--json", "-n", "40") as tool:
+            for function in (OPEN, "do_filp_open"):
+                self.expect(run("trace", self.world.target, function, "--write"), 1, "there are probes in this kernel already")
+            self.world.opens(50)
+            rows = json.loads(tool.stdout.read())
+            self.assertIn(tool.wait(SECONDS), (0, 3))
+        self.assertEqual(len(rows), 40)
         self.is_as_it_was()
 
 

@@ -15,6 +15,19 @@ const struct probe_arch *probe_arch(uint32_t arch)
 	return NULL;
 }
 
+static const char mark[] = "sonde trace";
+
+void probe_ring_begin(uint8_t ring[PROBE_RING_LEN])
+{
+	memset(ring, 0, PROBE_RING_LEN);
+	memcpy(ring + PROBE_MARK_AT, mark, sizeof(mark));
+}
+
+bool probe_ring_is_there(const uint8_t head[PROBE_BUSY_AT])
+{
+	return memcmp(head + PROBE_MARK_AT, mark, sizeof(mark)) == 0;
+}
+
 bool probe_record(const uint8_t *ring, uint32_t number, struct probe_record *ret)
 {
 	const uint8_t *at =

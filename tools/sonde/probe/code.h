@@ -24,6 +24,7 @@ enum {
 	PROBE_CPUS_MAX = 256,
 	/* Of the ring: how many calls there were, a u32; ticks of their clock a second, a u32, 0: not told. */
 	PROBE_HZ_AT = 4,
+	PROBE_MARK_AT = 8,  /* says that this is a ring */
 	PROBE_BUSY_AT = 64, /* a byte for each processor, not 0 while it copies a text */
 	PROBE_HEAD_LEN = PROBE_BUSY_AT + PROBE_CPUS_MAX,
 	PROBE_RECORD_LEN = 192,
@@ -86,6 +87,10 @@ extern const struct probe_arch probe_x86_64, probe_arm64;
 
 /* NULL: there are no probes for it. */
 const struct probe_arch *probe_arch(uint32_t arch);
+
+/* An empty ring; and is one there, somebody's? */
+void probe_ring_begin(uint8_t ring[PROBE_RING_LEN]);
+bool probe_ring_is_there(const uint8_t head[PROBE_BUSY_AT]);
 
 /* Of the call number the record, from a ring that was read; false: it has been overwritten, or is not there yet. */
 bool probe_record(const uint8_t *ring, uint32_t number, struct probe_record *ret);

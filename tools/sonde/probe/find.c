@@ -20,6 +20,14 @@ static int refuse(struct sonde_error *err, const char *what)
 			       what);
 }
 
+int probes_are_there(struct sonde_error *err)
+{
+	return sonde_error_set(
+		err, SONDE_E_BUSY,
+		"there are probes in this kernel already: somebody else traces it with "
+		"--write, or could not take them out; without --write breakpoints do");
+}
+
 static bool symbol(struct sonde_os *os, const char *name, struct sonde_symbol *ret)
 {
 	return sonde_symbol_find(sonde_os_symbols(os), name, ret);
@@ -153,6 +161,13 @@ static bool is_zero(struct sonde_space *memory, uint64_t pa, uint64_t len)
 	return true;
 }
 
+static bool has_ring(struct sonde_space *memory, uint64_t pa)
+{
+	uint8_t head[PROBE_BUSY_AT];
+
+	return sonde_space_get(memory, pa, head, sizeof(head)) == 0 && probe_ring_is_there(head);
+}
+
 struct tree {
 	struct sonde_space *memory;
 	uint64_t ring_pa; /* 0: not found yet */
@@ -173,7 +188,8 @@ static int look_for_tree(void *user, const struct sonde_region *region)
 			continue;
 		from = (from + 2 * PAGE - 1) & ~(uint64_t)(PAGE - 1);
 		uint64_t room = (PROBE_RING_LEN + PAGE - 1) & ~(uint64_t)(PAGE - 1);
-		if (from + room > end || !is_zero(tree->memory, at + from, room))
+		if (from + room > end ||
+		    (!has_ring(tree->memory, at + from) && !is_zero(tree->memory, at + from, room)))
 			continue;
 		tree->ring_pa = at + from;
 		return 1;
@@ -211,6 +227,8 @@ static int find_ring(struct probes_state *state, struct sonde_os *os, struct son
 	int r = state->arch->arch == SONDE_ARCH_X86_64 ? find_ring_x86_64(state, os, err)
 						       : find_ring_arm64(state, os, memory, err);
 
+	if (r == 0 && has_ring(memory, state->ring_pa))
+		r = probes_are_there(err);
 	return r == 0 ? check_reserved(os, state->ring_pa, PROBE_RING_LEN, err) : r;
 }
 

@@ -99,6 +99,8 @@ static int keep(struct probes_state *state, struct sonde_target *stub, struct so
 	if (sonde_space_read(sonde_target_memory(stub), pieces, n) != (int)n)
 		return sonde_error_set(err, SONDE_E_IO,
 				       "the places for probes cannot be read by the stub");
+	if (probe_ring_is_there(state->ring_was))
+		return probes_are_there(err);
 	for (uint32_t i = 0; i < state->n; i++) {
 		if (memcmp(now[i], state->calls[i].was, state->arch->call_len) != 0)
 			return sonde_error_set(
@@ -267,7 +269,7 @@ static bool code_is_free(const struct probes_state *state, struct sonde_os *os,
 int probes_set(struct probes_state *state, struct sonde_loop *loop, struct sonde_os *os,
 	       const char *stub, struct sonde_error *err)
 {
-	static uint8_t zeros[PROBE_RING_LEN];
+	static uint8_t ring[PROBE_RING_LEN];
 	struct sonde_target *target = NULL;
 	int r = open_stub(loop, stub, &target, err);
 
@@ -279,7 +281,8 @@ int probes_set(struct probes_state *state, struct sonde_loop *loop, struct sonde
 		r = keep(state, target, err);
 	if (r == 0) {
 		state->is_set = 1;
-		r = write_places(state, target, state->code_is, zeros, err);
+		probe_ring_begin(ring);
+		r = write_places(state, target, state->code_is, ring, err);
 	}
 	if (r == 0)
 		r = write_calls(state, target, true, err);

@@ -48,10 +48,12 @@ struct probes_function {
 
 /*
  * Find the places for n functions, in the guest whose physical memory it is (find.c). Nothing is written. Returns 0; SONDE_E_UNSUPPORTED: err says which function
- * or what of the kernel does not allow it.
+ * or what of the kernel does not allow it; SONDE_E_BUSY: there are probes in it already.
  */
 int probes_find(struct probes_state *state, struct sonde_os *os, struct sonde_space *memory,
 		const struct probes_function *functions, uint32_t n, struct sonde_error *err);
+/* The error of who finds another's: their code would go in the same place. SONDE_E_BUSY. */
+int probes_are_there(struct sonde_error *err);
 /* Put them in through the stub called name, which is opened and closed. On an error nothing is left in the guest. */
 int probes_set(struct probes_state *state, struct sonde_loop *loop, struct sonde_os *os,
 	       const char *stub, struct sonde_error *err);
