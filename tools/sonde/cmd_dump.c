@@ -71,7 +71,8 @@ static const struct {
 	{ "cache", 1u << SONDE_FRAME_CACHE },
 	{ "cache-private", 1u << SONDE_FRAME_CACHE | 1u << SONDE_FRAME_CACHE_PRIVATE },
 	{ "user", 1u << SONDE_FRAME_USER },
-	{ "all", UINT32_MAX & ~(1u << SONDE_FRAME_OTHER) },
+	{ "all", 1u << SONDE_FRAME_FREE | 1u << SONDE_FRAME_CACHE |
+			 1u << SONDE_FRAME_CACHE_PRIVATE | 1u << SONDE_FRAME_USER },
 };
 
 static uint32_t exclusion_named(const char *name, size_t len)

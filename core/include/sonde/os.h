@@ -420,7 +420,7 @@ int sonde_os_reverse(struct sonde_os *os, const uint64_t *pas, size_t n, sonde_r
 
 /*
  * What the system uses a frame of physical memory for, a page of it. What nothing is known of is OTHER, so whoever
- * leaves frames out by their use leaves out too few, never too many.
+ * leaves frames out by the uses that he names leaves out too few, never too many. Uses may be added.
  */
 enum sonde_frame_use {
 	SONDE_FRAME_OTHER,         /* the kernel's own, or not known                             */
