@@ -77,19 +77,24 @@ static bool per_cpu(struct sonde_os *os, const char *alone, const char *hot_name
 	return (int64_t)off == *ret;
 }
 
-/* Nobody is given any page of len bytes. */
-static int check_reserved(struct sonde_os *os, uint64_t pa, uint64_t len, struct sonde_error *err)
+/* Nobody is given any page of the ring. */
+static int check_reserved(struct sonde_os *os, uint64_t pa, struct sonde_error *err)
 {
+	uint8_t uses[PROBE_RING_LEN / PAGE + 2];
 	struct sonde_frames *frames;
-	uint8_t use = 0;
 	int r = sonde_os_frames_open(os, &frames, err);
 
 	if (r < 0)
 		return r;
-	uint32_t size = sonde_frames_size(frames);
-	for (uint64_t at = pa / size; r == 0 && at <= (pa + len - 1) / size; at++) {
-		r = sonde_frames_read(frames, at, &use, 1);
-		if (r == 0 && use != SONDE_FRAME_RESERVED)
+	const uint64_t first = pa / sonde_frames_size(frames);
+	const size_t n =
+		(size_t)((pa + PROBE_RING_LEN - 1) / sonde_frames_size(frames) - first) + 1;
+	r = n <= sizeof(uses) ? sonde_frames_read(frames, first, uses, n) : SONDE_E_UNSUPPORTED;
+	if (r < 0)
+		sonde_error_set(err, r, "which of its pages are reserved cannot be read: %s",
+				sonde_strerror(r));
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		if (uses[i] != SONDE_FRAME_RESERVED)
 			r = refuse(err, "the place for what they note is not marked as reserved");
 	}
 	sonde_frames_close(frames);
@@ -229,7 +234,7 @@ static int find_ring(struct probes_state *state, struct sonde_os *os, struct son
 
 	if (r == 0 && has_ring(memory, state->ring_pa))
 		r = probes_are_there(err);
-	return r == 0 ? check_reserved(os, state->ring_pa, PROBE_RING_LEN, err) : r;
+	return r == 0 ? check_reserved(os, state->ring_pa, err) : r;
 }
 
 /* Of one of them no byte is run any more, and code fits. Returns 0, or why not. */

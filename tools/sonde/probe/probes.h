@@ -47,8 +47,9 @@ struct probes_function {
 };
 
 /*
- * Find the places for n functions, in the guest whose physical memory it is (find.c). Nothing is written. Returns 0; SONDE_E_UNSUPPORTED: err says which function
- * or what of the kernel does not allow it; SONDE_E_BUSY: there are probes in it already.
+ * Find the places for n functions, in the guest whose physical memory it is (find.c). Nothing is written. Returns 0;
+ * SONDE_E_UNSUPPORTED: err says which function or what of the kernel does not allow it; SONDE_E_BUSY: there are probes in it
+ * already; as sonde_frames_read.
  */
 int probes_find(struct probes_state *state, struct sonde_os *os, struct sonde_space *memory,
 		const struct probes_function *functions, uint32_t n, struct sonde_error *err);
