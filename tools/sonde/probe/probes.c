@@ -157,14 +157,24 @@ static void found_stack(struct look *look, uint64_t stack)
 	}
 }
 
-static bool is_running(const struct look *look, uint64_t task)
+/* What is asked of a thread, in one request: the guest stands still meanwhile. false: it has ended. */
+static bool read_thread(const struct look *look, uint64_t task, uint64_t *ret_stack,
+			uint64_t *ret_sp, bool *ret_runs)
 {
-	uint32_t on_cpu = 0;
+	uint8_t bytes[2][8], on_cpu[4] = { 0 };
+	struct sonde_xfer pieces[] = {
+		{ .addr = task + look->stack.bit_off / 8, .buf = bytes[0], .len = 8 },
+		{ .addr = task + look->sp.bit_off / 8, .buf = bytes[1], .len = 8 },
+		{ .addr = task + look->on_cpu.bit_off / 8, .buf = on_cpu, .len = 4 },
+	};
+	const size_t n = look->knows_on_cpu ? 3 : 2;
 
-	return look->knows_on_cpu &&
-	       sonde_space_u32(sonde_os_kernel_memory(look->os), task + look->on_cpu.bit_off / 8,
-			       &on_cpu) == 0 &&
-	       on_cpu;
+	if (sonde_space_read(sonde_os_kernel_memory(look->os), pieces, n) != (int)n)
+		return false;
+	*ret_stack = sonde_le64(bytes[0]);
+	*ret_sp = sonde_le64(bytes[1]);
+	*ret_runs = sonde_le32(on_cpu) != 0;
+	return *ret_stack != 0;
 }
 
 /*
@@ -175,13 +185,12 @@ static bool stack_is_free(struct look *look, uint64_t task)
 {
 	struct sonde_space *memory = sonde_os_kernel_memory(look->os);
 	uint64_t stack, sp, words[512];
+	bool runs;
 
-	if (sonde_space_u64(memory, task + look->stack.bit_off / 8, &stack) < 0 || stack == 0 ||
-	    sonde_space_u64(memory, task + look->sp.bit_off / 8, &sp) < 0)
-		return true; /* it has ended meanwhile */
+	if (!read_thread(look, task, &stack, &sp, &runs))
+		return true;
 	found_stack(look, stack);
-	uint64_t from =
-		sp - stack < STACK_MAX && !is_running(look, task) ? sp & ~UINT64_C(7) : stack;
+	uint64_t from = sp - stack < STACK_MAX && !runs ? sp & ~UINT64_C(7) : stack;
 	uint64_t end = stack + (sp - stack < STACK_MAX / 2 ? STACK_MAX / 2 : STACK_MAX);
 	for (uint64_t at = from; at < end; at += sizeof(words)) {
 		uint64_t len = end - at < sizeof(words) ? end - at : sizeof(words);
