@@ -783,17 +783,17 @@ class Channel:
             note("%s: no answer to '%s' for %d s: said again" % (self.guest.name, command, self.AGAIN))
             self.say("%s %s" % (tag.decode(), command))
 
-    def reply(self, tag, deadline, command=None, silence=math.inf):
-        """The whole reply to @tag, each frame acknowledged, damaged ones sent again; None at the deadline, or when no frame
-        comes for @silence seconds.
+    def parts(self, tag, deadline, command=None, silence=math.inf):
+        """The parts of the reply to @tag as they come, the last one empty; each frame is acknowledged, damaged ones are sent again.
+        It ends without the last at the deadline, or when no frame comes for @silence seconds.
 
         @command: what is said again until the reply begins."""
-        parts, heard = [], command is None
+        n_parts, heard = 0, command is None
         while True:
             limit = min(deadline, time.monotonic() + silence)
             frame = self.next_frame(limit) if heard else self.first_frame(tag, command, limit)
             if frame is None:
-                return None
+                return
             if frame[0] != tag:
                 continue
             heard = True
@@ -803,11 +803,17 @@ class Channel:
                 self.say("-%d" % seq)
                 continue
             self.say("+%d" % seq)
-            if seq != len(parts):  # it came before, and the guest had not heard that
+            if seq != n_parts:  # it came before, and the guest had not heard that
                 continue
+            n_parts += 1
+            yield payload
             if not payload:
-                return b"".join(parts)
-            parts.append(payload)
+                return
+
+    def reply(self, tag, deadline, command=None, silence=math.inf):
+        """The whole reply to @tag, or None: see parts()."""
+        parts = list(self.parts(tag, deadline, command, silence))
+        return b"".join(parts) if parts and not parts[-1] else None
 
     def ask(self, command, timeout, silence=math.inf):
         """The reply to @command, for which no longer than @silence passes without a part of it."""
@@ -1527,14 +1533,21 @@ def opens(name, n, dir=None):
 
 @contextlib.contextmanager
 def in_background(name, command, timeout, dir=None):
-    """Have the guest do @command while the body runs; its answer is awaited at the end."""
+    """Have the guest do @command (spin, page count, page flip) while the body runs: it has begun then, and goes on until the
+    body ends, @timeout seconds at most."""
     guest = Guest(name, dir)
     guest.need_running()
+    command = "%s %d" % (command, timeout * 1000)
     with Channel(guest) as channel:
-        tag = channel.send(command)
-        yield
-        if channel.reply(tag, time.monotonic() + timeout) is None:
-            fail(name, "no answer to '%s' within %d s" % (command, timeout), "is it paused?")
+        parts = channel.parts(channel.send(command), time.monotonic() + 2 * timeout, command)
+        if next(parts, None) != b"begun\n":
+            fail(name, "'%s' was not begun" % command, "is it paused?")
+        try:
+            yield
+        finally:
+            channel.say("")
+        if not any(not part for part in parts):
+            fail(name, "no answer to '%s' within %d s" % (command, 2 * timeout), "is it paused?")
 
 
 DUMP_FORMATS = ("elf", "elf-paging", "kdump-zlib", "raw")

@@ -422,7 +422,7 @@ class ToolTest(Case):
         raise AssertionError("the processor was never met in user space")
 
     def test_translate_and_pages_agree_with_gva2gpa(self):
-        with lab.in_background(self.guest.name, "spin 3000", 60, FOLDER):
+        with lab.in_background(self.guest.name, "spin", 60, FOLDER):
             cr3 = self.stop_in_user_space()
             try:
                 self.check(cr3)

@@ -87,6 +87,13 @@ char *chan_line(int timeout_ms)
 	return line.text;
 }
 
+bool chan_was_heard(void)
+{
+	struct pollfd waits = { .fd = chan.fd, .events = POLLIN };
+
+	return poll(&waits, 1, 0) > 0;
+}
+
 bool chan_is_repeat(const char *command)
 {
 	size_t len = strlen(chan.id);
@@ -129,7 +136,7 @@ static void send_frame(const void *data, size_t len)
 	chan.seq++;
 }
 
-static void chan_flush(void)
+void chan_flush(void)
 {
 	if (chan.len)
 		send_frame(chan.buf, chan.len);

@@ -26,10 +26,14 @@ bool chan_make_buffer(void);
 bool open_channel(void);
 /* The next line with something in it, valid until the next call; NULL when the line is silent for so long (-1: for ever). */
 char *chan_line(int timeout_ms);
+/* Something was said that nobody has read yet. */
+bool chan_was_heard(void);
 /* The line is the command that was begun last, said once more: the other side saw nothing of its reply yet. */
 bool chan_is_repeat(const char *command);
 /* A reply begins, to the command with this ID. */
 void chan_begin(const char *id);
+/* What was emitted so far goes out. */
+void chan_flush(void);
 /* A reply ends with a frame of length zero. */
 void chan_end(void);
 

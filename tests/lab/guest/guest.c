@@ -36,6 +36,7 @@
 #include "load.h"
 #include "run.h"
 #include "sheet.h"
+#include "spell.h"
 #include "truth.h"
 #include "zoo.h"
 
@@ -287,10 +288,10 @@ static void command_kmsg(const char *text)
 /* Be in user space, as good as all the time. */
 static void command_spin(const char *ms)
 {
-	uint64_t end = now_ms() + strtoul(ms, NULL, 10);
+	struct spell spell = spell_begin(ms);
 	uint32_t sum = 0;
 
-	while (now_ms() < end)
+	while (spell_lasts(&spell))
 		sum ^= crc32_of((const unsigned char *)scratch, SCRATCH_MAX);
 	emitf("ok %x\n", sum);
 }

@@ -11,6 +11,7 @@
 
 #include "base.h"
 #include "channel.h"
+#include "spell.h"
 
 #define SHEET_WORDS UINT64_C(0x5348454554000000)
 #define ROW_PAGES 1024u
@@ -70,23 +71,29 @@ static bool swap_sheets(void)
 
 static bool flip_sheets(const char *ms)
 {
-	uint64_t end = now_ms() + strtoul(ms, NULL, 10);
+	struct spell spell = spell_begin(ms);
 	bool ok = true;
 
-	while (ok && now_ms() < end)
+	while (ok && spell_lasts(&spell))
 		ok = swap_sheets();
 	return ok;
 }
 
 /* The first word of each page of a row: at any moment all of them hold one number, or the first ones that and the rest the one before. */
-static bool count_in_row(const char *ms)
+static void fill_row(uint64_t n)
 {
 	volatile uint64_t *row = sheet.at;
-	uint64_t end = now_ms() + strtoul(ms, NULL, 10);
 
-	for (uint64_t n = 1; now_ms() < end; n++)
-		for (size_t i = 0; i < sheet.len / PAGE; i++)
-			row[i * (PAGE / sizeof(*row))] = n;
+	for (size_t i = 0; i < sheet.len / PAGE; i++)
+		row[i * (PAGE / sizeof(*row))] = n;
+}
+
+static bool count_in_row(const char *ms)
+{
+	struct spell spell = spell_begin(ms);
+
+	for (uint64_t n = 2; spell_lasts(&spell); n++)
+		fill_row(n);
 	return true;
 }
 
@@ -94,7 +101,9 @@ static bool map_row(void)
 {
 	sheet.len = ROW_PAGES * PAGE;
 	sheet.at = new_sheet(sheet_place(), &sheet.word);
-	return sheet.at && count_in_row("1");
+	if (sheet.at)
+		fill_row(1);
+	return sheet.at;
 }
 
 static bool map_sheets(size_t len)
