@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "elf_image.h"
 
+#include "../elfcore/elf_format.h"
+
 #include <sonde/error.h>
 #include <sonde/types.h>
 #include <stdio.h>
@@ -8,6 +10,7 @@
 
 enum { PT_LOAD = 1, PT_NOTE = 4, NT_GNU_BUILD_ID = 3 };
 
+#define HEAD_BYTES 64u /* of the file header, in the longer class */
 #define SIZE_MAX_PLAUSIBLE (UINT64_C(1) << 47)
 
 /* Where the fields of a header are, by class: offset and size. */
@@ -28,13 +31,34 @@ struct headers {
 	uint32_t n, entry_size;
 };
 
+/* What both classes have in common. */
+static int is_elf(const uint8_t *head, size_t len)
+{
+	return len >= HEAD_BYTES && memcmp(head, "\177ELF", 4) == 0 &&
+	       (head[ELF_IDENT_CLASS] == ELF_CLASS_32 || head[ELF_IDENT_CLASS] == ELF_CLASS_64) &&
+	       (head[ELF_IDENT_DATA] == ELF_DATA_LITTLE || head[ELF_IDENT_DATA] == ELF_DATA_BIG);
+}
+
+static uint32_t order_of(const uint8_t *head)
+{
+	return head[5] == ELF_DATA_BIG ? SONDE_BIG : SONDE_LITTLE;
+}
+
+uint32_t image_arch(const uint8_t *head, size_t len)
+{
+	if (!is_elf(head, len) || order_of(head) == SONDE_BIG)
+		return SONDE_ARCH_NONE;
+	return elf_machine_arch(sonde_le16(head + ELF_MACHINE_AT),
+				head[ELF_IDENT_CLASS] == ELF_CLASS_64 ? 8 : 4);
+}
+
 static int find_headers(const uint8_t *head, size_t len, struct headers *ret)
 {
-	if (len < 64 || memcmp(head, "\177ELF", 4) != 0 || head[4] < 1 || head[4] > 2 ||
-	    head[5] < 1 || head[5] > 2)
+	if (!is_elf(head, len))
 		return 0;
-	const struct elf_fields *f = head[4] == 2 ? &fields_64 : &fields_32;
-	uint32_t order = head[5] == 2 ? SONDE_BIG : SONDE_LITTLE;
+	const struct elf_fields *f =
+		head[ELF_IDENT_CLASS] == ELF_CLASS_64 ? &fields_64 : &fields_32;
+	uint32_t order = order_of(head);
 
 	*ret = (struct headers){
 		.head = head,

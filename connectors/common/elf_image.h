@@ -28,6 +28,9 @@ struct image {
 	struct image_note notes[IMAGE_NOTES_MAX];
 };
 
+/* enum sonde_arch that an image is for, by its first len bytes; NONE: no ELF, or one that is not known here. */
+uint32_t image_arch(const uint8_t *head, size_t len);
+
 /* head: the first len bytes. Returns 1; 0 no ELF; SONDE_E_CORRUPT, _LIMIT (what is asked for lies behind len). */
 int image_parse(const uint8_t *head, size_t len, struct image *ret);
 

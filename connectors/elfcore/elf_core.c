@@ -325,16 +325,5 @@ void elf_core_finish(struct elf_core *core)
 
 uint32_t elf_core_arch(const struct elf_core *core)
 {
-	switch (core->machine) {
-	case ELF_MACHINE_X86_64:
-		return SONDE_ARCH_X86_64;
-	case ELF_MACHINE_AARCH64:
-		return SONDE_ARCH_AARCH64;
-	case ELF_MACHINE_386: /* QEMU dumps a PAE guest as ELF64 of this machine */
-		return SONDE_ARCH_I386;
-	case ELF_MACHINE_RISCV:
-		return core->word == 8 ? SONDE_ARCH_RISCV64 : SONDE_ARCH_NONE;
-	default:
-		return SONDE_ARCH_NONE;
-	}
+	return elf_machine_arch(core->machine, core->word);
 }

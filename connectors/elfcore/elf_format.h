@@ -8,6 +8,7 @@
 #ifndef ELF_FORMAT_H
 #define ELF_FORMAT_H
 
+#include <sonde/types.h>
 #include <stdint.h>
 
 enum {
@@ -27,6 +28,7 @@ enum {
 	ELF_TYPE_CORE = 4, /* ET_CORE */
 
 	ELF_MACHINE_386 = 3, /* EM_386 and so on */
+	ELF_MACHINE_ARM = 40,
 	ELF_MACHINE_X86_64 = 62,
 	ELF_MACHINE_AARCH64 = 183,
 	ELF_MACHINE_RISCV = 243,
@@ -52,6 +54,25 @@ enum {
 	ELF_AUX_ENTRY = 9,
 	ELF_AUX_VDSO = 33, /* AT_SYSINFO_EHDR: arch/x86/include/uapi/asm/auxvec.h and others */
 };
+
+/* enum sonde_arch of a machine and the bytes of an address in its files; NONE: not known here. */
+static inline uint32_t elf_machine_arch(uint32_t machine, uint32_t word)
+{
+	switch (machine) {
+	case ELF_MACHINE_X86_64:
+		return SONDE_ARCH_X86_64;
+	case ELF_MACHINE_AARCH64:
+		return SONDE_ARCH_AARCH64;
+	case ELF_MACHINE_386: /* QEMU dumps a PAE guest as ELF64 of this machine */
+		return SONDE_ARCH_I386;
+	case ELF_MACHINE_ARM:
+		return SONDE_ARCH_ARM;
+	case ELF_MACHINE_RISCV:
+		return word == 8 ? SONDE_ARCH_RISCV64 : SONDE_ARCH_NONE;
+	default:
+		return SONDE_ARCH_NONE;
+	}
+}
 
 /* Where the fields of one class are. */
 struct elf_layout {

@@ -4,6 +4,7 @@
  * here are the process itself, its mappings, and stopping it.
  */
 #include "../common/maps.h"
+#include "../common/elf_image.h"
 #include "../common/procmem.h"
 #include "../common/standstill.h"
 #include "names.h"
@@ -31,30 +32,17 @@ struct process {
 	char detail[128];
 };
 
-/* The process's own ELF header says what it is; e_machine at 18 (System V gABI). */
+/* The process's own ELF header says what it is. */
 static uint32_t find_arch(const struct procmem *mem)
 {
-	uint8_t head[20];
+	uint8_t head[64];
 
 	int fd = procmem_open_proc(mem, "exe");
 	if (fd < 0)
 		return SONDE_ARCH_NONE;
 	ssize_t n = pread(fd, head, sizeof(head), 0);
 	close(fd);
-	if (n != sizeof(head) || memcmp(head, "\177ELF", 4) != 0)
-		return SONDE_ARCH_NONE;
-	switch (sonde_le16(head + 18)) {
-	case 3:
-		return SONDE_ARCH_I386;
-	case 62:
-		return SONDE_ARCH_X86_64;
-	case 183:
-		return SONDE_ARCH_AARCH64;
-	case 243:
-		return SONDE_ARCH_RISCV64;
-	default:
-		return SONDE_ARCH_NONE;
-	}
+	return image_arch(head, n > 0 ? (size_t)n : 0);
 }
 
 /* A short file of its folder in /proc, terminated; "" when that cannot be read. */

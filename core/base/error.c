@@ -76,6 +76,8 @@ const char *sonde_arch_name(uint32_t arch)
 		return "i386";
 	case SONDE_ARCH_RISCV64:
 		return "riscv64";
+	case SONDE_ARCH_ARM:
+		return "arm";
 	default:
 		return "unknown";
 	}

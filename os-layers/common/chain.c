@@ -14,6 +14,7 @@
 
 #include "../../connectors/common/memory_map.h"
 #include "arch/paging.h"
+#include "common/images.h"
 #include "space/remap.h"
 
 #define DEFAULT_RAM ((uint64_t)128 << 20) /* QEMU's own; larger on a few boards */
@@ -180,8 +181,10 @@ static int open_process(struct chain_link *link, int32_t pid, struct sonde_mappi
 	struct sonde_stretch all = { .len = UINT64_MAX, .space = link->process };
 	struct sonde_kernel kernel;
 
-	sonde_os_kernel(link->os, &kernel);
-	link->arch = kernel.arch;
+	if (images_arch(link->process, mappings, &link->arch) < 0) {
+		sonde_os_kernel(link->os, &kernel);
+		link->arch = kernel.arch;
+	}
 	link->flags = SONDE_TARGET_PROCESS;
 	snprintf(link->detail, sizeof(link->detail), "process %d of a guest", (int)pid);
 	return make_view(loop, &like, &all, 1, &link->memory, err);

@@ -140,6 +140,40 @@ void modules_sort(struct sonde_modules *list)
 		qsort(list->items, list->n, sizeof(*list->items), by_base);
 }
 
+static void finish(struct images *all)
+{
+	free(all->from);
+	free(all->heads);
+	free(all->images);
+	free(all->xfers);
+}
+
+static int find_arch(const struct images *all, uint32_t *ret)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		const struct sonde_xfer *x = &all->xfers[i];
+		const uint8_t *head = all->heads + i * HEAD_BYTES;
+		if (x->err || x->len < 4 || memcmp(head, "\177ELF", 4) != 0)
+			continue;
+		*ret = image_arch(head, x->len);
+		return 0;
+	}
+	return SONDE_E_NOT_FOUND;
+}
+
+int images_arch(struct sonde_space *memory, const struct sonde_mappings *mappings, uint32_t *ret)
+{
+	struct images all = { .memory = memory };
+	int r = prepare(&all, mappings);
+
+	if (r == 0) {
+		read_heads(&all);
+		r = find_arch(&all, ret);
+	}
+	finish(&all);
+	return r;
+}
+
 int images_add(struct sonde_space *memory, const struct sonde_mappings *mappings,
 	       struct sonde_modules *list)
 {
@@ -154,9 +188,6 @@ int images_add(struct sonde_space *memory, const struct sonde_mappings *mappings
 		if ((r = take_heads(&all)) == 0)
 			r = read_build_ids(&all);
 	}
-	free(all.from);
-	free(all.heads);
-	free(all.images);
-	free(all.xfers);
+	finish(&all);
 	return r;
 }

@@ -8,6 +8,11 @@
 /* Add them to list, which is empty, with their build ids. Returns 0; SONDE_E_NO_MEMORY. */
 int images_add(struct sonde_space *memory, const struct sonde_mappings *mappings,
 	       struct sonde_modules *list);
+/*
+ * enum sonde_arch of the first of them whose header is there; NONE is of one that is not known here, otherwise there is none.
+ * Returns 0; SONDE_E_NOT_FOUND (none can be read), _NO_MEMORY.
+ */
+int images_arch(struct sonde_space *memory, const struct sonde_mappings *mappings, uint32_t *ret);
 /* By rising base. */
 void modules_sort(struct sonde_modules *list);
 

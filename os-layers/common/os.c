@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/images.h"
 #include "common/lists.h"
 
 static const struct os_layer *const layers[] = { &os_linux, &os_native, &os_process };
@@ -134,6 +135,36 @@ int sonde_os_process_memory(struct sonde_os *os, int32_t pid, struct sonde_space
 			    struct sonde_error *err)
 {
 	return os->layer->process_memory(os, pid, ret, err);
+}
+
+static int arch_in(struct sonde_os *os, int32_t pid, struct sonde_space *memory, uint32_t *ret,
+		   struct sonde_error *err)
+{
+	struct sonde_mappings *mappings;
+	int r = sonde_os_mappings(os, pid, &mappings, err);
+
+	if (r < 0)
+		return r;
+	r = images_arch(memory, mappings, ret);
+	sonde_mappings_destroy(mappings);
+	return r == SONDE_E_NOT_FOUND
+		       ? sonde_error_set(err, r,
+					 "os: of process %d no program or library is in memory",
+					 (int)pid)
+	       : r < 0 ? sonde_error_set(err, r, NULL)
+		       : r;
+}
+
+int sonde_os_process_arch(struct sonde_os *os, int32_t pid, uint32_t *ret, struct sonde_error *err)
+{
+	struct sonde_space *memory;
+	int r = sonde_os_process_memory(os, pid, &memory, err);
+
+	if (r < 0)
+		return r;
+	r = arch_in(os, pid, memory, ret, err);
+	sonde_space_close(memory);
+	return r;
 }
 
 int sonde_os_current(struct sonde_os *os, const struct sonde_event *event,

@@ -92,6 +92,12 @@ int sonde_os_process_memory(struct sonde_os *os, int32_t pid, struct sonde_space
 			       pid);
 }
 
+int sonde_os_process_arch(struct sonde_os *os, int32_t pid, uint32_t *ret, struct sonde_error *err)
+{
+	(void)os, (void)ret;
+	return sonde_error_set(err, SONDE_E_NOT_FOUND, "canned: process %d: no program", pid);
+}
+
 /* processes */
 
 struct sonde_processes {

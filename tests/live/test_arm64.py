@@ -3,11 +3,12 @@
 import os
 
 import frames
+import narrow
 import test_compare
 import test_dirty
 import test_read
 import worlds
-from harness import FOLDER, Case, lab, run
+from harness import FOLDER, Case, boot, lab, run
 from monitor import Monitor, registers
 
 
@@ -117,6 +118,21 @@ class ProcessorTest(Case):
             self.assertIn(int(row["page_table"], 16), {own, own - (2 << 14)} if in_user_code else {own})
             self.assertEqual(registers["tcr_el1"] >> 30 & 3, 1)  # 16 KiB
             self.assertEqual(row["vectors"], hex(registers["vbar_el1"]))
+
+
+class NarrowProcessTest(Case):
+    def test_a_process_of_32_bits_is_taken_for_one(self):
+        guest = boot("arm64-narrow", arch="arm64")
+        self.addCleanup(guest.stop)
+        pid = narrow.start(guest, "arm64")
+        step = f"{guest.target()}|process:{narrow.NAME}"
+        self.assertEqual(self.expect(run("info", step, "--json"), 0).rows[0]["arch"], "arm")
+        for words in ((step, hex(narrow.ENTRY)), (guest.target(), hex(narrow.ENTRY), "--pid", pid)):
+            with self.subTest(words):
+                rows = self.expect(run("disas", *words, "--json", "--count", 6), 0).rows
+                self.assertEqual([(row["mnemonic"], row["target"]) for row in rows],
+                                 [("ldr", hex(narrow.ENTRY + 8)), ("ldr", hex(narrow.ENTRY)), ("mov", None),
+                                  ("svc", None), ("cmp", None), ("bne", hex(narrow.ENTRY + 0x24))])
 
 
 class HostProcessorTest(Case):

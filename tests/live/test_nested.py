@@ -4,6 +4,7 @@ import struct
 import unittest
 
 import compare
+import narrow
 import worlds
 from harness import Case, lab, run, text_of, FOLDER
 
@@ -45,6 +46,15 @@ class NestedTest(Case):
         there = self.expect(run("disas", self.inner, code["start"], "--pid", 1, "--json"), 0).rows
         self.assertEqual([(row["addr"], row["bytes"], row["mnemonic"]) for row in here],
                          [(row["addr"], row["bytes"], row["mnemonic"]) for row in there])
+
+    def test_a_process_of_32_bits_is_taken_for_one(self):
+        pid = narrow.start(self.guest, "amd64")
+        step = f"{self.inner}|process:{narrow.NAME}"
+        self.assertEqual(self.expect(run("info", step, "--json"), 0).rows[0]["arch"], "i386")
+        for words in ((step, hex(narrow.ENTRY)), (self.guest.target(), hex(narrow.ENTRY), "--pid", pid)):
+            with self.subTest(words):
+                rows = self.expect(run("disas", *words, "--json", "--count", 4), 0).rows
+                self.assertEqual([row["mnemonic"] for row in rows], ["inc", "dec", "mov", "int"])
 
     def test_by_name_and_what_is_not_there(self):
         outer = self.guest.target()

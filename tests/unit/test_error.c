@@ -151,6 +151,7 @@ static void architectures_have_names(void **state)
 	assert_string_equal(sonde_arch_name(SONDE_ARCH_AARCH64), "aarch64");
 	assert_string_equal(sonde_arch_name(SONDE_ARCH_I386), "i386");
 	assert_string_equal(sonde_arch_name(SONDE_ARCH_RISCV64), "riscv64");
+	assert_string_equal(sonde_arch_name(SONDE_ARCH_ARM), "arm");
 	assert_string_equal(sonde_arch_name(999), "unknown");
 }
 

@@ -189,12 +189,14 @@ static void choose_extent(struct listing *l)
 		l->count = COUNT_DEFAULT;
 }
 
-/* A raw image does not say what machine it is of, but the kernel in it does. */
-static int architecture(struct ctx *ctx, uint32_t *ret)
+/* A process may be of another one than its kernel. A raw image does not say what machine it is of, but the kernel in it does. */
+static int architecture(struct ctx *ctx, const struct place *place, uint32_t *ret)
 {
 	struct sonde_target_info info;
 	struct sonde_kernel kernel;
 
+	if (place->pid > 0 && sonde_os_process_arch(ctx->os, place->pid, ret, NULL) == 0)
+		return 0;
 	sonde_target_info(ctx->target, &info);
 	*ret = info.arch;
 	if (info.arch != SONDE_ARCH_NONE)
@@ -218,7 +220,7 @@ static int run(struct ctx *ctx)
 		return code;
 	if ((code = session_place(ctx, ctx->args[1], &l.place)) != 0)
 		return code;
-	if ((code = architecture(ctx, &arch)) != 0)
+	if ((code = architecture(ctx, &l.place, &arch)) != 0)
 		return code;
 	l.disas = disas_open(arch, &why);
 	if (!l.disas)

@@ -25,6 +25,9 @@ static int capstone_mode(uint32_t arch, cs_arch *ret_arch, cs_mode *ret_mode)
 	case SONDE_ARCH_I386:
 		*ret_arch = CS_ARCH_X86, *ret_mode = CS_MODE_32;
 		return 1;
+	case SONDE_ARCH_ARM:
+		*ret_arch = CS_ARCH_ARM, *ret_mode = CS_MODE_ARM;
+		return 1;
 	case SONDE_ARCH_AARCH64:
 		*ret_arch = CS_ARCH_ARM64, *ret_mode = CS_MODE_ARM;
 		return 1;
@@ -39,10 +42,12 @@ struct disas *disas_open(uint32_t arch, const char **why)
 	cs_arch cs_arch;
 	cs_mode cs_mode;
 
-	*d = (struct disas){ .arch = arch, .skip = arch == SONDE_ARCH_AARCH64 ? 4 : 1 };
+	*d = (struct disas){ .arch = arch, .skip = 1 };
+	if (arch == SONDE_ARCH_AARCH64 || arch == SONDE_ARCH_ARM)
+		d->skip = 4;
 	if (!capstone_mode(arch, &cs_arch, &cs_mode)) {
 		*why = arch == SONDE_ARCH_NONE
-			       ? "the target does not say its architecture"
+			       ? "of what architecture this code is is not known"
 			       : "this architecture is not known to the disassembler";
 		free(d);
 		return NULL;
@@ -94,6 +99,24 @@ static void arm64_target(const struct disas *d, struct insn *ret)
 		ret->refers = INSN_REFERS_DATA;
 }
 
+/* pc reads as the address of the instruction after the next: Arm ARM DDI 0406, A2.3. */
+static void arm_target(const struct disas *d, struct insn *ret)
+{
+	const cs_arm *arm = &d->insn->detail->arm;
+
+	for (uint8_t i = 0; i < arm->op_count; i++) {
+		const cs_arm_op *op = &arm->operands[i];
+
+		if (op->type == ARM_OP_IMM && ret->refers == INSN_REFERS_CODE)
+			ret->target = (uint32_t)op->imm;
+		if (op->type != ARM_OP_MEM || op->mem.base != ARM_REG_PC ||
+		    op->mem.index != ARM_REG_INVALID)
+			continue;
+		ret->refers = INSN_REFERS_DATA;
+		ret->target = (uint32_t)(d->insn->address + 8 + (uint64_t)op->mem.disp);
+	}
+}
+
 static void find_target(const struct disas *d, struct insn *ret)
 {
 	int branch = cs_insn_group(d->handle, d->insn, CS_GRP_JUMP) ||
@@ -102,6 +125,8 @@ static void find_target(const struct disas *d, struct insn *ret)
 	ret->refers = branch ? INSN_REFERS_CODE : INSN_REFERS_NOT;
 	if (d->arch == SONDE_ARCH_AARCH64)
 		arm64_target(d, ret);
+	else if (d->arch == SONDE_ARCH_ARM)
+		arm_target(d, ret);
 	else
 		x86_target(d, ret);
 	if (ret->target == 0) /* through a register */

@@ -174,6 +174,15 @@ int sonde_os_registers(struct sonde_os *os, int32_t tid, struct sonde_register *
 int sonde_os_process_memory(struct sonde_os *os, int32_t pid, struct sonde_space **ret,
 			    struct sonde_error *err);
 
+/*
+ * What code a process is made of: *ret is an enum sonde_arch, by the ELF header of the first program or library that is
+ * mapped in it. It is I386 of a process of 32 bits under a kernel of x86-64, ARM of one under aarch64, NONE of an
+ * architecture that is not known here.
+ *
+ * Returns   0; SONDE_E_NOT_FOUND (no such pid; no such header is in memory), else as sonde_os_mappings.
+ */
+int sonde_os_process_arch(struct sonde_os *os, int32_t pid, uint32_t *ret, struct sonde_error *err);
+
 /* A stretch of a module, as its own header has it. */
 struct sonde_section {
 	uint64_t addr, size;

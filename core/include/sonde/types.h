@@ -22,6 +22,7 @@ enum sonde_arch {
 	SONDE_ARCH_AARCH64 = 2,
 	SONDE_ARCH_I386 = 3,
 	SONDE_ARCH_RISCV64 = 4,
+	SONDE_ARCH_ARM = 5, /* of 32 bits: what runs under a kernel of aarch64 */
 };
 
 /* Short lower-case name ("x86_64"); "unknown" for a number that is none. */
