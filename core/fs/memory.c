@@ -36,21 +36,27 @@ static int32_t grow_handles(struct memory *memory)
 	return 0;
 }
 
-/* The lowest that is free, as descriptors are given. */
-static int32_t add_handle(struct memory *memory, struct memory_node *node, uint32_t flags)
+/* The lowest that is free, as descriptors are given. It stays free. */
+static int32_t free_handle(struct memory *memory)
 {
-	size_t i = 0;
+	size_t i = memory->first_free;
 
 	while (i < memory->n_handles && memory->handles[i].node)
 		i++;
-	if (i == memory->n_handles) {
-		int32_t r = grow_handles(memory);
-		if (r < 0)
-			return r;
-	}
+	memory->first_free = i;
+	int32_t r = i == memory->n_handles ? grow_handles(memory) : 0;
+	return r < 0 ? r : (int32_t)i;
+}
+
+static int32_t add_handle(struct memory *memory, struct memory_node *node, uint32_t flags)
+{
+	int32_t i = free_handle(memory);
+
+	if (i < 0)
+		return i;
 	memory->handles[i] = (struct memory_handle){ node, flags };
 	node->n_open++;
-	return (int32_t)i;
+	return i;
 }
 
 static int32_t do_close(struct memory *memory, struct sonde_fs_io *io)
@@ -61,6 +67,8 @@ static int32_t do_close(struct memory *memory, struct sonde_fs_io *io)
 		return -EBADF;
 	struct memory_node *node = handle->node;
 	handle->node = NULL;
+	if ((size_t)io->file < memory->first_free)
+		memory->first_free = (size_t)io->file;
 	node->n_open--;
 	memory_release(memory, node);
 	return 0;
@@ -205,8 +213,10 @@ static int32_t open_new(struct memory *memory, struct sonde_fs_io *io,
 			const struct memory_place *at)
 {
 	struct memory_node *node;
-	int32_t r = at->slash ? -EISDIR : make_at(memory, at, SONDE_KIND_FILE, io->mode, &node);
+	int32_t r = at->slash ? -EISDIR : free_handle(memory);
 
+	if (r >= 0) /* or else it would be there, and not open */
+		r = make_at(memory, at, SONDE_KIND_FILE, io->mode, &node);
 	return r < 0 ? r : add_handle(memory, node, io->flags);
 }
 

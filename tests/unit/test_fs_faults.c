@@ -240,6 +240,28 @@ static void memory_is_full_when_its_nodes_are_used_up(void **state)
 	free_small(&small);
 }
 
+static void without_a_handle_nothing_new_is_there(void **state)
+{
+	struct small small = make_small(NULL);
+	struct sonde_fs *fs = small.fs;
+	struct sonde_fs_info info;
+	int last = open_new(fs, "a"), file;
+
+	(void)state;
+	while ((file = sonde_fs_open(NULL, fs, ROOT, "a", SONDE_FS_FOR_READ, 0)) >= 0)
+		last = file;
+	assert_int_equal(file, SONDE_E_EXHAUSTED);
+	assert_int_equal(sonde_fs_open(NULL, fs, ROOT, "b", NEW, 0644), SONDE_E_EXHAUSTED);
+	assert_int_equal(sonde_fs_stat(NULL, fs, ROOT, "b", 0, &info), SONDE_E_NOT_FOUND);
+	for (file = 5; file <= last; file += last - 5) {
+		assert_int_equal(sonde_fs_close(NULL, fs, file), 0);
+		assert_int_equal(open_new(fs, "b"), file);
+	}
+	for (file = 0; file <= last; file++)
+		assert_int_equal(sonde_fs_close(NULL, fs, file), 0);
+	free_small(&small);
+}
+
 static void memory_checks_permissions_when_asked_to(void **state)
 {
 	struct sonde_fs_memory_options options = { .size = sizeof(options),
@@ -490,6 +512,7 @@ int main(void)
 		cmocka_unit_test(memory_is_full_when_its_bytes_are_used_up),
 		cmocka_unit_test(a_file_made_shorter_gives_its_memory_back),
 		cmocka_unit_test(memory_is_full_when_its_nodes_are_used_up),
+		cmocka_unit_test(without_a_handle_nothing_new_is_there),
 		cmocka_unit_test(memory_checks_permissions_when_asked_to),
 		cmocka_unit_test(a_directory_that_is_gone_takes_nothing_new),
 		cmocka_unit_test(a_table_of_operations_is_checked),
