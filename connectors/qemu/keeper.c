@@ -399,6 +399,12 @@ static int share(struct keeper *keeper, struct sonde_error *err)
 	return 0;
 }
 
+/* A program may have closed its standard streams: then others have their numbers. */
+static int behind_streams(int fd)
+{
+	return fd >= 0 && fd <= STDERR_FILENO ? fcntl(fd, F_DUPFD, STDERR_FILENO + 1) : fd;
+}
+
 /* No signal reaches the keeper, not between fork and its first line either. */
 static pid_t fork_keeper(const struct keeper *keeper, int theirs, int file)
 {
@@ -409,9 +415,10 @@ static pid_t fork_keeper(const struct keeper *keeper, int theirs, int file)
 	pid_t pid = fork();
 	if (pid == 0) {
 		struct keeper mine = *keeper;
-		mine.fd = theirs;
+		mine.fd = behind_streams(theirs);
+		file = behind_streams(file);
 		setsid();
-		close_others(theirs, file < 0 ? theirs : file);
+		close_others(mine.fd, file < 0 ? mine.fd : file);
 		_exit(keep(&mine, file));
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

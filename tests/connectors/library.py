@@ -5,6 +5,10 @@ import ctypes
 PATH = None  # of libsonde.so; set before the first use
 
 
+class TargetOptions(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_uint32), ("write", ctypes.c_uint32), ("snapshot", ctypes.c_uint32)]
+
+
 class Library:
     """A loop, and targets in it."""
 
@@ -20,9 +24,9 @@ class Library:
         if result < 0:
             raise RuntimeError(self.err.raw[8:].split(b"\0")[0].decode())
 
-    def open(self, name):
-        target = ctypes.c_void_p()
-        self.check(self.so.sonde_target_open(self.loop, name.encode(), None, ctypes.byref(target), self.err))
+    def open(self, name, snapshot=False):
+        target, options = ctypes.c_void_p(), TargetOptions(ctypes.sizeof(TargetOptions), 0, snapshot)
+        self.check(self.so.sonde_target_open(self.loop, name.encode(), ctypes.byref(options), ctypes.byref(target), self.err))
         return target
 
     def get(self, target, addr, length):

@@ -18,6 +18,7 @@ SECONDS = 90  # far above what anything here takes: what it bounds is a hang
 PAGE = 4096
 ROW = 1024 * PAGE  # bytes of the guest's row of pages
 CAPABILITY = "background-snapshot"
+STREAMLESS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "streamless.py")
 
 
 def spread(data):
@@ -103,6 +104,13 @@ class Snapshots:
         os.kill(tool.pid, signal.SIGCONT)
         tool.wait(SECONDS)
         wait_until("all is as it was", self.is_as_before)
+
+    @unittest.skipUnless(os.environ.get("SONDE_LIBRARY"), "the library of this build cannot be loaded")
+    def test_a_program_without_standard_streams_gets_one(self):
+        words = [sys.executable, STREAMLESS, self.target]
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS, check=False)
+        self.assertEqual((done.returncode, done.stdout), (0, b""))
+        self.assertTrue(self.is_as_before())
 
     def test_how_long_it_stands_still_by_its_own_clock(self):
         """Figures are printed, not judged: they go with the machine."""
