@@ -54,7 +54,7 @@ struct memory {
 	struct memory_name **buckets; /* [n_buckets], a power of two */
 	size_t n_buckets;
 	struct memory_handle *handles; /* [n_handles] */
-	size_t n_handles, first_free; /* below first_free all are in use */
+	size_t n_handles, first_free;  /* below first_free all are in use */
 };
 
 /* ---- memory_tree.c ---- */
