@@ -65,7 +65,7 @@ static const struct paging_rights ept_table = {
 #define EPT(levels_, va_bits_, rights)                                                             \
 	{                                                                                          \
 		.name = "EPT, " #levels_ " levels", .n_levels = levels_, .va_bits = va_bits_,      \
-		.entry_size = 8, .range = PAGING_UNSIGNED, .present = R | W | X,                   \
+		.entry_size = 8, .range = PAGING_UNSIGNED, .maps_ram = true, .present = R | W | X, \
 		.levels = { EPT_4K, EPT_LARGE(21), EPT_LARGE(30), EPT_UPPER(39), EPT_UPPER(48) },  \
 		.page_rights = &rights, .table_rights = &ept_table,                                \
 		.root_pa = { .mask = BITS(51, 12) },                                               \
@@ -121,7 +121,7 @@ static const struct paging_rights npt_table = {
 #define NPT(levels_, va_bits_)                                                                     \
 	{                                                                                          \
 		.name = "NPT, " #levels_ " levels", .n_levels = levels_, .va_bits = va_bits_,      \
-		.entry_size = 8, .range = PAGING_UNSIGNED, .present = P,                           \
+		.entry_size = 8, .range = PAGING_UNSIGNED, .maps_ram = true, .present = P,         \
 		.levels = { { .shift = 12,                                                         \
 			      .bits = 9,                                                           \
 			      .page = { US, 0 },                                                   \

@@ -63,6 +63,7 @@ static const struct paging_rights page_rights = {
 		.page_rights = &page_rights, .table_rights = &page_rights,                         \
 		.root_pa = { .mask = BITS(43, 0), .up = 12 },                                      \
 		.n_swap_levels = (range_) == PAGING_SIGNED ? 2 : 0,                                \
+		.maps_ram = (range_) == PAGING_UNSIGNED,                                           \
 	}
 #define STAGE_1(va_bits, levels, ...)                                                              \
 	SV("Sv" #va_bits, va_bits, levels, PAGING_SIGNED, LAST(0), UPPER(21, 9, 0), __VA_ARGS__)

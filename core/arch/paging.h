@@ -60,6 +60,7 @@ struct paging {
 	/* In so many of the lower levels an entry that is not present and not 0 says that the page went elsewhere: */
 	uint32_t n_swap_levels;
 	enum paging_range range;
+	bool maps_ram; /* guest-physical addresses: what they map is a guest's RAM        */
 	struct paging_level levels[PAGING_LEVELS_MAX]; /* [n_levels - 1] is the root's */
 	const struct paging_rights *page_rights, *table_rights;
 	struct paging_address root_pa; /* in the register that holds the root          */

@@ -611,6 +611,7 @@ static void vspace_submit(struct sonde_space *space, struct sonde_io *list)
 struct region_user {
 	sonde_region_fn *fn;
 	void *user;
+	uint32_t flags; /* of each, besides its rights */
 };
 
 static int visit_run(void *user, const struct sonde_page_run *run)
@@ -618,8 +619,7 @@ static int visit_run(void *user, const struct sonde_page_run *run)
 	struct region_user *to = user;
 	struct sonde_region region = { .addr = run->va,
 				       .len = run->len,
-				       .flags = run->flags & (SONDE_PAGE_READ | SONDE_PAGE_WRITE |
-							      SONDE_PAGE_EXEC),
+				       .flags = (run->flags & PAGING_RIGHTS) | to->flags,
 				       .name = "" };
 
 	return to->fn(to->user, &region);
@@ -628,7 +628,7 @@ static int visit_run(void *user, const struct sonde_page_run *run)
 static int vspace_regions(struct sonde_space *space, sonde_region_fn *fn, void *user)
 {
 	struct vspace *vs = (struct vspace *)(void *)space;
-	struct region_user to = { fn, user };
+	struct region_user to = { fn, user, vs->map.paging->maps_ram ? SONDE_REGION_RAM : 0 };
 
 	return paging_visit(vs->phys, vs->map, 0, UINT64_MAX, PAGING_RIGHTS, visit_run, &to);
 }

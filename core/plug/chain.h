@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A step into another target, as a name writes it behind a bar: BELOW|process:PID and BELOW|qemu:NAME. What lies in a
+ * A step into another target, as a name writes it behind a bar: BELOW|process:PID, BELOW|qemu:NAME, BELOW|vm:ROOT. What lies in a
  * process is for an OS layer to say: those, which stand above this folder, supply chain_open.
  */
 #ifndef SONDE_PLUG_CHAIN_H
@@ -10,12 +10,14 @@
 
 struct sonde_os;
 
+#define LIVE_FORGET_NS UINT64_C(100000000) /* as the OS layers do: a tenth of a second */
+
 struct chain_link {
 	struct sonde_os *os;
 	struct sonde_space *process; /* what the process has mapped                 */
-	struct sonde_space *memory;  /* what the target is: the process, or its guest */
-	uint32_t flags;              /* enum sonde_target_flag                       */
-	uint32_t arch;               /* enum sonde_arch                              */
+	struct sonde_space *memory;  /* what the target is: the process, or a guest */
+	uint32_t flags;              /* enum sonde_target_flag                      */
+	uint32_t arch;               /* enum sonde_arch                             */
 	char detail[256];
 };
 

@@ -200,8 +200,6 @@ static int open_connector(struct sonde_target *target, struct sonde_error *err)
 	return 0;
 }
 
-#define LIVE_FORGET_NS UINT64_C(100000000) /* as the OS layers do: a tenth of a second */
-
 /* What lies below a layer that knows of page tables is what they map. */
 static int open_tables(struct sonde_target *target, struct target_layer *layer,
 		       struct sonde_error *err)

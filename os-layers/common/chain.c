@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Targets in targets: a process of the system that a target shows, and the guest of a QEMU that runs there. The guest's
- * RAM is one mapping of its QEMU; where it goes in the machine follows from QEMU's command line, as for one of
- * this machine whose monitor does not answer (connectors/common/memory_map.c).
+ * Targets in targets: a process of the system that a target shows, the guest of a QEMU that runs there, and that of any
+ * hypervisor. The RAM of QEMU's is one mapping of it; where it goes in the machine follows from QEMU's command line, as for one of
+ * this machine whose monitor does not answer (connectors/common/memory_map.c). Of the other the processor's tables say it.
  */
 #include "plug/chain.h"
 
@@ -15,6 +15,7 @@
 #include "../../connectors/common/memory_map.h"
 #include "arch/paging.h"
 #include "common/images.h"
+#include "common/vmcb.h"
 #include "space/remap.h"
 
 #define DEFAULT_RAM ((uint64_t)128 << 20) /* QEMU's own; larger on a few boards */
@@ -267,7 +268,35 @@ static int open_guest(struct chain_link *link, struct guest *guest, int32_t pid,
 	return r;
 }
 
-/* ---- both ---------------------------------------------------------------------------------------------------- */
+/* ---- a guest of any hypervisor -------------------------------------------------------------------------------- */
+
+/* Its tables have as many levels as the hypervisor's own (15.25.1): those of the system below. */
+static int open_vm(struct sonde_target *below, const struct choice *choice, struct chain_link *link,
+		   struct sonde_error *err)
+{
+	struct sonde_target_info info;
+	struct sonde_kernel kernel;
+	struct vmcb_guest guest = { 0 };
+	int r = vmcb_choose(sonde_target_memory(below), choice->first, &guest, err);
+
+	if (r < 0)
+		return r;
+	sonde_target_info(below, &info);
+	sonde_os_kernel(link->os, &kernel);
+	struct sonde_tables tables = { .format = kernel.page_levels == 5 ? "npt5" : "npt4",
+				       .root = guest.root,
+				       .forget_ns = info.flags & SONDE_TARGET_LIVE ? LIVE_FORGET_NS
+										   : 0 };
+	link->flags = SONDE_TARGET_PHYSICAL;
+	link->arch = SONDE_ARCH_X86_64;
+	snprintf(link->detail, sizeof(link->detail),
+		 "guest of a hypervisor, %u processors, tables (%s) at 0x%llx", guest.n_cpus,
+		 tables.format, (unsigned long long)guest.root);
+	r = sonde_space_tables(sonde_target_memory(below), &tables, &link->memory);
+	return r < 0 ? sonde_error_set(err, r, NULL) : 0;
+}
+
+/* ---- all ------------------------------------------------------------------------------------------------------ */
 
 static int open_chosen(struct sonde_target *below, const struct choice *choice,
 		       struct chain_link *link, struct sonde_error *err)
@@ -291,6 +320,8 @@ static int open_in(struct sonde_target *below, struct choice *choice, struct cha
 {
 	int r = sonde_os_attach(below, NULL, &link->os, err);
 
+	if (r == 0 && strcmp(choice->word, "vm") == 0)
+		return open_vm(below, choice, link, err);
 	if (r == 0)
 		r = find_process(link->os, choice, err);
 	return r < 0 ? r : open_chosen(below, choice, link, err);
@@ -302,15 +333,15 @@ int chain_open(struct sonde_target *below, const char *word, const char *first,
 	struct choice choice = { .word = word, .first = first };
 	struct chain_link link = { 0 };
 	struct sonde_target_info info;
-	int is_qemu = strcmp(word, "qemu") == 0;
+	int is_qemu = strcmp(word, "qemu") == 0, is_process = strcmp(word, "process") == 0;
 
-	if (!is_qemu && strcmp(word, "process") != 0)
+	if (!is_qemu && !is_process && strcmp(word, "vm") != 0)
 		return sonde_error_set(
 			err, SONDE_E_BAD_ARG,
-			"target: '%s:' behind a bar: there are process: and qemu:, of what "
+			"target: '%s:' behind a bar: there are process:, qemu: and vm:, of what "
 			"runs in the target in front of it",
 			word);
-	if (!is_qemu && !first[0])
+	if (is_process && !first[0])
 		return sonde_error_set(
 			err, SONDE_E_BAD_ARG,
 			"process: no process given: write |process:PID or |process:NAME");

@@ -18,15 +18,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/ram_pages.h"
 #include "linux/arch.h"
 #include "linux/image.h"
 #include "linux/kernel.h"
-#include "linux/scan.h"
 #include "sym/symbols.h"
 #include "sym/types.h"
 #include "sym/vmlinux.h"
 
-#define PROCESSORS_MAX 64u              /* that are looked at */
+#define PROCESSORS_MAX 64u /* that are looked at */
+#define PAGES_MAX                                                                                  \
+	4096u /* that begin like vmcoreinfo: more copies than any number of reboots leaves */
 #define LIVE_TLB_NS UINT64_C(100000000) /* how old a translation of a live guest may be */
 
 struct detect {
@@ -479,7 +481,7 @@ static int from_note(struct detect *d, struct linux_os **ret)
 
 /* Texts that were tried: a copy says nothing new, however many of them a guest scatters. */
 struct seen {
-	uint64_t hash[SCAN_HITS_MAX];
+	uint64_t hash[PAGES_MAX];
 	size_t n;
 };
 
@@ -504,7 +506,7 @@ static bool seen_before(struct seen *seen, const uint8_t *bytes, size_t len)
 		if (seen->hash[i] == hash)
 			return true;
 	}
-	if (seen->n < SCAN_HITS_MAX)
+	if (seen->n < PAGES_MAX)
 		seen->hash[seen->n++] = hash;
 	return false;
 }
@@ -579,8 +581,11 @@ static int try_hits(struct detect *d, const uint64_t *hits, int n, struct linux_
 
 static int from_scan(struct detect *d, struct linux_os **ret)
 {
-	uint64_t *hits = calloc(SCAN_HITS_MAX, sizeof(*hits));
-	int n = hits ? scan_vmcoreinfo(d->phys, hits) : SONDE_E_NO_MEMORY;
+	static const struct ram_pages like_vmcoreinfo = { .len = VMCOREINFO_MAGIC,
+							  .fits = vmcoreinfo_looks_like };
+	uint64_t *hits = calloc(PAGES_MAX, sizeof(*hits));
+	int n = hits ? ram_pages_find(d->phys, &like_vmcoreinfo, hits, PAGES_MAX)
+		     : SONDE_E_NO_MEMORY;
 	int r = n < 0 ? n : try_hits(d, hits, n, ret);
 
 	free(hits);

@@ -20,15 +20,19 @@ READY_LIMIT = 400  # seconds until the inner guest answers, generous for a busy 
 PAGE = 4096
 
 
-@functools.lru_cache(maxsize=None)
-def outer():
+def boot_outer(name, **options):
     need_lab()
     archive = os.path.join(FOLDER, "nested.cpio")
     try:
         nested.write_archive(lab.fetch(), archive)
     except lab.Skip as err:
         raise unittest.SkipTest(str(err)) from err
-    guest = boot(OUTER, mem=768, extra=archive, start=nested.start_outer)
+    return boot(name, mem=768, extra=archive, start=nested.start_outer, **options)
+
+
+@functools.lru_cache(maxsize=None)
+def outer():
+    guest = boot_outer(OUTER)
     atexit.register(guest.stop)
     return guest
 

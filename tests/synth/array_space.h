@@ -10,6 +10,7 @@
 struct array_space {
 	uint64_t base, len;
 	uint8_t *bytes; /* [len] */
+	uint32_t flags; /* enum sonde_region_flag, besides READ */
 };
 
 static inline int array_space_tell(void *conn, sonde_extent_fn *fn, void *user,
@@ -21,7 +22,7 @@ static inline int array_space_tell(void *conn, sonde_extent_fn *fn, void *user,
 	return fn(user, &(struct sonde_extent){ .addr = array->base,
 						.len = array->len,
 						.kind = SONDE_EXTENT_MEMORY,
-						.flags = SONDE_REGION_READ,
+						.flags = SONDE_REGION_READ | array->flags,
 						.ptr = array->bytes });
 }
 

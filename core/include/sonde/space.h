@@ -236,7 +236,7 @@ struct sonde_tables {
 
 /*
  * Make a space of what page tables in phys map: virtual memory, or with the tables of a hypervisor a guest's
- * physical memory, over which guest's tables span another such space.
+ * physical memory (its regions are RAM), over which guest's tables span another such space.
  *
  * Returns   0; SONDE_E_BAD_ARG (no such format), SONDE_E_NO_MEMORY. A root that leads nowhere maps nothing.
  * Per piece SONDE_E_NOT_MAPPED (not present, a reserved bit, an EPT misconfiguration), SONDE_E_PAGED_OUT; what

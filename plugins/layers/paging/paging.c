@@ -59,29 +59,6 @@ static uint32_t paging_traits(void *conn)
 	return SONDE_LAYER_INLINE | SONDE_LAYER_SAME_BYTES; /* below is what the tables map */
 }
 
-struct telling {
-	sonde_region_fn *fn;
-	void *user;
-};
-
-/* What a hypervisor maps for its guest is the guest's memory. */
-static int tell_memory(void *user, const struct sonde_region *region)
-{
-	const struct telling *to = user;
-	struct sonde_region memory = *region;
-
-	memory.flags |= SONDE_REGION_RAM;
-	return to->fn(to->user, &memory);
-}
-
-static int paging_regions(void *conn, sonde_region_fn *fn, void *user)
-{
-	const struct paging *paging = conn;
-	struct telling to = { fn, user };
-
-	return paging->host->regions(paging->below, tell_memory, &to);
-}
-
 /* Processors and notes are those of the machine outside. */
 static int paging_cpu(void *conn, uint32_t index, struct sonde_cpu *ret)
 {
@@ -114,7 +91,6 @@ static const struct sonde_layer_ops paging_ops = {
 	.close = paging_close,
 	.submit = paging_submit,
 	.traits = paging_traits,
-	.regions = paging_regions,
 	.cpu = paging_cpu,
 	.note = paging_note,
 	.info = paging_info,
