@@ -28,6 +28,8 @@ enum {
 	LINE_BYTES = NESTED_ROOT + 8 - NESTED,
 };
 
+#define ENTRY_BYTES 8u
+#define ENTRY_PRESENT 1u
 #define ROOT_BITS UINT64_C(0x000ffffffffff000)
 #define NESTED_KNOWN UINT64_C(0xff) /* bits that have a meaning: 0 to 7 */
 #define EFER_SVME (UINT64_C(1) << 12)
@@ -51,16 +53,29 @@ static int block_fits(const uint8_t *block)
 	       !(sonde_le64(block + DR6) >> 32);
 }
 
-/* The root of the guest that the block at addr is of; 0: it is no block. */
+/* A hypervisor empties the tables of a guest that has ended, whose block may stand in free memory for long. */
+static int maps_something(struct sonde_space *phys, uint64_t root)
+{
+	uint8_t table[SONDE_PAGE_SIZE];
+	int some = 0;
+
+	if (sonde_space_get(phys, root, table, sizeof(table)) < 0)
+		return 0;
+	for (uint32_t at = 0; at < sizeof(table); at += ENTRY_BYTES)
+		some |= table[at] & ENTRY_PRESENT;
+	return some;
+}
+
+/* The root of the guest that the block at addr is of; 0: of none. */
 static uint64_t root_of(struct sonde_space *phys, uint64_t addr)
 {
-	uint8_t block[LOOKED_AT], first[8];
+	uint8_t block[LOOKED_AT];
 
 	if (sonde_space_get(phys, addr, block, sizeof(block)) < 0 || !line_fits(block + LINE) ||
 	    !block_fits(block))
 		return 0;
 	uint64_t root = sonde_le64(block + NESTED_ROOT);
-	return sonde_space_get(phys, root, first, sizeof(first)) < 0 ? 0 : root;
+	return maps_something(phys, root) ? root : 0;
 }
 
 static uint32_t add(struct vmcb_guest *guests, uint32_t n, uint64_t root)

@@ -20,7 +20,7 @@ struct vmcb_guest {
 };
 
 /*
- * Those that run with nested paging, by the address of their first block.
+ * Those that run with nested paging and have memory, by the address of their first block.
  * Returns how many, at most VMCB_GUESTS_MAX; SONDE_E_NO_MEMORY; what sonde_space_regions says.
  */
 int vmcb_find(struct sonde_space *phys, struct vmcb_guest guests[VMCB_GUESTS_MAX]);

@@ -13,6 +13,7 @@ import test_compare
 import test_inner
 import worlds
 from harness import FOLDER, Case, boot, lab, run
+from test_pause import wait_until
 
 import nested  # of the lab
 
@@ -76,6 +77,16 @@ class StepTest(Case):
         self.expect(run("info", f"qemu:{OUTER}|vm:0x1000"), 4, "no guest has its tables at '0x1000'; those that are here: 0x")
         self.expect(run("info", f"qemu:{OUTER}|vm:|vm:"), 4, "no control block (VMCB)")
         self.expect(run("info", worlds.plain().target() + "|vm:"), 4, "no control block (VMCB)")
+
+
+class VanishedTest(Case):
+    """The last of all: its control block stays where it was, in memory that is free."""
+
+    def test_a_guest_that_has_ended_is_none(self):
+        pid, = [row["pid"] for row in self.expect(run("ps", outer().target(), "--json"), 0).rows if INNER in row["args"]]
+        self.assertEqual(lab.run(OUTER, ["/bin/busybox", "kill", "-9", str(pid)], dir=FOLDER).code, 0)
+        wait_until("it is gone", lambda: run("info", f"qemu:{OUTER}|qemu:{INNER}").code == 4)
+        self.expect(run("info", f"qemu:{OUTER}|vm:"), 4, "no control block (VMCB)")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,8 @@ static int setup(void **state)
 	assert_non_null(m->ram.bytes);
 	assert_int_equal(sonde_loop_create(NULL, &m->loop, NULL), 0);
 	assert_int_equal(array_space_open(&m->ram, m->loop, &m->space), 0);
+	for (uint64_t root = ROOT; root < ROOT + 0x2000; root += 0x1000)
+		m->ram.bytes[root + 8 * 511] = 0x7;
 	*state = m;
 	return 0;
 }
@@ -56,7 +58,7 @@ static void guests_are_told_apart_by_their_tables(void **state)
 	vmcb_build(m->ram.bytes + 0x3000, ROOT);
 	vmcb_build(m->ram.bytes + 0x7000, ROOT + 0x1000);
 	vmcb_build(m->ram.bytes + 0x9000, ROOT);
-	vmcb_build(m->ram.bytes + RAM - 4096, RAM - 4096);
+	vmcb_build(m->ram.bytes + RAM - 4096, RAM - 4096); /* a table to itself */
 	assert_int_equal(vmcb_find(m->space, guests), 3);
 	assert_int_equal(guests[0].root, ROOT);
 	assert_int_equal(guests[0].n_cpus, 2);
@@ -100,6 +102,7 @@ static const struct {
 	{ "tables in the middle of a page", 0x0b0, ROOT + 8 },
 	{ "tables beyond all addresses", 0x0b0, UINT64_C(1) << 52 },
 	{ "tables where no memory is", 0x0b0, RAM },
+	{ "tables that are empty: it has ended", 0x0b0, ROOT + 0x2000 },
 	{ "no SVM", 0x4d0, 0xd01 },
 	{ "EFER with reserved bits", 0x4d0, UINT64_C(1) << 40 | 0x1d01 },
 	{ "CR4 with its upper half", 0x548, UINT64_C(1) << 32 },
