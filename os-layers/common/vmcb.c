@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/ram_pages.h"
+#include "plug/args.h"
 
 #define BLOCKS_MAX 4096u /* more processors than all guests of a machine have */
 
@@ -136,9 +137,10 @@ static int none_such(const struct vmcb_guest *guests, int n, const char *root,
 /* How many they are; *ret is the last of them. */
 static int choose(const struct vmcb_guest *guests, int n, const char *root, struct vmcb_guest *ret)
 {
-	uint64_t wanted = strtoull(root, NULL, 0);
+	uint64_t wanted = 0; /* no guest's, as what is no number */
 	int n_chosen = 0;
 
+	args_parse_u64(root, &wanted);
 	for (int i = 0; i < n; i++) {
 		if (root[0] && guests[i].root != wanted)
 			continue;

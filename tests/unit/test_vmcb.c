@@ -84,6 +84,7 @@ static void one_is_chosen_by_its_tables_or_alone(void **state)
 	assert_non_null(strstr(err.text, "0x40000 0x41000"));
 	assert_int_equal(vmcb_choose(m->space, "0x41000", &guest, &err), 0);
 	assert_int_equal(guest.root, ROOT + 0x1000);
+	assert_int_equal(vmcb_choose(m->space, "0x41000|", &guest, &err), SONDE_E_NOT_FOUND);
 	assert_int_equal(vmcb_choose(m->space, "guest", &guest, &err), SONDE_E_NOT_FOUND);
 	assert_non_null(strstr(err.text, "'guest'; those that are here: 0x40000 0x41000"));
 }
