@@ -41,7 +41,7 @@ static int is_elf(const uint8_t *head, size_t len)
 
 static uint32_t order_of(const uint8_t *head)
 {
-	return head[5] == ELF_DATA_BIG ? SONDE_BIG : SONDE_LITTLE;
+	return head[ELF_IDENT_DATA] == ELF_DATA_BIG ? SONDE_BIG : SONDE_LITTLE;
 }
 
 uint32_t image_arch(const uint8_t *head, size_t len)
