@@ -8,10 +8,14 @@ import shutil
 import signal
 import struct
 import subprocess
+import sys
 import tempfile
 import unittest
 
 from harness import HOLED, Case, run, run_as_another_user
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "synth"))
+import prompt  # noqa: E402
 
 
 def rows(*args):
@@ -238,11 +242,7 @@ class Wine(Case):
         cls.addClassCleanup(cls.end_server)
         cls.child = cls.start("cmd", "/q")
         cls.addClassCleanup(cls.end, cls.child)
-        cls.child.stdin.write("echo ready%OS%\n")
-        cls.child.stdin.flush()
-        while "readyWindows" not in (line := cls.child.stdout.readline()):
-            if not line:
-                raise AssertionError("Wine ended")
+        prompt.wait_for_it(cls.child)
         cls.target = f"process:{cls.child.pid}"
 
     @classmethod

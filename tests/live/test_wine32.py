@@ -2,11 +2,15 @@
 """A program of Windows for i386, under Wine: as a process and as a minidump of it."""
 import os
 import re
+import sys
 import unittest
 
-from harness import Case, lab, need_lab, run
+from harness import HERE, Case, lab, need_lab, run
 
 import wine32  # of the lab
+
+sys.path.insert(0, os.path.join(HERE, "..", "synth"))
+import prompt  # noqa: E402
 
 PROGRAM = r"c:\windows\system32\cmd.exe"
 MODULES = ("cmd.exe", "ntdll.dll", "kernel32.dll", "kernelbase.dll")
@@ -23,11 +27,7 @@ class Wine32Test(Case):
         cls.addClassCleanup(cls.prefix.end)
         cls.prefix.run("wineboot", "-i")
         cls.child = cls.enterClassContext(cls.prefix.program(PROGRAM, "/q"))
-        cls.child.stdin.write("echo ready%OS%\n")
-        cls.child.stdin.flush()
-        while "readyWindows" not in (line := cls.child.stdout.readline()):
-            if not line:
-                raise AssertionError("Wine ended")
+        prompt.wait_for_it(cls.child)
         cls.target = f"process:{cls.child.pid}"
 
     def rows(self, *words):
